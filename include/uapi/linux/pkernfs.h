@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * pkernfs: ioctls on device files and filesystems.
+ *
+ * Every argument struct begins with its size in bytes, as the caller knows it.
+ * A larger struct than the kernel's is taken if the rest is zero (-E2BIG
+ * otherwise); a smaller one is taken if it holds all mandatory fields (-EINVAL
+ * otherwise). Unknown flags are refused with -EOPNOTSUPP.
+ */
+#ifndef _UAPI_LINUX_PKERNFS_H
+#define _UAPI_LINUX_PKERNFS_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define PKERNFS_TYPE	0xBA
+
+enum {
+	PKERNFS_CMD_FREEZE = 0x00,
+	PKERNFS_CMD_QUIESCE_IRQ,
+	PKERNFS_CMD_UNFREEZE,
+	PKERNFS_CMD_INFO,
+	PKERNFS_CMD_RELEASE,
+};
+
+/* States of a device file */
+enum pkernfs_state {
+	PKERNFS_STATE_ORDINARY = 0,	/* no device; an ordinary file */
+	PKERNFS_STATE_FROZEN = 1,	/* fixed domain, VFIO user present */
+	PKERNFS_STATE_DETACHED = 2,	/* fixed domain, the user has gone */
+	PKERNFS_STATE_HANDED_OVER = 3,	/* a kexec is under way */
+	PKERNFS_STATE_ADOPTED = 4,	/* taken over from the kernel before */
+	PKERNFS_STATE_FAILED = 5,	/* could not be adopted; cut off */
+};
+
+/**
+ * struct pkernfs_freeze - ioctl(PKERNFS_FREEZE)
+ * @size: sizeof(struct pkernfs_freeze)
+ * @flags: must be 0
+ * @vfio_fd: VFIO device cdev, bound to an iommufd and attached to a HWPT that
+ *	maps pages of this filesystem and nothing else
+ * @reserved: must be 0
+ *
+ * On an empty ordinary file of the mount. The device's translation is copied
+ * into a fixed domain in the region and the hardware is switched to it in one
+ * atomic write; the device goes on working. The file is a device file until the
+ * device is unfrozen, attached again, or released.
+ *
+ * Errors: -EBADF @vfio_fd is no bound VFIO PCI device; -EBUSY the file is not
+ * empty or mapped, or the device is frozen already; -EOPNOTSUPP the device or
+ * its domain cannot be carried (the kernel log and INFO name the reason);
+ * -EXDEV an IOVA is backed by memory that is not of this filesystem; -ENOSPC no
+ * room for tables or records; -ESHUTDOWN a kexec has begun.
+ */
+struct pkernfs_freeze {
+	__u32 size;
+	__u32 flags;
+	__s32 vfio_fd;
+	__u32 reserved;
+};
+
+/**
+ * struct pkernfs_simple - argument of QUIESCE_IRQ, UNFREEZE and RELEASE
+ * @size: sizeof(struct pkernfs_simple)
+ * @flags: must be 0
+ *
+ * PKERNFS_QUIESCE_IRQ: with the vCPUs paused: mask every vector and the function,
+ * read back, wait for handlers. After it the VMM drains its eventfds; an
+ * interrupt raised from then on is latched by the device and arrives after the
+ * restore exactly once. -EINVAL if not frozen, -ESTALE if the user has gone.
+ *
+ * PKERNFS_UNFREEZE: same kernel, same VFIO user: the live domain is back in one
+ * atomic write, the vectors as before QUIESCE_IRQ. -ESTALE when the user that
+ * froze the device has gone.
+ *
+ * PKERNFS_RELEASE: give up on the device: it is stopped (bus mastering off,
+ * pending transactions waited for), then everything held for it is dropped.
+ * Needs CAP_SYS_ADMIN. The file is empty and ordinary after it.
+ */
+struct pkernfs_simple {
+	__u32 size;
+	__u32 flags;
+};
+
+/**
+ * struct pkernfs_range - one run of IOVAs of a frozen device
+ * @iova: first IOVA, in bytes
+ * @bytes: length
+ * @phys: physical address that @iova translates to
+ * @prot: 1 read, 2 write
+ */
+struct pkernfs_range {
+	__aligned_u64 iova;
+	__aligned_u64 bytes;
+	__aligned_u64 phys;
+	__u32 prot;
+	__u32 reserved;
+};
+
+/* pkernfs_info.irq */
+#define PKERNFS_IRQ_UNCERTAIN	0	/* each vector will be raised once at restore */
+#define PKERNFS_IRQ_QUIESCED	1	/* exactly once */
+
+/**
+ * struct pkernfs_info - ioctl(PKERNFS_INFO)
+ * @size: sizeof(struct pkernfs_info)
+ * @flags: must be 0
+ * @state: enum pkernfs_state
+ * @segment: PCI segment
+ * @rid: bus << 8 | devfn
+ * @vendor: PCI vendor id
+ * @device: PCI device id
+ * @did: domain id of the fixed domain
+ * @irq: PKERNFS_IRQ_*
+ * @tables: second-stage table blocks in the region
+ * @pages: 4 KiB pages that the fixed domain maps
+ * @range_count: in: room in @ranges; out: number of ranges there are
+ * @error: errno (positive) of the last refusal on this file, 0: none
+ * @ranges: user pointer to an array of struct pkernfs_range, or 0
+ * @error_iova: first offending IOVA of the last refusal, ~0: none
+ * @reason: text of the last refusal, NUL-terminated
+ */
+struct pkernfs_info {
+	__u32 size;
+	__u32 flags;
+	__u32 state;
+	__u16 segment;
+	__u16 rid;
+	__u16 vendor;
+	__u16 device;
+	__u16 did;
+	__u16 reserved;
+	__u32 irq;
+	__u32 error;
+	__aligned_u64 tables;
+	__aligned_u64 pages;
+	__u32 reserved2;
+	__u32 range_count;
+	__aligned_u64 ranges;
+	__aligned_u64 error_iova;
+	char reason[128];
+};
+
+#define PKERNFS_FREEZE		_IO(PKERNFS_TYPE, PKERNFS_CMD_FREEZE)
+#define PKERNFS_QUIESCE_IRQ	_IO(PKERNFS_TYPE, PKERNFS_CMD_QUIESCE_IRQ)
+#define PKERNFS_UNFREEZE	_IO(PKERNFS_TYPE, PKERNFS_CMD_UNFREEZE)
+#define PKERNFS_INFO		_IO(PKERNFS_TYPE, PKERNFS_CMD_INFO)
+#define PKERNFS_RELEASE		_IO(PKERNFS_TYPE, PKERNFS_CMD_RELEASE)
+
+#endif

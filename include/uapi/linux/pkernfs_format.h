@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * pkernfs: the format of a region in memory.
+ *
+ * This header is the whole contract between two kernels, and between a kernel
+ * and the tools: nothing else of one kernel is known to the next. All integers
+ * are little-endian. A reader believes nothing: each value is checked against
+ * the region before it is used.
+ *
+ * A region is an array of 4 KiB blocks. Block 0 is superblock copy 0, the last
+ * block is superblock copy 1. The areas that the superblock names lie in
+ * between, and do not overlap:
+ *
+ *	journal		redo log of metadata operations
+ *	inodes		inode table
+ *	records		one block a preserved device (struct pkernfs_dev_record)
+ *	handover	what a kernel leaves for the next one: per remapping unit a
+ *			header block, right after it the root table, then
+ *			context tables
+ *	pool		4 KiB blocks: extent blocks of files, and second-stage
+ *			tables of preserved devices
+ *	data		2 MiB granules of file data, naturally aligned
+ *
+ * Who may write what, and which store makes it valid, stands at each struct.
+ */
+#ifndef _UAPI_LINUX_PKERNFS_FORMAT_H
+#define _UAPI_LINUX_PKERNFS_FORMAT_H
+
+#include <linux/types.h>
+
+#define PKERNFS_BLOCK_SHIFT	12
+#define PKERNFS_BLOCK_SIZE	(1UL << PKERNFS_BLOCK_SHIFT)
+#define PKERNFS_GRANULE_SHIFT	21
+#define PKERNFS_GRANULE_SIZE	(1UL << PKERNFS_GRANULE_SHIFT)
+
+#define PKERNFS_SB_MAGIC	0x53464e52454b50ULL	/* "PKERNFS" */
+#define PKERNFS_RECORD_MAGIC	0x43524b50U		/* "PKRC" */
+#define PKERNFS_HANDOVER_MAGIC	0x4f484b50U		/* "PKHO" */
+#define PKERNFS_FORMAT_VERSION	1
+
+/**
+ * struct pkernfs_area - a run of blocks inside the region
+ * @start: first block
+ * @count: number of blocks
+ */
+struct pkernfs_area {
+	__le64 start;
+	__le64 count;
+};
+
+/* Incompatible features: a kernel that does not know a bit refuses the mount. */
+#define PKERNFS_INCOMPAT_KNOWN	0ULL
+/* Compatible features: a kernel that does not know a bit may go on. */
+#define PKERNFS_COMPAT_KNOWN	0ULL
+
+/**
+ * struct pkernfs_sb - superblock, at both ends of a region
+ *
+ * Written by mkfs only and static from then on, so @crc covers all of it. Copy 1
+ * is written first and copy 0 last; mkfs is done when copy 0 is valid. A reader
+ * takes the first copy that proves itself.
+ *
+ * @magic: PKERNFS_SB_MAGIC
+ * @version: PKERNFS_FORMAT_VERSION
+ * @size: size of this struct, in bytes
+ * @feature_compat: PKERNFS_COMPAT_*
+ * @feature_incompat: PKERNFS_INCOMPAT_*
+ * @base: physical address of block 0, in bytes
+ * @bytes: size of the region, in bytes
+ * @index: place of the region in pkernfs=, from 0
+ * @copy: 0 or 1
+ * @granule_shift: log2 of the data granule, PKERNFS_GRANULE_SHIFT
+ * @uuid: random, the same in both copies
+ * @label: free text, NUL-padded
+ * @journal: see the top of this file; so are the other areas
+ * @inodes: inode table
+ * @records: device records
+ * @handover: handover blocks
+ * @pool: 4 KiB pool
+ * @data: data granules; start and count are in blocks and multiples of 512
+ * @crc: crc32c (seed ~0) of all bytes before it
+ */
+struct pkernfs_sb {
+	__le64 magic;
+	__le32 version;
+	__le32 size;
+	__le64 feature_compat;
+	__le64 feature_incompat;
+	__le64 base;
+	__le64 bytes;
+	__le32 index;
+	__le32 copy;
+	__le32 granule_shift;
+	__le32 pad;
+	__u8   uuid[16];
+	char   label[32];
+	struct pkernfs_area journal;
+	struct pkernfs_area inodes;
+	struct pkernfs_area records;
+	struct pkernfs_area handover;
+	struct pkernfs_area pool;
+	struct pkernfs_area data;
+	__u8   reserved[68];
+	__le32 crc;
+};
+
+/* --- Device records ------------------------------------------------------- */
+
+#define PKERNFS_PCI_BARS	7	/* 6 BARs and the expansion ROM */
+#define PKERNFS_PCI_DEPTH	8	/* bridges above a preserved device */
+
+/**
+ * struct pkernfs_pci_bridge_ser - one bridge on the way to a preserved device
+ * @devfn: device and function on its primary bus
+ * @primary: primary bus number
+ * @secondary: secondary bus number
+ * @subordinate: subordinate bus number
+ * @io: I/O base/limit registers as read (0x1c, 16 bits; upper in 0x30)
+ * @io_upper: I/O base/limit upper 16 bits as read (0x30)
+ * @mem: memory base/limit as read (0x20)
+ * @pref: prefetchable base/limit as read (0x24)
+ * @pref_base_upper: 0x28 as read
+ * @pref_limit_upper: 0x2c as read
+ */
+struct pkernfs_pci_bridge_ser {
+	__u8   devfn;
+	__u8   primary;
+	__u8   secondary;
+	__u8   subordinate;
+	__le32 io;
+	__le32 io_upper;
+	__le32 mem;
+	__le32 pref;
+	__le32 pref_base_upper;
+	__le32 pref_limit_upper;
+	__le32 vendor_device;
+};
+
+/**
+ * struct pkernfs_pci_ser - identity and configuration of a preserved function
+ *
+ * Written by the PCI half at FREEZE; compared with the hardware by the next
+ * kernel before the device is believed to be the same.
+ */
+struct pkernfs_pci_ser {
+	__le16 segment;
+	__le16 rid;			/* bus << 8 | devfn */
+	__le16 vendor;
+	__le16 device;
+	__le16 subsystem_vendor;
+	__le16 subsystem_device;
+	__le32 class_revision;		/* config dword 0x08 */
+	__u8   header_type;
+	__u8   msix_cap;		/* offset of the capability, 0: none */
+	__u8   msi_cap;
+	__u8   pm_cap;
+	__le16 msix_flags;		/* as read, before any masking */
+	__le16 command;			/* as read */
+	__le32 irq_type;		/* VFIO_PCI_*_IRQ_INDEX, ~0: none */
+	__le32 irq_count;		/* vectors set up by the VMM */
+	__le32 bridge_count;
+	struct pkernfs_pci_bridge_ser bridge[PKERNFS_PCI_DEPTH]; /* nearest first */
+	struct {
+		__le32 lo;		/* the register as read */
+		__le32 pad;
+		__le64 start;		/* CPU address, 0: unused */
+		__le64 bytes;
+	} bar[PKERNFS_PCI_BARS];
+	__u8   reserved[64];
+};
+
+/* pkernfs_iommu_ser.mode */
+#define PKERNFS_IOMMU_VTD_LEGACY	1
+#define PKERNFS_IOMMU_VTD_SCALABLE	2
+
+/**
+ * struct pkernfs_iommu_ser - the fixed domain of a preserved device
+ * @drhd_base: physical address of the remapping unit's registers
+ * @cap: capability register as read
+ * @ecap: extended capability register as read
+ * @ss_root: physical address of the top second-stage table, in the pool
+ * @tables: number of second-stage table blocks, the top one included
+ * @pages: number of 4 KiB pages that the domain maps
+ * @did: domain id, kept from freeze to free
+ * @mode: PKERNFS_IOMMU_*
+ * @aw: address width field of the context entry (1: 39 bits, 2: 48, 3: 57)
+ * @flags: none defined
+ */
+struct pkernfs_iommu_ser {
+	__le64 drhd_base;
+	__le64 cap;
+	__le64 ecap;
+	__le64 ss_root;
+	__le64 tables;
+	__le64 pages;
+	__le16 did;
+	__u8   mode;
+	__u8   aw;
+	__le32 flags;
+	__u8   reserved[64];
+};
+
+/* pkernfs_dev_record.state */
+#define PKERNFS_RECORD_FREE	0	/* nothing in this block means anything */
+#define PKERNFS_RECORD_FROZEN	1	/* the rest is valid */
+
+/* pkernfs_dev_record.irq */
+#define PKERNFS_RECORD_IRQ_UNCERTAIN	0
+#define PKERNFS_RECORD_IRQ_QUIESCED	1
+
+/**
+ * struct pkernfs_dev_record - one preserved device, one block
+ *
+ * Written at FREEZE with @state FREE; the store of FROZEN to @state, after a
+ * write barrier, makes the rest valid. The store of FREE ends it. @state and
+ * @irq are single words and outside the crc; all from @magic on is static.
+ *
+ * @state: PKERNFS_RECORD_FREE or _FROZEN; anything else is damage
+ * @irq: PKERNFS_RECORD_IRQ_*
+ * @magic: PKERNFS_RECORD_MAGIC
+ * @version: PKERNFS_FORMAT_VERSION
+ * @slot: number of this block in the records area
+ * @generation: inode generation
+ * @ino: inode of the device file
+ * @pci: identity
+ * @iommu: fixed domain
+ * @crc: crc32c (seed ~0) from @magic up to here
+ */
+struct pkernfs_dev_record {
+	__le32 state;
+	__le32 irq;
+	__le32 magic;
+	__le32 version;
+	__le32 slot;
+	__le32 generation;
+	__le64 ino;
+	struct pkernfs_pci_ser pci;
+	struct pkernfs_iommu_ser iommu;
+	__le32 pad;
+	__le32 crc;
+};
+
+/* --- Handover ------------------------------------------------------------- */
+
+#define PKERNFS_HANDOVER_DEVICES	64
+
+/**
+ * struct pkernfs_handover - what one remapping unit is left with at kexec
+ *
+ * The block right before the root table that the unit's RTADDR points to.
+ * Written in the reboot notifier; hardware is pointed at the root table with
+ * all CPUs but one stopped. It is the hardware register that makes it valid:
+ * a header that no RTADDR points to means nothing.
+ *
+ * @magic: PKERNFS_HANDOVER_MAGIC
+ * @version: PKERNFS_FORMAT_VERSION
+ * @self: physical address of this block
+ * @region_base: base of the region it lies in
+ * @region_bytes: size of that region
+ * @uuid: of that region
+ * @drhd_base: registers of the unit
+ * @blocks: blocks used by this unit: header, root and context tables
+ * @mode: PKERNFS_IOMMU_*
+ * @devices: number of valid elements in @slot
+ * @slot: records of the devices behind this unit
+ * @crc: crc32c (seed ~0) of all before it
+ */
+struct pkernfs_handover {
+	__le32 magic;
+	__le32 version;
+	__le64 self;
+	__le64 region_base;
+	__le64 region_bytes;
+	__u8   uuid[16];
+	__le64 drhd_base;
+	__le32 blocks;
+	__le32 mode;
+	__le32 devices;
+	__le32 slot[PKERNFS_HANDOVER_DEVICES];
+	__le32 crc;
+};
+
+#endif
