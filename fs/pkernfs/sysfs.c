@@ -123,7 +123,7 @@ static void __init pkernfs_sysfs_probe(struct pkernfs_region *r)
 	if (r->virt && !r->sb && !r->reason) {
 		sb = pkernfs_sb_find(r, &why);
 		WRITE_ONCE(r->sb, sb);
-		if (!sb && memchr_inv(r->virt, 0, PKERNFS_BLOCK_SIZE))
+		if (!sb)
 			WRITE_ONCE(r->reason, why);
 	}
 	mutex_unlock(&pkernfs_format_lock);
