@@ -37,6 +37,7 @@ bool read_attr(const char *dir, const char *name, char *buf, size_t bytes)
 static const char * const texts[] = { "state", "reason", "uuid", "label", NULL };
 static const char * const numbers[] = {
 	"base", "size", "mounted", "granules", "granules_free", "granules_held",
+	"granules_busy",
 	"inodes", "inodes_free", "pool_blocks", "pool_free", "orphans", NULL
 };
 
