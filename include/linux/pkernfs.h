@@ -13,6 +13,7 @@
 #ifndef _LINUX_PKERNFS_H
 #define _LINUX_PKERNFS_H
 
+#include <linux/init.h>
 #include <linux/list.h>
 #include <linux/memremap.h>
 #include <linux/mutex.h>
@@ -25,9 +26,11 @@
 struct pci_dev;
 struct file;
 struct inode;
+struct kimage;
 struct iommu_domain;
 struct iommufd_device;
 struct pkernfs_core;
+struct pkernfs_device;
 
 /**
  * struct pkernfs_region - one carve-out
@@ -56,12 +59,15 @@ struct pkernfs_region {
 
 #ifdef CONFIG_PKERNFS_FS
 
-/* --- mm/pkernfs.c: the carve-out ------------------------------------------ */
+/* --- mm/pkernfs*.c: the carve-out ------------------------------------------ */
+
+/* /sys/fs/pkernfs, from core_initcall on; NULL if it could not be made. */
+extern struct kobject *pkernfs_kobj;
 
 unsigned int pkernfs_region_count(void);
 struct pkernfs_region *pkernfs_region_get(unsigned int i);
 struct pkernfs_region *pkernfs_region_find(phys_addr_t phys, u64 bytes);
-struct pkernfs_region *pkernfs_region_claim(phys_addr_t base, u64 bytes);
+struct pkernfs_region * __init pkernfs_region_claim(phys_addr_t base, u64 bytes);
 bool pkernfs_region_overlaps(phys_addr_t base, u64 bytes);
 
 /* --- fs/pkernfs/core.c: metadata in memory, before and without a mount ---- */
@@ -77,8 +83,19 @@ int pkernfs_pool_claim(struct pkernfs_region *r, phys_addr_t phys);
 struct pkernfs_region *pkernfs_inode_region(struct inode *inode);
 int pkernfs_inode_set_device(struct inode *inode, struct pkernfs_device *pd);
 
+/* --- kernel/pkernfs_kexec.c: the image of the next kernel ------------------ */
+
+bool pkernfs_kexec_armed(void);
+int pkernfs_kexec_check_segments(const struct kimage *image);
+void pkernfs_kexec_inspect(struct kimage *image);
+void pkernfs_kexec_forget(struct kimage *image);
+
 #else
 static inline bool pkernfs_region_overlaps(phys_addr_t base, u64 bytes) { return false; }
+static inline bool pkernfs_kexec_armed(void) { return false; }
+static inline int pkernfs_kexec_check_segments(const struct kimage *image) { return 0; }
+static inline void pkernfs_kexec_inspect(struct kimage *image) { }
+static inline void pkernfs_kexec_forget(struct kimage *image) { }
 #endif
 
 static inline void *pkernfs_block(struct pkernfs_region *r, u64 block)

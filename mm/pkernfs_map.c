@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pkernfs: struct pages and a kernel mapping for the regions.
+ *
+ * All of a region is one dev_pagemap of MEMORY_DEVICE_GENERIC, in compound
+ * pages of one granule: pages that pin, and that KVM and VFIO map huge. The
+ * kernel mapping is the direct mapping, so phys_to_virt() works as for RAM.
+ *
+ * Order: regions of the command line are mapped in a postcore_initcall, after
+ * the allocators and before any bus is scanned. Those that only the hardware
+ * tells of are claimed in later initcalls, before the PCI scan too.
+ */
+
+#define pr_fmt(fmt) "pkernfs: " fmt
+
+#include <linux/init.h>
+#include <linux/ioport.h>
+#include <linux/ktime.h>
+#include <linux/memory_hotplug.h>
+#include <linux/memremap.h>
+#include <linux/mm.h>
+#include <linux/numa.h>
+#include <linux/pkernfs.h>
+#include <linux/printk.h>
+#include <linux/slab.h>
+
+#include <asm/e820/api.h>
+#include <asm/mtrr.h>
+
+#include "pkernfs.h"
+
+/* struct pages of a compound page that are its own when its tail is shared */
+#define PKERNFS_OWN_PAGES	(2 * PAGE_SIZE / sizeof(struct page))
+
+/*
+ * PG_reserved is set on new ZONE_DEVICE pages. With it VFIO's type1 takes
+ * pinned pages for MMIO and never gives the pins back, and KVM asks the memtype
+ * tree at each fault. device-dax lives with that; guest memory should not.
+ *
+ * The page flags helpers refuse tail pages here, so the bit is cleared by hand.
+ * Where the vmemmap of tail pages is shared they are the same few struct pages
+ * over and over: seen when the first one beyond has lost its bit already.
+ */
+static void __init pkernfs_unreserve(struct pkernfs_region *r)
+{
+	const unsigned long nr = PKERNFS_GRANULE_SIZE / PAGE_SIZE;
+	unsigned long pfn, i;
+
+	for (pfn = PHYS_PFN(r->base); pfn < PHYS_PFN(r->base + r->bytes); pfn += nr) {
+		struct page *page = pfn_to_page(pfn);
+
+		for (i = 0; i < nr; i++) {
+			if (i == PKERNFS_OWN_PAGES && !PageReserved(page + i))
+				break;
+			__clear_bit(PG_reserved, &page[i].flags.f);
+		}
+		cond_resched();
+	}
+}
+
+/* Named in /proc/iomem, and busy, so that no BAR is ever put there. */
+static void __init pkernfs_insert_resource(struct pkernfs_region *r)
+{
+	struct resource *res = kzalloc(sizeof(*res), GFP_KERNEL);
+
+	if (!res)
+		return;
+	res->name = "pkernfs";
+	res->start = r->base;
+	res->end = r->base + r->bytes - 1;
+	res->flags = IORESOURCE_MEM | IORESOURCE_BUSY;
+	if (insert_resource(&iomem_resource, res)) {
+		pr_warn("region %u: not in iomem: conflict\n", r->index);
+		kfree(res);
+	}
+}
+
+static int __init pkernfs_region_nid(struct pkernfs_region *r)
+{
+	int nid = phys_to_target_node(r->base);
+
+	if (nid != phys_to_target_node(r->base + r->bytes - 1))
+		pr_warn("[mem %#010llx-%#010llx] spans NUMA nodes; better one region a node\n",
+			(u64)r->base, (u64)r->base + r->bytes - 1);
+	nid = numa_map_to_online_node(nid);
+	return nid == NUMA_NO_NODE ? first_online_node : nid;
+}
+
+/*
+ * Is it ours still, and memory? The e820 table has had time to change since
+ * the early parameter: a memmap= after it may have put RAM back.
+ */
+static const char * __init pkernfs_unmappable(struct pkernfs_region *r)
+{
+	u64 end = r->base + r->bytes;
+	u8 type, uniform;
+
+	if (!e820__mapped_all(r->base, end, E820_TYPE_RESERVED) ||
+	    region_intersects(r->base, r->bytes, IORESOURCE_SYSTEM_RAM,
+			      IORES_DESC_NONE) != REGION_DISJOINT)
+		return "not Reserved in the memory map";
+	type = mtrr_type_lookup(r->base, end, &uniform);
+	if (type == MTRR_TYPE_UNCACHABLE)
+		return "uncached: a device, not RAM";
+	if (!mhp_range_allowed(r->base, r->bytes, true))
+		return "out of the reach of the direct mapping";
+	return NULL;
+}
+
+static bool __init pkernfs_map(struct pkernfs_region *r)
+{
+	const char *why = pkernfs_unmappable(r);
+	ktime_t start = ktime_get();
+	void *virt;
+	int nid;
+
+	if (why) {
+		pr_err("[mem %#010llx-%#010llx]: %s; region dropped\n",
+		       (u64)r->base, (u64)r->base + r->bytes - 1, why);
+		pkernfs_region_drop(r);
+		return false;
+	}
+
+	nid = pkernfs_region_nid(r);
+	r->pgmap.type = MEMORY_DEVICE_GENERIC;
+	r->pgmap.range.start = r->base;
+	r->pgmap.range.end = r->base + r->bytes - 1;
+	r->pgmap.nr_range = 1;
+	r->pgmap.vmemmap_shift = PKERNFS_GRANULE_SHIFT - PAGE_SHIFT;
+	virt = memremap_pages(&r->pgmap, nid);
+	if (IS_ERR(virt)) {
+		pr_err("[mem %#010llx-%#010llx]: cannot be mapped: %pe; region dropped\n",
+		       (u64)r->base, (u64)r->base + r->bytes - 1, virt);
+		pkernfs_region_drop(r);
+		return false;
+	}
+	pkernfs_unreserve(r);
+	pkernfs_insert_resource(r);
+	r->virt = virt;
+	pr_info("[mem %#010llx-%#010llx] mapped, node %d, %lld us\n",
+		(u64)r->base, (u64)r->base + r->bytes - 1, nid,
+		ktime_us_delta(ktime_get(), start));
+	return true;
+}
+
+/**
+ * pkernfs_region_claim - make a region of what only the hardware told of
+ * @base: physical address
+ * @bytes: length
+ *
+ * For a kernel that was not told of the region on its command line and finds it
+ * through a remapping unit. Initcalls after postcore and before the PCI scan.
+ * The range must be one that pkernfs= would accept, and Reserved in the memory
+ * map that the kernel before has handed on. The region can be adopted from, and
+ * cannot be mounted.
+ *
+ * Return: the region (an existing one if it is the same), or NULL; the log says
+ * why.
+ */
+struct pkernfs_region * __init pkernfs_region_claim(phys_addr_t base, u64 bytes)
+{
+	struct pkernfs_region *r = pkernfs_region_find(base, bytes);
+	const char *why = NULL;
+	u64 end;
+
+	if (r && r->base == base && r->bytes == bytes)
+		return r;
+
+	if (bytes < PKERNFS_MIN_BYTES || !IS_ALIGNED(base | bytes, PKERNFS_GRANULE_SIZE) ||
+	    check_add_overflow((u64)base, bytes, &end))
+		why = "not a possible region";
+	else if (pkernfs_region_overlaps(base, bytes))
+		why = "overlaps a region of pkernfs=";
+	else if (!e820__mapped_all(base, end, E820_TYPE_RESERVED))
+		why = "not Reserved in the memory map";
+	if (!why) {
+		r = pkernfs_region_new(base, bytes, ~0U);
+		if (!r)
+			why = "too many regions";
+	}
+	if (why) {
+		pr_err("[mem %#010llx+%#llx] told of by the hardware: %s\n",
+		       (u64)base, bytes, why);
+		return NULL;
+	}
+
+	if (!pkernfs_map(r))
+		return NULL;
+	r->reason = "not named on the command line (pkernfs=)";
+	pkernfs_sysfs_add_region(r);
+	return r;
+}
+
+static int __init pkernfs_map_init(void)
+{
+	unsigned int i = 0;
+
+	while (i < pkernfs_region_count()) {
+		struct pkernfs_region *r = pkernfs_region_get(i);
+
+		if (!pkernfs_map(r))
+			continue;	/* the next one is at this place now */
+		pkernfs_sysfs_add_region(r);
+		i++;
+	}
+	return 0;
+}
+postcore_initcall(pkernfs_map_init);
