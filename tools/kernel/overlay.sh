@@ -5,12 +5,20 @@
 # and our own files linked in.
 #
 # Usage: overlay.sh KSRC DEST [REPO]
+#        overlay.sh --bare KSRC DEST
 #
-# DEST/build is left alone, so an incremental build survives a new overlay. A
+# --bare: the links alone, no hooks and no files of ours.
+#
+# DEST/build* is left alone, so an incremental build survives a new overlay. A
 # file whose content did not change keeps its time stamp, so make rebuilds only
 # what changed. Nothing is ever written through a link: the pristine source
 # stays pristine even for root.
 set -euo pipefail
+bare=
+if [ "$1" = --bare ]; then
+	bare=1
+	shift
+fi
 ksrc=$(realpath "$1") dest=$2
 repo=$(realpath "${3:-$(dirname "$0")/../..}")
 hooks=$repo/tools/kernel/7.3
@@ -19,13 +27,12 @@ dest=$(realpath "$dest")
 
 # 1. The links, once per source tree.
 if [ "$(cat "$dest/.pkernfs-ksrc" 2>/dev/null)" != "$ksrc" ]; then
-	find "$dest" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
-	(cd "$ksrc" && for e in * .[a-z]*; do
-		[ -e "$e" ] && cp -rs "$ksrc/$e" "$dest/"
-	done)
+	find "$dest" -mindepth 1 -maxdepth 1 ! -name 'build*' -exec rm -rf {} +
+	find "$ksrc" -mindepth 1 -maxdepth 1 -exec cp -rs -t "$dest" {} +
 	echo "$ksrc" >"$dest/.pkernfs-ksrc"
 	: >"$dest/.pkernfs-own" ; : >"$dest/.pkernfs-hooked"
 fi
+[ -z "$bare" ] || exit 0
 
 # 2. The hook series, applied to copies in a scratch folder and moved in only
 #    where the result differs. -F0: a hunk that has drifted must fail, not land
@@ -60,8 +67,9 @@ done <"$tmp/files"
 cp "$tmp/files" "$dest/.pkernfs-hooked"
 
 # 3. Our own files, at the paths they have in the repository.
-(cd "$repo" && find fs drivers mm include arch kernel Documentation tools/testing/selftests \
-	-type f 2>/dev/null | sort) >"$tmp/own"
+(cd "$repo" && for d in arch drivers fs include kernel mm Documentation tools/testing/selftests; do
+	[ ! -d "$d" ] || find "$d" -type f
+done | sort) >"$tmp/own"
 while read -r f; do
 	grep -qxF "$f" "$tmp/own" || rm -f "$dest/$f"
 done <"$dest/.pkernfs-own"

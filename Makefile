@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0
+# pkernfs: build and test from the outside. `make help' tells what there is.
+
+T ?=
+V ?=
+comma := ,
+boot := tools/testing/boot/run.py
+
+export KSRC PKERNFS_CACHE
+
+help:
+	@echo 'Tests (Debian 12 or 13, as root or with sudo; kernels and QEMU come by themselves):'
+	@echo '  make check            all boot tests; the last line counts them'
+	@echo '  make check T=a,b      these alone, by name;  V=1 shows the consoles'
+	@echo '  make list             the names'
+	@echo '  make demo             a live update to watch'
+	@echo
+	@echo 'The kernel:'
+	@echo '  make kernel           build the test kernels (debug, release, bare)'
+	@echo '  make kernel-debug     one of them; prints the path of its bzImage'
+	@echo '  make hooks-check      apply the hook series without fuzz, count its lines'
+	@echo '  make checkpatch       checkpatch --strict on our files and patches'
+	@echo
+	@echo 'Else:'
+	@echo '  make deps             install the packages that all this needs'
+	@echo '  make clean            remove build trees and logs of this checkout'
+	@echo '  make distclean        remove the whole cache folder'
+	@echo
+	@echo 'KSRC=/path              a Linux 7.3 source other than Debian'\''s linux-source-7.3'
+	@echo 'PKERNFS_CACHE=/path     where downloads and build trees go ($$XDG_CACHE_HOME/pkernfs)'
+
+check:
+	@tools/testing/boot/check $(if $(V),-v) $(subst $(comma), ,$(T))
+
+list:
+	@$(boot) --list
+
+kernel: deps
+	@for f in debug release bare; do tools/kernel/build.sh $$f || exit 1; done
+
+kernel-debug kernel-release kernel-bare: deps
+	@tools/kernel/build.sh $(@:kernel-%=%)
+
+hooks-check: deps
+	@tools/kernel/hooks-check.sh
+
+checkpatch: deps
+	@tools/kernel/checkpatch.sh
+
+deps:
+	@tools/kernel/deps.sh
+
+clean:
+	@tools/kernel/clean.sh
+
+distclean:
+	@tools/kernel/clean.sh --all
+
+.PHONY: help check list kernel kernel-debug kernel-release kernel-bare \
+	hooks-check checkpatch deps clean distclean

@@ -1,0 +1,103 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Build a test kernel and print the path of its bzImage.
+#
+# Usage: build.sh FLAVOUR
+#
+#   debug    hooks, our files, every check the kernel has, KUnit, test knobs
+#   release  hooks and our files; no test knobs, no debugging
+#   bare     the pristine source, configured like release
+#
+# A flavour whose inputs did not change is not touched.
+set -euo pipefail
+. "$(dirname "$0")/env.sh"
+flavour=${1:?usage: build.sh debug|release|bare}
+ksrc=$("$repo/tools/kernel/fetch.sh")
+
+fragments=$hooks/base.config
+tree=$overlay
+own=$hooks/pkernfs.config own_test=$hooks/test.config
+[ -e "$repo/fs/pkernfs/Kconfig" ] || own='' own_test=''
+case $flavour in
+debug)	fragments="$fragments $own $hooks/debug.config $own_test" ;;
+release) fragments="$fragments $own" ;;
+bare)	tree=$overlay_bare ;;
+*)	die "no such flavour: $flavour" ;;
+esac
+build=$tree/build-$flavour
+image=$build/arch/x86/boot/bzImage
+mkdir -p "$build"
+
+exec 9>"$build/.pkernfs-lock"
+flock 9
+
+# Every input that is ours, by content. A KSRC of the user's may be edited at
+# any time: make looks at it on each run.
+inputs() {
+	echo "$ksrc" "$flavour"
+	stat -c '%y' "$ksrc/Makefile"
+	gcc --version | head -1
+	cd "$repo"
+	if [ "$flavour" != bare ]; then
+		for d in arch drivers fs include kernel mm tools/kernel/$kver; do
+			[ ! -d "$d" ] || find "$d" -type f
+		done | sort | xargs sha256sum
+	fi
+	# shellcheck disable=SC2086
+	sha256sum $fragments
+}
+stamp=$(inputs | sha256sum)
+if [ -z "${KSRC:-}" ] && [ -e "$image" ] &&
+   [ "$(cat "$build/.pkernfs-stamp" 2>/dev/null)" = "$stamp" ]; then
+	echo "$image"
+	exit
+fi
+rm -f "$build/.pkernfs-stamp"
+
+if [ "$flavour" = bare ]; then
+	"$repo/tools/kernel/overlay.sh" --bare "$ksrc" "$tree"
+else
+	"$repo/tools/kernel/overlay.sh" "$ksrc" "$tree" "$repo"
+fi
+
+mk() {
+	make -s -C "$tree" O="build-$flavour" CC="ccache gcc" HOSTCC="ccache gcc" "$@"
+}
+
+# The configuration goes to a side file, and into place if it differs.
+configure() {
+	mk KCONFIG_CONFIG=.config.new tinyconfig
+	# shellcheck disable=SC2086
+	(cd "$build" && KCONFIG_CONFIG=.config.new \
+		../scripts/kconfig/merge_config.sh -m .config.new $fragments)
+	mk KCONFIG_CONFIG=.config.new olddefconfig
+} >"$build/config.log" 2>&1
+configure || {
+	cat "$build/config.log" >&2
+	die "$flavour: cannot configure"
+}
+# Kconfig drops what it cannot satisfy without a word: each wish must have stuck.
+# shellcheck disable=SC2086
+lost=$(awk '
+	FILENAME != config && /^CONFIG_[A-Za-z0-9_]+=/ {
+		s = $0; sub(/=.*/, "", s); want[s] = $0 }
+	FILENAME != config && /^# CONFIG_[A-Za-z0-9_]+ is not set$/ { want[$2] = "" }
+	FILENAME == config && /^CONFIG_/ { s = $0; sub(/=.*/, "", s); got[s] = $0 }
+	END { for (s in want) if (got[s] != want[s])
+		print "  " (want[s] == "" ? "# " s " is not set" : want[s]) \
+			"   (is: " (got[s] == "" ? "not set" : got[s]) ")" }
+	' config="$build/.config.new" $fragments "$build/.config.new")
+[ -z "$lost" ] || die "$flavour: these did not stick in the configuration:
+$lost"
+cmp -s "$build/.config.new" "$build/.config" || cp "$build/.config.new" "$build/.config"
+
+mk -j"$(nproc)" bzImage >"$build/make.log" 2>&1 || {
+	grep -E -B2 -A12 'error:|\*\*\*|undefined reference|warning:' "$build/make.log" |
+		head -100 >&2 || true
+	die "$flavour: the build failed; all of it is in $build/make.log"
+}
+# Our own files build without a warning.
+! grep -E 'warning:' "$build/make.log" | grep pkernfs >&2 ||
+	die "$flavour: compiler warnings in our files"
+echo "$stamp" >"$build/.pkernfs-stamp"
+echo "$image"

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Boot tests of pkernfs in QEMU. See README.rst here."""

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Where things lie, and what is built before a machine can start."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import zlib
+
+from .result import BuildError, Skip
+
+REPO = os.path.realpath(os.path.join(os.path.dirname(__file__), '../../../..'))
+BOOT = os.path.join(REPO, 'tools/testing/boot')
+CACHE = os.path.realpath(
+    os.environ.get('PKERNFS_CACHE') or os.path.join(
+        os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'),
+        'pkernfs'))
+# Two checkouts share downloads, sources and the compiler cache, no more.
+CHECKOUT = '%s-%u' % (os.path.basename(REPO), zlib.crc32(REPO.encode()))
+OUT = os.path.join(CACHE, 'boot', CHECKOUT)
+# Binaries that a plain user's PATH does not name.
+PATH = os.environ.get('PATH', '') + ':/usr/sbin:/sbin'
+
+
+def which(name):
+    """Path of a program. A missing tool is a skip."""
+    path = shutil.which(name, path=PATH)
+    if not path:
+        raise Skip('%s is not installed (make deps)' % name)
+    return path
+
+
+def sh(argv, cwd=None, quiet=False):
+    """Run a build step; its output is shown when it fails."""
+    p = subprocess.run(argv, cwd=cwd or REPO, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE if quiet else None,
+                       universal_newlines=True)
+    if p.returncode:
+        raise BuildError('%s: exit code %d\n%s%s' %
+                         (' '.join(argv), p.returncode, p.stdout or '',
+                          p.stderr or ''))
+    return p.stdout
+
+
+_kernels = {}
+
+
+def kernel(flavour):
+    """bzImage of a flavour, built or brought up to date on first use."""
+    if flavour not in _kernels:
+        try:
+            out = sh([os.path.join(REPO, 'tools/kernel/build.sh'), flavour])
+            _kernels[flavour] = out.split('\n')[-2]
+        except BuildError as e:
+            _kernels[flavour] = e
+    if isinstance(_kernels[flavour], BuildError):
+        raise _kernels[flavour]
+    return _kernels[flavour]
+
+
+def guest_tool(source, name=None, flags=()):
+    """A static program for the guest, from one C file of this repository."""
+    source = os.path.join(REPO, source)
+    name = name or os.path.splitext(os.path.basename(source))[0]
+    cmd = ['gcc', '-static', '-O2', '-Wall', '-Werror', '-s',
+           '-I', os.path.join(REPO, 'include/uapi'), *flags]
+    key = hashlib.sha256(' '.join(cmd).encode())
+    with open(source, 'rb') as f:
+        key.update(f.read())
+    out = os.path.join(OUT, 'bin', '%s-%s' % (name, key.hexdigest()[:16]))
+    if not os.path.exists(out):
+        os.makedirs(os.path.dirname(out), exist_ok=True)
+        sh(cmd + ['-o', out + '.tmp', source])
+        os.rename(out + '.tmp', out)
+    return out

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0
+"""initramfs images: newc archives, written here so that no root is needed.
+
+The kernel takes several archives one after the other, so the part that all
+scenarios share is one file, and what a scenario adds is appended to it.
+"""
+
+import hashlib
+import os
+import re
+import subprocess
+
+from . import env
+
+
+class Cpio:
+    """A newc archive in memory."""
+
+    def __init__(self):
+        self.data = bytearray()
+        self.ino = 0
+        self.dirs = {''}
+
+    def _entry(self, name, mode, body=b'', rdev=(0, 0)):
+        self.ino += 1
+        raw = name.encode() + b'\0'
+        head = '070701' + ''.join('%08X' % v for v in (
+            self.ino, mode, 0, 0, 1, 0, len(body), 0, 0, rdev[0], rdev[1],
+            len(raw), 0))
+        self.data += head.encode() + raw
+        self.data += b'\0' * (-len(self.data) % 4)
+        self.data += body
+        self.data += b'\0' * (-len(self.data) % 4)
+
+    def mkdir(self, name):
+        name = name.strip('/')
+        if name not in self.dirs:
+            self.mkdir(os.path.dirname(name))
+            self.dirs.add(name)
+            self._entry(name, 0o040755)
+
+    def node(self, name, major, minor):
+        self.mkdir(os.path.dirname(name))
+        self._entry(name.strip('/'), 0o020600, rdev=(major, minor))
+
+    def symlink(self, name, target):
+        self.mkdir(os.path.dirname(name))
+        self._entry(name.strip('/'), 0o120777, target.encode())
+
+    def write(self, name, body, mode=0o644):
+        self.mkdir(os.path.dirname(name))
+        if isinstance(body, str):
+            body = body.encode()
+        self._entry(name.strip('/'), 0o100000 | mode, body)
+
+    def copy(self, name, source, mode=0o755):
+        with open(source, 'rb') as f:
+            self.write(name, f.read(), mode)
+
+    def program(self, source, name=None):
+        """A program and the shared libraries it needs."""
+        self.copy(name or '/bin/' + os.path.basename(source), source)
+        p = subprocess.run(['ldd', source], stdout=subprocess.PIPE,
+                           stderr=subprocess.DEVNULL, universal_newlines=True)
+        for lib in re.findall(r'(/\S+) \(0x', p.stdout):
+            if lib not in self.dirs:
+                self.dirs.add(lib)
+                self.copy(lib, lib)
+
+    def bytes(self):
+        self._entry('TRAILER!!!', 0)
+        self.data += b'\0' * (-len(self.data) % 512)
+        return bytes(self.data)
+
+
+def base():
+    """What every scenario has: busybox, kexec, our guest library and tools."""
+    c = Cpio()
+    for d in ('proc', 'sys', 'dev', 'tmp', 'mnt', 'boot', 'test', 'etc'):
+        c.mkdir(d)
+    c.node('/dev/console', 5, 1)
+    busybox = env.which('busybox')
+    c.copy('/bin/busybox', busybox)
+    for applet in env.sh([busybox, '--list'], quiet=True).split():
+        if applet != 'busybox':
+            c.symlink('/bin/' + applet, 'busybox')
+    c.symlink('/sbin', 'bin')
+    c.program(env.which('kexec'))
+    c.copy('/bin/verdict', env.guest_tool('tools/testing/boot/guest/verdict.c'))
+    c.copy('/init', os.path.join(env.BOOT, 'guest/init'))
+    c.copy('/lib/guest.sh', os.path.join(env.BOOT, 'guest/lib.sh'), 0o644)
+    return c.bytes()
+
+
+_base = None
+
+
+def build(path, script, files=(), kernel=None, k2_append=''):
+    """Write the image of a scenario to path; returns its size in bytes.
+
+    script: the guest's side, shell functions stage1, stage2, ...
+    files: (name in the guest, path on the host) or (name, path, mode)
+    kernel: bzImage for /boot, with an initrd for it beside it: the same image
+            without /boot/bzImage
+    """
+    global _base
+    if _base is None:
+        _base = base()
+    own = Cpio()
+    own.write('/test/script', script)
+    own.write('/test/k2-append', k2_append)
+    for f in files:
+        own.program(f[1], f[0])
+    small = _base + own.bytes()
+    boot = b''
+    if kernel:
+        c = Cpio()
+        c.copy('/boot/bzImage', kernel, 0o644)
+        c.write('/boot/initrd', small)
+        boot = c.bytes()
+    with open(path, 'wb') as f:
+        f.write(small + boot)
+    return len(small) + len(boot)
+
+
+def digest(path):
+    with open(path, 'rb') as f:
+        return hashlib.sha256(f.read()).hexdigest()

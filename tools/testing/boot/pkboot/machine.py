@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One machine: a QEMU process, its console, and how it ended."""
+
+import ctypes
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from . import console, env, initramfs, qmp
+from .result import EarlyHang, Failure
+
+# One guest at a time: two virtual CPUs want the two of a small machine, and a
+# guest that is starved of time tells nothing.
+LOCK = os.environ.get('PKERNFS_QEMU_LOCK') or os.path.join(env.CACHE, 'qemu.lock')
+# Multiplies every timeout, for slow or busy machines.
+SLOW = float(os.environ.get('PKERNFS_SLOW') or 1)
+
+
+def _size(text):
+    return int(text[:-1]) << {'K': 10, 'M': 20, 'G': 30}[text[-1]]
+
+
+def _die_with_parent():
+    """In the child: a runner that is killed leaves no QEMU behind."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+class Machine:
+    """Made by Test.machine(); see there for the arguments."""
+
+    def __init__(self, run, name, *, kernel, script, memory='1G', smp=2,
+                 devices=(), append='', stages=1, files=(), k2_kernel=None,
+                 k2_append='', iommu='on', trace=(), ignore=(), timeout=60,
+                 echo=None):
+        self.name = name
+        self.dir = run
+        self.timeout = timeout * SLOW
+        self.stages = stages
+        self.ended = None       # what finish() found
+        os.makedirs(run, exist_ok=True)
+        # Short paths for the sockets; guest RAM in a file that others can map.
+        self.tmp = tempfile.mkdtemp(prefix='pkernfs-')
+        self.ram_bytes = _size(memory)
+        self.ram = os.path.join(self._ram_dir(), 'ram')
+        self.console_log = os.path.join(run, name + '-console.log')
+        self.stderr_log = os.path.join(run, name + '-qemu.log')
+        self.trace_log = os.path.join(run, name + '-trace.log')
+        self.data_log = os.path.join(run, name + '-data')
+        initrd = os.path.join(self.tmp, 'initrd')
+        initramfs.build(initrd, script, files, k2_kernel, k2_append)
+
+        cmdline = ('console=ttyS0 panic=-1 printk.devkmsg=on intel_iommu=on '
+                   'stage=1 stages=%d %s' % (stages, append)).strip()
+        self.argv = [
+            env.which('qemu-system-x86_64'),
+            '-machine', 'q35,memory-backend=ram', '-accel', 'tcg',
+            '-cpu', 'max', '-smp', str(smp), '-m', memory,
+            '-object', 'memory-backend-file,id=ram,size=%d,mem-path=%s,share=on'
+            % (self.ram_bytes, self.ram),
+            '-nodefaults', '-display', 'none', '-no-reboot',
+            '-serial', 'stdio', '-serial', 'file:' + self.data_log,
+            '-qmp', 'unix:%s/qmp,server=on,wait=off' % self.tmp,
+            '-qtest', 'unix:%s/qtest,server=on,wait=off' % self.tmp,
+            '-qtest-log', 'none',
+            '-device', 'isa-debug-exit,iobase=0xf4,iosize=0x04',
+        ]
+        if iommu:
+            self.argv += ['-device',
+                          'intel-iommu,intremap=%s,caching-mode=on' % iommu]
+        for d in devices:
+            self.argv += d.format(tmp=self.tmp).split()
+        if trace:
+            for t in trace:
+                self.argv += ['-trace', t]
+            self.argv += ['-D', self.trace_log]
+        self.argv += ['-kernel', kernel, '-initrd', initrd, '-append', cmdline]
+        self._ignore = ignore
+        self._echo = echo
+        self.proc = None
+        self.console = None
+
+    def _ram_dir(self):
+        """/dev/shm where it has the room: the file is all of the guest's RAM."""
+        try:
+            if shutil.disk_usage('/dev/shm').free > self.ram_bytes + (256 << 20):
+                self.shm = tempfile.mkdtemp(prefix='pkernfs-', dir='/dev/shm')
+                return self.shm
+        except OSError:
+            pass
+        self.shm = None
+        return self.tmp
+
+    def start(self):
+        self._lock = open(LOCK, 'w')
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        with open(os.path.join(self.dir, self.name + '-qemu.cmd'), 'w') as f:
+            f.write(' '.join(self.argv) + '\n')
+        err = open(self.stderr_log, 'w')
+        self.proc = subprocess.Popen(self.argv, stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE, stderr=err,
+                                     preexec_fn=_die_with_parent)
+        err.close()
+        self.deadline = time.monotonic() + self.timeout
+        self.console = console.Console(self.proc.stdout, self.console_log,
+                                       self._echo, self._ignore)
+        return self
+
+    # --- while it runs ------------------------------------------------------
+
+    def wait(self, pattern, seconds=None, start=0):
+        """Wait for a console line; returns (index, time, match) or fails."""
+        left = self.deadline - time.monotonic()
+        if seconds is not None:
+            left = min(left, seconds * SLOW)
+        hit = self.console.wait(pattern, left, start)
+        if hit:
+            return hit
+        if self.proc.poll() is not None:
+            self.finish()       # names the reason, if it knows a better one
+            raise Failure('machine ended before the console said /%s/' % pattern)
+        if time.monotonic() >= self.deadline:
+            self.finish()
+        raise Failure('console did not say /%s/ in time' % pattern)
+
+    def send(self, line):
+        """Type a line on the console; the guest's await_host reads it."""
+        self.proc.stdin.write(line.encode() + b'\n')
+        self.proc.stdin.flush()
+
+    def qmp(self):
+        return qmp.Qmp(os.path.join(self.tmp, 'qmp'))
+
+    def qtest(self):
+        return qmp.Qtest(os.path.join(self.tmp, 'qtest'))
+
+    def data(self):
+        """What the guest wrote to ttyS1."""
+        with open(self.data_log, errors='replace') as f:
+            return f.read().replace('\r\n', '\n')
+
+    # --- its end ------------------------------------------------------------
+
+    def _registers(self):
+        """Where the CPUs are, into a file, before a hung machine is killed."""
+        path = os.path.join(self.dir, self.name + '-registers.log')
+        try:
+            q = self.qmp()
+            regs = q.hmp('info registers -a')
+            q.close()
+        except (OSError, RuntimeError, ValueError) as e:
+            regs = 'no registers: %s\n' % e
+        with open(path, 'w') as f:
+            f.write(regs)
+        return [l.split()[0] for l in regs.splitlines() if l.startswith('RIP=')]
+
+    def outcome(self):
+        """Wait for the end: ('verdict', rc), ('reset',), ('qemu', code), ('hang', RIPs)."""
+        if self.ended:
+            return self.ended
+        try:
+            self.proc.wait(max(0, self.deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.ended = ('hang', self._registers())
+        else:
+            code = self.proc.returncode
+            if code >= 65 and code % 2:
+                self.ended = ('verdict', (code - 1) // 2 - 32)
+            elif code == 0:
+                self.ended = ('reset',)
+            else:
+                self.ended = ('qemu', code)
+        self.stop()
+        return self.ended
+
+    def finish(self):
+        """Wait for the end and fail unless the guest says that all is well."""
+        kind, *rest = self.outcome()
+        c = self.console
+        where = ' (%s)' % self.console_log
+        if kind == 'hang':
+            cls = Failure if c.ours else EarlyHang
+            raise cls('no verdict within %d s; CPUs at %s%s' %
+                      (self.timeout, ' '.join(rest[0]) or 'unknown', where))
+        if kind == 'qemu':
+            with open(self.stderr_log, errors='replace') as f:
+                raise Failure('QEMU ended with %d: %s' %
+                              (rest[0], f.read().strip() or 'no message'))
+        if c.faults:
+            raise Failure('%d fault lines on the console, first: %s%s' %
+                          (len(c.faults), c.faults[0], where))
+        if kind == 'reset':
+            raise Failure('the machine was reset or switched off' + where)
+        if rest[0]:
+            said = [l.split('FAIL: ', 1)[1] for _, l in c.lines if 'FAIL: ' in l]
+            raise Failure('verdict %d%s%s' %
+                          (rest[0], ': ' + said[0] if said else '', where))
+        if c.kernels != self.stages:
+            raise Failure('%d kernels started, not %d%s' %
+                          (c.kernels, self.stages, where))
+        return self
+
+    def stop(self):
+        """End it whatever its state, and clean up. May be called again."""
+        if self.proc and self.proc.poll() is None:
+            self.proc.kill()
+        if self.proc:
+            self.proc.wait()
+            if self.console:
+                self.console.join()
+            for f in (self.proc.stdin, self.proc.stdout):
+                try:
+                    f.close()
+                except OSError:
+                    pass
+            self._lock.close()
+        for d in (self.tmp, self.shm):
+            if d:
+                shutil.rmtree(d, ignore_errors=True)

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0
+"""How a scenario can end, other than well."""
+
+
+class Failure(Exception):
+    """What was tested is not as it should be."""
+
+
+class BuildError(Failure):
+    """Something could not be built. Never a skip."""
+
+
+class Skip(Exception):
+    """A tool that the scenario needs is not on this machine."""
+
+
+class EarlyHang(Failure):
+    """No verdict, and nothing of ours had run yet: may be tried once more."""

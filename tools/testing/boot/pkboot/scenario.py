@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Scenarios: files that say what they need, and the object they are run with."""
+
+import importlib.util
+import os
+import subprocess
+
+from . import env, machine
+from .result import Failure, Skip
+
+# What a scenario may declare, and what it means if it does not.
+DEFAULTS = {
+    'KERNEL': 'debug',      # flavour of the kernel; None: no machine at all
+    'K2_KERNEL': None,      # flavour that is started by kexec; None: the same
+    'MEMORY': '1G',
+    'DEVICES': (),          # QEMU arguments; {tmp} is the machine's own folder
+    'PKERNFS': None,        # value of pkernfs=
+    'APPEND': '',           # more for the command line of the first kernel
+    'K2_APPEND': '',        # more for those that follow
+    'STAGES': 1,            # kernels started, one by the machine, others by kexec
+    'FILES': (),            # more files for the guest
+    'TRACE': (),            # QEMU trace events
+    'IGNORE': (),           # console lines that are no faults here
+    'TIMEOUT': 60,          # seconds, of one machine
+    'GUEST': None,          # the guest's side: stage1() { ... }; stage2() ...
+}
+
+
+class Scenario:
+    def __init__(self, path):
+        self.name = os.path.splitext(os.path.basename(path))[0]
+        spec = importlib.util.spec_from_file_location(
+            'scenario_' + self.name.replace('-', '_'), path)
+        mod = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(mod)
+        self.module = mod
+        self.summary = (mod.__doc__ or '').strip().split('\n')[0]
+        for key, value in DEFAULTS.items():
+            setattr(self, key, getattr(mod, key, value))
+        known = set(DEFAULTS)
+        for key in vars(mod):
+            if key.isupper() and not key.startswith('_') and key not in known:
+                raise Failure('%s declares %s, which means nothing' % (path, key))
+
+    def flavours(self):
+        return [f for f in (self.KERNEL, self.K2_KERNEL) if f]
+
+    def run(self, t):
+        if hasattr(self.module, 'run'):
+            self.module.run(t)
+        else:
+            t.machine().start().finish()
+
+
+class Test:
+    """What a scenario's run(t) is given."""
+
+    def __init__(self, scenario, echo=None):
+        self.s = scenario
+        self.dir = os.path.join(env.OUT, scenario.name)
+        self.notes = []
+        self._echo = echo
+        self._machines = []
+        os.makedirs(self.dir, exist_ok=True)
+        for f in os.listdir(self.dir):
+            os.remove(os.path.join(self.dir, f))
+
+    def machine(self, name='vm', **over):
+        """A machine as the scenario declares it; arguments override, in lower case."""
+        s = self.s
+
+        def get(key):
+            return over.pop(key.lower(), getattr(s, key))
+
+        kernel, k2_kernel = get('KERNEL'), get('K2_KERNEL')
+        stages = get('STAGES')
+        pkernfs, append = get('PKERNFS'), get('APPEND')
+        if pkernfs:
+            append = ('pkernfs=%s %s' % (pkernfs, append)).strip()
+        m = machine.Machine(
+            self.dir, name, kernel=env.kernel(kernel), script=get('GUEST'),
+            memory=get('MEMORY'), devices=get('DEVICES'), append=append,
+            stages=stages, files=get('FILES'), k2_append=get('K2_APPEND'),
+            k2_kernel=env.kernel(k2_kernel or kernel) if stages > 1 else None,
+            trace=get('TRACE'), ignore=get('IGNORE'), timeout=get('TIMEOUT'),
+            echo=self._echo, **over)
+        self._machines.append(m)
+        return m
+
+    def note(self, text):
+        """A measured value or the like; printed with the result."""
+        self.notes.append(text)
+
+    def skip(self, reason):
+        raise Skip(reason)
+
+    def check(self, cond, text):
+        if not cond:
+            raise Failure(text)
+
+    def command(self, argv):
+        """A host command that must succeed; returns its output."""
+        p = subprocess.run(argv, cwd=env.REPO, stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           universal_newlines=True)
+        with open(os.path.join(self.dir, 'output.log'), 'a') as f:
+            f.write('$ %s\n%s' % (' '.join(argv), p.stdout))
+        if p.returncode:
+            last = p.stdout.strip().split('\n')[-1]
+            raise Failure('%s: exit code %d: %s' % (argv[0], p.returncode, last))
+        return p.stdout
+
+    def end(self):
+        for m in self._machines:
+            m.stop()
+
+
+def load_all():
+    folder = os.path.join(env.BOOT, 'scenarios')
+    return [Scenario(os.path.join(folder, f))
+            for f in sorted(os.listdir(folder)) if f.endswith('.py')]

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Run boot tests.
+
+    run.py [-v] [--list] [NAME...]
+
+Without a name: all of them. The last line is "N passed, N failed, N skipped";
+the exit code is 0 when none failed and at least one passed.
+"""
+
+import argparse
+import os
+import sys
+import time
+import traceback
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+
+from pkboot import env, scenario  # noqa: E402
+from pkboot.result import BuildError, EarlyHang, Failure, Skip  # noqa: E402
+
+
+def out(text):
+    print(text, flush=True)
+
+
+def build(scenarios):
+    """All kernels first, so that a scenario's time is its own."""
+    seen = []
+    for s in scenarios:
+        for flavour in s.flavours():
+            if flavour in seen:
+                continue
+            seen.append(flavour)
+            start = time.monotonic()
+            try:
+                env.kernel(flavour)
+                out('built  %-20s %6.1f s' % (flavour, time.monotonic() - start))
+            except BuildError as e:
+                out('FAILED %-20s %6.1f s\n%s' %
+                    (flavour, time.monotonic() - start, e))
+
+
+def run_one(s, echo):
+    """Run one scenario: ('passed' or the like, notes, reason)."""
+    t = scenario.Test(s, echo)
+    try:
+        s.run(t)
+        return 'passed', t.notes, ''
+    except Skip as e:
+        return 'skipped', t.notes, str(e)
+    except EarlyHang as e:
+        return 'hung', t.notes, str(e)
+    except BuildError as e:
+        return 'failed', t.notes, 'not built: ' + str(e).split('\n')[0]
+    except Failure as e:
+        return 'failed', t.notes, str(e)
+    except Exception:           # noqa: B902 a broken scenario is a failure
+        return 'failed', t.notes, traceback.format_exc()
+    finally:
+        t.end()
+
+
+def main():
+    p = argparse.ArgumentParser(description='Boot tests of pkernfs.')
+    p.add_argument('-l', '--list', action='store_true')
+    p.add_argument('-v', '--verbose', action='store_true',
+                   help='show the consoles')
+    p.add_argument('names', nargs='*', metavar='NAME')
+    args = p.parse_args()
+
+    scenarios = scenario.load_all()
+    if args.list:
+        for s in scenarios:
+            out('%-20s %s' % (s.name, s.summary))
+        return 0
+    if args.names:
+        known = {s.name: s for s in scenarios}
+        wrong = [n for n in args.names if n not in known]
+        if wrong:
+            sys.exit('no such scenario: %s (make list)' % ', '.join(wrong))
+        scenarios = [known[n] for n in args.names]
+
+    echo = None
+    if args.verbose:
+        def echo(now, text):
+            out('%9.3f %s' % (now, text))
+
+    count = {'passed': 0, 'failed': 0, 'skipped': 0}
+    retried = 0
+    build(scenarios)
+    for s in scenarios:
+        start = time.monotonic()
+        how, notes, why = run_one(s, echo)
+        if how == 'hung':
+            out('       %-20s hung before any of our code ran: %s; once more' %
+                (s.name, why))
+            retried += 1
+            how, notes, why = run_one(s, echo)
+            if how == 'hung':
+                how = 'failed'
+        count[how] += 1
+        out('%-6s %-20s %6.1f s%s' %
+            ({'passed': 'ok', 'failed': 'FAILED', 'skipped': 'skip'}[how],
+             s.name, time.monotonic() - start,
+             '  ' + '; '.join(notes) if notes else ''))
+        if why:
+            out('       ' + why.replace('\n', '\n       '))
+    if retried:
+        out('%d retried after a hang before any of our code ran' % retried)
+    out('%(passed)d passed, %(failed)d failed, %(skipped)d skipped' % count)
+    return 1 if count['failed'] or not count['passed'] else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
