@@ -311,7 +311,7 @@ static int pkernfs_fixed_clone(struct pkernfs_fixed *f, struct iommu_domain *liv
 		.pd = pd,
 		.w.alloc = pkernfs_clone_alloc,
 		.w.arg = pd,
-		.w.coherent = iommu_paging_structure_coherency(f->iommu),
+		.w.coherent = ecap_coherent(f->iommu->ecap),
 	};
 	struct pkernfs_ss_visitor v = { .leaf = pkernfs_clone_leaf, .arg = &c };
 	struct pkernfs_ss from;

@@ -15,6 +15,7 @@
  */
 #include <linux/crash_dump.h>
 #include <linux/crc32c.h>
+#include <linux/delay.h>
 #include <linux/dmar.h>
 #include <linux/io.h>
 #include <linux/pci.h>
