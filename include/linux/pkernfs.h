@@ -73,6 +73,8 @@ bool pkernfs_region_overlaps(phys_addr_t base, u64 bytes);
 /* --- fs/pkernfs/core.c: metadata in memory, before and without a mount ---- */
 
 int pkernfs_core_load(struct pkernfs_region *r);
+void pkernfs_core_quiesce(struct pkernfs_region *r);
+void pkernfs_core_resume(struct pkernfs_region *r);
 int pkernfs_phys_owner(struct pkernfs_region *r, phys_addr_t phys, u64 bytes,
 		       u64 *ino, u32 *generation);
 int pkernfs_hold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes);
@@ -81,7 +83,11 @@ void *pkernfs_pool_alloc(struct pkernfs_region *r);
 void pkernfs_pool_free(struct pkernfs_region *r, void *block);
 int pkernfs_pool_claim(struct pkernfs_region *r, phys_addr_t phys);
 struct pkernfs_region *pkernfs_inode_region(struct inode *inode);
+void pkernfs_inode_id(struct inode *inode, u64 *ino, u32 *generation);
 int pkernfs_inode_set_device(struct inode *inode, struct pkernfs_device *pd);
+struct pkernfs_device *pkernfs_inode_device(struct inode *inode);
+int pkernfs_ino_set_device(struct pkernfs_region *r, u64 ino, u32 generation,
+			   struct pkernfs_device *pd);
 
 /* --- kernel/pkernfs_kexec.c: the image of the next kernel ------------------ */
 

@@ -21,6 +21,7 @@ enum {
 	PKERNFS_CMD_UNFREEZE,
 	PKERNFS_CMD_INFO,
 	PKERNFS_CMD_RELEASE,
+	PKERNFS_CMD_FORMAT = 0x10,
 };
 
 /* States of a device file */
@@ -141,6 +142,39 @@ struct pkernfs_info {
 	char reason[128];
 };
 
+/* pkernfs_format.flags */
+#define PKERNFS_FORMAT_FORCE	1	/* also where there is a filesystem already */
+
+/**
+ * struct pkernfs_format - ioctl(PKERNFS_FORMAT) on /dev/pkernfs
+ * @size: sizeof(struct pkernfs_format)
+ * @flags: PKERNFS_FORMAT_FORCE or 0
+ * @region: place of the region in pkernfs=, from 0
+ * @inodes: size of the inode table, 0: by the size of the region
+ * @pool_blocks: size of the pool, 0: by the size of the region
+ * @uuid: all zero: a random one
+ * @label: NUL-terminated
+ * @reason: set when it is refused; NUL-terminated
+ *
+ * Makes an empty filesystem in a region. What was there is lost. Needs
+ * CAP_SYS_ADMIN.
+ *
+ * Errors: -ENODEV no such region; -EEXIST a superblock is valid (without
+ * PKERNFS_FORMAT_FORCE); -EBUSY it is mounted, its memory is in use, or it holds
+ * a preserved device; -EINVAL, -ENOSPC the layout does not fit.
+ */
+struct pkernfs_format {
+	__u32 size;
+	__u32 flags;
+	__u32 region;
+	__u32 inodes;
+	__aligned_u64 pool_blocks;
+	__u8 uuid[16];
+	char label[32];
+	char reason[128];
+};
+
+#define PKERNFS_FORMAT		_IO(PKERNFS_TYPE, PKERNFS_CMD_FORMAT)
 #define PKERNFS_FREEZE		_IO(PKERNFS_TYPE, PKERNFS_CMD_FREEZE)
 #define PKERNFS_QUIESCE_IRQ	_IO(PKERNFS_TYPE, PKERNFS_CMD_QUIESCE_IRQ)
 #define PKERNFS_UNFREEZE	_IO(PKERNFS_TYPE, PKERNFS_CMD_UNFREEZE)

@@ -104,6 +104,201 @@ struct pkernfs_sb {
 	__le32 crc;
 };
 
+/* --- Files ---------------------------------------------------------------- */
+
+#define PKERNFS_SUPER_MAGIC	0x504b4653	/* statfs f_type */
+#define PKERNFS_JOURNAL_MAGIC	0x4f4a4b50U	/* "PKJO" */
+#define PKERNFS_INODE_MAGIC	0x4e494b50U	/* "PKIN" */
+#define PKERNFS_EXTENT_MAGIC	0x58454b50U	/* "PKEX" */
+#define PKERNFS_DIR_MAGIC	0x52444b50U	/* "PKDR" */
+
+#define PKERNFS_ROOT_INO	1		/* inode 0 is never used */
+#define PKERNFS_NAME_MAX	255
+#define PKERNFS_JOURNAL_BLOCKS	64		/* smallest journal */
+
+/* pkernfs_journal_rec_ser.kind */
+#define PKERNFS_REC_INODE	1	/* static part of an inode */
+#define PKERNFS_REC_BLOCK	2	/* pool block, whole */
+
+/**
+ * struct pkernfs_journal_ser - head of the redo log, first block of the journal
+ *
+ * Each change of metadata is one transaction. Its records are written from the
+ * second block on, then @bytes; after a write barrier the store of @commit makes
+ * them valid; after another the records are copied to their targets; after a
+ * third @commit becomes 0. A reader that finds @commit not 0 copies the records
+ * again, which does no harm however far the writer had come, and clears it.
+ *
+ * @magic: PKERNFS_JOURNAL_MAGIC
+ * @version: PKERNFS_FORMAT_VERSION
+ * @commit: 0: nothing to do; otherwise a sequence number, not 0, in the upper
+ *	half, and in the lower half crc32c (seed ~0) of @bytes and the records
+ * @bytes: length of the records, a multiple of 8
+ */
+struct pkernfs_journal_ser {
+	__le32 magic;
+	__le32 version;
+	__le64 commit;
+	__le64 bytes;
+};
+
+/**
+ * struct pkernfs_journal_rec_ser - one record; the new content follows it
+ * @offset: of the target, in bytes from the start of the region; an inode or a
+ *	block of the pool
+ * @kind: PKERNFS_REC_*
+ * @bytes: length of the content: PKERNFS_INODE_STATIC or PKERNFS_BLOCK_SIZE
+ */
+struct pkernfs_journal_rec_ser {
+	__le64 offset;
+	__le32 kind;
+	__le32 bytes;
+};
+
+/**
+ * struct pkernfs_extent_ser - a run of file data
+ *
+ * All three are multiples of the granule. The order of extents means nothing;
+ * those of a file do not overlap. @bytes 0: unused. The low bits of @bytes are
+ * kept for flags; none is defined, and one that is set is refused.
+ *
+ * @logical: offset in the file, in bytes
+ * @phys: physical address
+ * @bytes: length
+ */
+struct pkernfs_extent_ser {
+	__le64 logical;
+	__le64 phys;
+	__le64 bytes;
+};
+
+#define PKERNFS_INODE_EXTENTS	8
+#define PKERNFS_SYMLINK_MAX	416	/* the terminating NUL included */
+
+/**
+ * struct pkernfs_inode_ser - inode, 512 bytes
+ *
+ * All up to @crc is the static part, written through the redo log only. The times
+ * behind it change with single stores at any moment. A slot of zeroes has never
+ * been used; @mode 0 with a valid @crc is free again, and keeps its generation.
+ * @mode not 0 and @nlink 0: an orphan, unlinked while in use; its memory is free
+ * when nobody uses it, at the next mount at the latest.
+ *
+ * @magic: PKERNFS_INODE_MAGIC
+ * @generation: counts the uses of this slot
+ * @ino: number of this slot
+ * @mode: as in stat(2); regular files, directories and symbolic links
+ * @flags: none defined
+ * @uid: owner
+ * @gid: group
+ * @nlink: links; a directory has 2 and one for each subdirectory
+ * @size: in bytes; of a directory 0
+ * @parent: of a directory: inode of the one it lies in; of the root: itself
+ * @chain: first extent block or directory block in blocks, 0: none
+ * @btime: time of creation, as the times below
+ * @extent: of a regular file
+ * @target: of a symbolic link, NUL-terminated
+ * @crc: crc32c (seed ~0) of all bytes before it
+ * @atime: time of last access, in signed nanoseconds since 1970
+ * @mtime: time of last change of the content
+ * @ctime: time of last change of the inode
+ */
+struct pkernfs_inode_ser {
+	__le32 magic;
+	__le32 generation;
+	__le64 ino;
+	__le16 mode;
+	__le16 flags;
+	__le32 uid;
+	__le32 gid;
+	__le32 nlink;
+	__le64 size;
+	__le64 parent;
+	__le64 chain;
+	__le64 btime;
+	union {
+		struct pkernfs_extent_ser extent[PKERNFS_INODE_EXTENTS];
+		char target[PKERNFS_SYMLINK_MAX];
+	};
+	__le32 pad;
+	__le32 crc;
+	__le64 atime;
+	__le64 mtime;
+	__le64 ctime;
+};
+
+#define PKERNFS_INODE_SIZE	512
+#define PKERNFS_INODE_STATIC	488
+
+#define PKERNFS_BLOCK_EXTENTS	169
+#define PKERNFS_CHAIN_MAX	32	/* extent blocks of a file */
+
+/**
+ * struct pkernfs_extent_block_ser - more extents of a file, one pool block
+ * @magic: PKERNFS_EXTENT_MAGIC
+ * @crc: crc32c (seed ~0) of all bytes after it
+ * @ino: the file
+ * @next: next block of the chain, 0: none
+ * @generation: of the file
+ * @pad: 0
+ * @extent: extents
+ * @reserved: 0
+ */
+struct pkernfs_extent_block_ser {
+	__le32 magic;
+	__le32 crc;
+	__le64 ino;
+	__le64 next;
+	__le32 generation;
+	__le32 pad;
+	struct pkernfs_extent_ser extent[PKERNFS_BLOCK_EXTENTS];
+	__u8   reserved[8];
+};
+
+#define PKERNFS_DIR_UNIT	32	/* bytes */
+#define PKERNFS_DIR_UNITS	127	/* in a block */
+
+/**
+ * struct pkernfs_dirent_ser - one name, as many units as it needs
+ *
+ * An entry never moves, so its place (block, unit) is a stable readdir cookie.
+ *
+ * @ino: inode, 0: this one unit is free
+ * @units: units that the entry takes
+ * @len: length of the name
+ * @type: DT_*
+ * @pad: 0
+ * @name: not terminated; zeroes up to the end of the last unit
+ */
+struct pkernfs_dirent_ser {
+	__le64 ino;
+	__u8   units;
+	__u8   len;
+	__u8   type;
+	__u8   pad[5];
+	char   name[];
+};
+
+/**
+ * struct pkernfs_dir_block_ser - names of a directory, one pool block
+ * @magic: PKERNFS_DIR_MAGIC
+ * @crc: crc32c (seed ~0) of all bytes after it
+ * @ino: the directory
+ * @next: next block of the chain, 0: none
+ * @generation: of the directory
+ * @index: place in the chain, from 0
+ * @unit: entries
+ */
+struct pkernfs_dir_block_ser {
+	__le32 magic;
+	__le32 crc;
+	__le64 ino;
+	__le64 next;
+	__le32 generation;
+	__le32 index;
+	__u8   unit[PKERNFS_DIR_UNITS][PKERNFS_DIR_UNIT];
+};
+
 /* --- Device records ------------------------------------------------------- */
 
 #define PKERNFS_PCI_BARS	7	/* 6 BARs and the expansion ROM */
@@ -279,5 +474,47 @@ struct pkernfs_handover {
 	__le32 slot[PKERNFS_HANDOVER_DEVICES];
 	__le32 crc;
 };
+
+/* --- Layout, asserted for the kernel and the tools alike ------------------- */
+
+#ifdef __KERNEL__
+#define PKERNFS_OFFSETOF(type, member)	offsetof(type, member)
+#else
+#define PKERNFS_OFFSETOF(type, member)	__builtin_offsetof(type, member)
+#endif
+#define PKERNFS_ASSERT_SIZE(type, bytes) \
+	_Static_assert(sizeof(struct type) == (bytes), #type)
+#define PKERNFS_ASSERT_AT(type, member, at) \
+	_Static_assert(PKERNFS_OFFSETOF(struct type, member) == (at), #type "." #member)
+
+PKERNFS_ASSERT_SIZE(pkernfs_area, 16);
+PKERNFS_ASSERT_SIZE(pkernfs_sb, 280);
+PKERNFS_ASSERT_AT(pkernfs_sb, base, 32);
+PKERNFS_ASSERT_AT(pkernfs_sb, uuid, 64);
+PKERNFS_ASSERT_AT(pkernfs_sb, journal, 112);
+PKERNFS_ASSERT_AT(pkernfs_sb, data, 192);
+PKERNFS_ASSERT_AT(pkernfs_sb, crc, 276);
+PKERNFS_ASSERT_SIZE(pkernfs_journal_ser, 24);
+PKERNFS_ASSERT_AT(pkernfs_journal_ser, commit, 8);
+PKERNFS_ASSERT_SIZE(pkernfs_journal_rec_ser, 16);
+PKERNFS_ASSERT_SIZE(pkernfs_extent_ser, 24);
+PKERNFS_ASSERT_SIZE(pkernfs_inode_ser, PKERNFS_INODE_SIZE);
+PKERNFS_ASSERT_AT(pkernfs_inode_ser, size, 32);
+PKERNFS_ASSERT_AT(pkernfs_inode_ser, extent, 64);
+PKERNFS_ASSERT_AT(pkernfs_inode_ser, crc, 484);
+PKERNFS_ASSERT_AT(pkernfs_inode_ser, atime, PKERNFS_INODE_STATIC);
+PKERNFS_ASSERT_SIZE(pkernfs_extent_block_ser, PKERNFS_BLOCK_SIZE);
+PKERNFS_ASSERT_AT(pkernfs_extent_block_ser, extent, 32);
+PKERNFS_ASSERT_SIZE(pkernfs_dirent_ser, 16);
+PKERNFS_ASSERT_SIZE(pkernfs_dir_block_ser, PKERNFS_BLOCK_SIZE);
+PKERNFS_ASSERT_AT(pkernfs_dir_block_ser, unit, 32);
+PKERNFS_ASSERT_SIZE(pkernfs_pci_bridge_ser, 32);
+PKERNFS_ASSERT_SIZE(pkernfs_iommu_ser, 120);
+PKERNFS_ASSERT_SIZE(pkernfs_pci_ser, 528);
+PKERNFS_ASSERT_SIZE(pkernfs_dev_record, 688);
+PKERNFS_ASSERT_AT(pkernfs_dev_record, magic, 8);
+PKERNFS_ASSERT_AT(pkernfs_dev_record, pci, 32);
+PKERNFS_ASSERT_SIZE(pkernfs_handover, 328);
+PKERNFS_ASSERT_AT(pkernfs_handover, drhd_base, 48);
 
 #endif

@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pkernfs: who has which granule, pool block and inode slot.
+ *
+ * None of this is stored: a load finds it out from the extents, the chains and
+ * the inode table. A granule is free, reserved (being zeroed for a file), or
+ * owned by exactly one file. Owned ones can be held for DMA: counts in memory,
+ * made anew at adoption from the tables of the preserved devices.
+ */
+
+#include <linux/bitmap.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "pkernfs.h"
+
+int pkernfs_alloc_init(struct pkernfs_core *c)
+{
+	const struct pkernfs_sb *sb = c->r->sb;
+
+	c->granules = div_u64(pkernfs_area_count(&sb->data),
+			      PKERNFS_BLOCKS_PER_GRANULE);
+	c->granules_free = c->granules;
+	c->granule_map = kvcalloc(BITS_TO_LONGS(c->granules), sizeof(long), GFP_KERNEL);
+	c->owner = kvcalloc(c->granules, sizeof(*c->owner), GFP_KERNEL);
+	c->holds = kvcalloc(c->granules, sizeof(*c->holds), GFP_KERNEL);
+
+	c->pool_blocks = pkernfs_area_count(&sb->pool);
+	c->pool_free = c->pool_blocks;
+	c->pool_map = kvcalloc(BITS_TO_LONGS(c->pool_blocks), sizeof(long), GFP_KERNEL);
+
+	c->inodes = pkernfs_area_count(&sb->inodes) *
+		    (PKERNFS_BLOCK_SIZE / PKERNFS_INODE_SIZE);
+	c->inodes_free = c->inodes - 1;	/* inode 0 is never used */
+	c->ino_hint = PKERNFS_ROOT_INO;
+	c->node = kvcalloc(c->inodes, sizeof(*c->node), GFP_KERNEL);
+
+	if (!c->granule_map || !c->owner || !c->holds || !c->pool_map || !c->node)
+		return -ENOMEM;
+	return 0;
+}
+
+void pkernfs_alloc_exit(struct pkernfs_core *c)
+{
+	u32 ino;
+
+	if (c->node)
+		for (ino = 0; ino < c->inodes; ino++)
+			if (c->node[ino])
+				pkernfs_node_free(c, c->node[ino]);
+	kvfree(c->node);
+	kvfree(c->pool_map);
+	kvfree(c->holds);
+	kvfree(c->owner);
+	kvfree(c->granule_map);
+}
+
+/* --- granules ---------------------------------------------------------------- */
+
+static u32 pkernfs_granule_search(struct pkernfs_core *c, u32 from, u32 want,
+				  u32 *got)
+{
+	unsigned long start, end;
+	u32 best = PKERNFS_NO_GRANULE;
+
+	*got = 0;
+	for (start = find_next_zero_bit(c->granule_map, c->granules, from);
+	     start < c->granules && *got < want;
+	     start = find_next_zero_bit(c->granule_map, c->granules, end)) {
+		end = find_next_bit(c->granule_map, c->granules, start);
+		if (end - start > *got) {
+			best = start;
+			*got = min_t(u64, end - start, want);
+		}
+	}
+	return best;
+}
+
+/**
+ * pkernfs_granule_reserve - take free granules out of the map
+ * @c: the core
+ * @goal: granule to begin with, if it is free; PKERNFS_NO_GRANULE: any
+ * @want: how many, in one run
+ * @got: how many there were
+ *
+ * Return: the first one, or PKERNFS_NO_GRANULE: nothing free.
+ */
+u32 pkernfs_granule_reserve(struct pkernfs_core *c, u32 goal, u32 want, u32 *got)
+{
+	u32 first = PKERNFS_NO_GRANULE;
+
+	lockdep_assert_held_write(&c->lock);
+
+	if (goal < c->granules && !test_bit(goal, c->granule_map)) {
+		unsigned long end = find_next_bit(c->granule_map, c->granules, goal);
+
+		first = goal;
+		*got = min_t(u64, end - goal, want);
+	}
+	if (first == PKERNFS_NO_GRANULE) {
+		first = pkernfs_granule_search(c, c->granule_hint, want, got);
+		if (*got < want && c->granule_hint) {
+			u32 count, other = pkernfs_granule_search(c, 0, want, &count);
+
+			if (count > *got) {
+				first = other;
+				*got = count;
+			}
+		}
+	}
+	if (first == PKERNFS_NO_GRANULE)
+		return first;
+
+	bitmap_set(c->granule_map, first, *got);
+	c->granules_free -= *got;
+	c->granule_hint = (first + *got) % c->granules;
+	return first;
+}
+
+/**
+ * pkernfs_granule_release - give granules back, owned or only reserved
+ * @c: the core
+ * @granule: the first one
+ * @count: how many
+ */
+void pkernfs_granule_release(struct pkernfs_core *c, u32 granule, u32 count)
+{
+	lockdep_assert_held_write(&c->lock);
+	WARN_ON_ONCE(find_next_zero_bit(c->granule_map, granule + count, granule) <
+		     granule + count);
+	bitmap_clear(c->granule_map, granule, count);
+	memset32(c->owner + granule, 0, count);
+	c->granules_free += count;
+}
+
+/**
+ * pkernfs_granule_own - found in an extent at load: they are this file's
+ * @c: the core
+ * @granule: the first one
+ * @count: how many
+ * @ino: the file
+ *
+ * Return: 0, -EEXIST: one of them has an owner, -ERANGE: there are no such.
+ */
+int pkernfs_granule_own(struct pkernfs_core *c, u32 granule, u32 count, u32 ino)
+{
+	if (granule >= c->granules || count > c->granules - granule)
+		return -ERANGE;
+	if (find_next_bit(c->granule_map, granule + count, granule) < granule + count)
+		return -EEXIST;
+	bitmap_set(c->granule_map, granule, count);
+	memset32(c->owner + granule, ino, count);
+	c->granules_free -= count;
+	return 0;
+}
+
+void *pkernfs_granule_virt(struct pkernfs_core *c, u32 granule)
+{
+	return pkernfs_block(c->r, pkernfs_area_start(&c->r->sb->data)) +
+	       ((u64)granule << PKERNFS_GRANULE_SHIFT);
+}
+
+static phys_addr_t pkernfs_granule_phys(struct pkernfs_core *c, u32 granule)
+{
+	return c->r->base + (pkernfs_granule_virt(c, granule) - c->r->virt);
+}
+
+struct folio *pkernfs_granule_folio(struct pkernfs_core *c, u32 granule)
+{
+	return page_folio(pfn_to_page(PHYS_PFN(pkernfs_granule_phys(c, granule))));
+}
+
+/**
+ * pkernfs_granule_idle - has nobody a reference on the granule's pages?
+ * @c: the core
+ * @granule: which one
+ *
+ * The pages' own reference is all that there is then: no mapping, no pin. The
+ * caller keeps faults away, or the answer is old at once.
+ */
+bool pkernfs_granule_idle(struct pkernfs_core *c, u32 granule)
+{
+	if (!c->r->pgmap.nr_range)
+		return true;	/* KUnit: ordinary memory without pages of ours */
+	return folio_ref_count(pkernfs_granule_folio(c, granule)) <= 1;
+}
+
+/* Granules of a physical range, or false: not all of it is in the data area. */
+static bool pkernfs_phys_granules(struct pkernfs_core *c, phys_addr_t phys,
+				  u64 bytes, u32 *first, u32 *last)
+{
+	u64 data = c->r->base + (pkernfs_area_start(&c->r->sb->data) <<
+				 PKERNFS_BLOCK_SHIFT);
+	u64 size = (u64)c->granules << PKERNFS_GRANULE_SHIFT;
+
+	if (!bytes || phys < data || phys - data >= size ||
+	    bytes > size - (phys - data))
+		return false;
+	*first = (phys - data) >> PKERNFS_GRANULE_SHIFT;
+	*last = (phys - data + bytes - 1) >> PKERNFS_GRANULE_SHIFT;
+	return true;
+}
+
+static struct pkernfs_node *pkernfs_range_owner(struct pkernfs_core *c, u32 first,
+						u32 last)
+{
+	u32 g, ino = c->owner[first];
+
+	for (g = first; g <= last; g++)
+		if (!ino || c->owner[g] != ino)
+			return NULL;
+	return c->node[ino];
+}
+
+/**
+ * pkernfs_phys_owner - which file does this memory belong to?
+ * @r: the region
+ * @phys: physical address
+ * @bytes: length
+ * @ino: set to the file's inode number; may be NULL
+ * @generation: set to its generation; may be NULL
+ *
+ * Return: 0; -ENOENT: no single file has all of it, or an unlinked one that no
+ * one could ever open again.
+ */
+int pkernfs_phys_owner(struct pkernfs_region *r, phys_addr_t phys, u64 bytes,
+		       u64 *ino, u32 *generation)
+{
+	struct pkernfs_core *c = r->core;
+	struct pkernfs_node *n = NULL;
+	u32 first, last;
+
+	if (!c)
+		return -ENOENT;
+	down_read(&c->lock);
+	if (pkernfs_phys_granules(c, phys, bytes, &first, &last))
+		n = pkernfs_range_owner(c, first, last);
+	if (n && !n->ser->nlink)
+		n = NULL;
+	if (n && ino)
+		*ino = n->ino;
+	if (n && generation)
+		*generation = le32_to_cpu(n->ser->generation);
+	up_read(&c->lock);
+	return n ? 0 : -ENOENT;
+}
+
+/**
+ * pkernfs_hold - a device can reach this memory: its file must keep it
+ * @r: the region
+ * @phys: physical address
+ * @bytes: length; it may touch several files
+ *
+ * Counted per granule. Until pkernfs_unhold() of the same range nothing takes a
+ * granule of it from its file, and the file cannot be unlinked. Holds are not
+ * stored; after a kexec they are made again from the devices' tables.
+ *
+ * Return: 0; -ENOENT: some of it is in no file, or in an unlinked one; nothing
+ * is held then. -EOVERFLOW: held too often.
+ */
+int pkernfs_hold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes)
+{
+	struct pkernfs_core *c = r->core;
+	u32 first, last, g;
+	int err = 0;
+
+	if (!c)
+		return -ENOENT;
+	down_write(&c->lock);
+	if (!pkernfs_phys_granules(c, phys, bytes, &first, &last)) {
+		err = -ENOENT;
+		goto out;
+	}
+	for (g = first; g <= last; g++) {
+		if (!c->owner[g] || !c->node[c->owner[g]]->ser->nlink) {
+			err = -ENOENT;
+			goto out;
+		}
+		if (c->holds[g] == U32_MAX) {
+			err = -EOVERFLOW;
+			goto out;
+		}
+	}
+	for (g = first; g <= last; g++) {
+		c->holds[g]++;
+		c->node[c->owner[g]]->holds++;
+	}
+out:
+	up_write(&c->lock);
+	return err;
+}
+
+/**
+ * pkernfs_unhold - undo pkernfs_hold()
+ * @r: the region
+ * @phys: physical address
+ * @bytes: length
+ */
+void pkernfs_unhold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes)
+{
+	struct pkernfs_core *c = r->core;
+	u32 first, last, g;
+
+	if (WARN_ON_ONCE(!c))
+		return;
+	down_write(&c->lock);
+	if (!WARN_ON_ONCE(!pkernfs_phys_granules(c, phys, bytes, &first, &last))) {
+		for (g = first; g <= last; g++) {
+			if (WARN_ON_ONCE(!c->holds[g]))
+				continue;
+			c->holds[g]--;
+			c->node[c->owner[g]]->holds--;
+		}
+	}
+	up_write(&c->lock);
+}
+
+/* --- pool blocks --------------------------------------------------------------- */
+
+/* A free block of the pool, zeroed; its number in the region, 0: none. */
+u64 pkernfs_pool_get(struct pkernfs_core *c)
+{
+	u64 start = pkernfs_area_start(&c->r->sb->pool), i;
+
+	lockdep_assert_held_write(&c->lock);
+	i = find_next_zero_bit(c->pool_map, c->pool_blocks, c->pool_hint);
+	if (i >= c->pool_blocks)
+		i = find_first_zero_bit(c->pool_map, c->pool_blocks);
+	if (i >= c->pool_blocks)
+		return 0;
+	__set_bit(i, c->pool_map);
+	c->pool_free--;
+	c->pool_hint = i + 1;
+	memset(pkernfs_block(c->r, start + i), 0, PKERNFS_BLOCK_SIZE);
+	return start + i;
+}
+
+void pkernfs_pool_put(struct pkernfs_core *c, u64 block)
+{
+	u64 i = block - pkernfs_area_start(&c->r->sb->pool);
+
+	lockdep_assert_held_write(&c->lock);
+	if (WARN_ON_ONCE(i >= c->pool_blocks || !__test_and_clear_bit(i, c->pool_map)))
+		return;
+	c->pool_free++;
+}
+
+/* Found in use at load. -ERANGE: not in the pool, -EEXIST: used already. */
+int pkernfs_pool_take(struct pkernfs_core *c, u64 block)
+{
+	u64 i = block - pkernfs_area_start(&c->r->sb->pool);
+
+	if (block < pkernfs_area_start(&c->r->sb->pool) || i >= c->pool_blocks)
+		return -ERANGE;
+	if (__test_and_set_bit(i, c->pool_map))
+		return -EEXIST;
+	c->pool_free--;
+	return 0;
+}
+
+/**
+ * pkernfs_pool_alloc - a 4 KiB block in the region
+ * @r: the region, loaded
+ *
+ * For tables that the next kernel must find where they are. May sleep.
+ *
+ * Return: the block, zeroed, or NULL: the pool is full.
+ */
+void *pkernfs_pool_alloc(struct pkernfs_region *r)
+{
+	struct pkernfs_core *c = r->core;
+	u64 block;
+
+	if (!c)
+		return NULL;
+	down_write(&c->lock);
+	block = pkernfs_pool_get(c);
+	up_write(&c->lock);
+	return block ? pkernfs_block(r, block) : NULL;
+}
+
+/**
+ * pkernfs_pool_free - give a block back
+ * @r: the region
+ * @block: from pkernfs_pool_alloc(), or pkernfs_block() of a claimed one
+ */
+void pkernfs_pool_free(struct pkernfs_region *r, void *block)
+{
+	struct pkernfs_core *c = r->core;
+
+	down_write(&c->lock);
+	pkernfs_pool_put(c, (block - r->virt) >> PKERNFS_BLOCK_SHIFT);
+	up_write(&c->lock);
+}
+
+/**
+ * pkernfs_pool_claim - a block of the pool is in use since the kernel before
+ * @r: the region, loaded
+ * @phys: physical address of the block
+ *
+ * At boot, before anything is allocated from the pool.
+ *
+ * Return: 0; -EEXIST: used already, by a file or an earlier claim; -ERANGE: not
+ * a block of the pool.
+ */
+int pkernfs_pool_claim(struct pkernfs_region *r, phys_addr_t phys)
+{
+	struct pkernfs_core *c = r->core;
+	int err;
+
+	if (!c || phys < r->base || phys - r->base >= r->bytes ||
+	    phys % PKERNFS_BLOCK_SIZE)
+		return -ERANGE;
+	down_write(&c->lock);
+	err = pkernfs_pool_take(c, (phys - r->base) >> PKERNFS_BLOCK_SHIFT);
+	up_write(&c->lock);
+	return err;
+}
+
+/* --- inode slots ---------------------------------------------------------------- */
+
+/* A free slot, not taken yet; 0: none. */
+u32 pkernfs_ino_find(struct pkernfs_core *c)
+{
+	u32 i, ino = c->ino_hint;
+
+	lockdep_assert_held(&c->lock);
+	for (i = 1; i < c->inodes; i++, ino++) {
+		if (ino >= c->inodes)
+			ino = PKERNFS_ROOT_INO;
+		if (!c->node[ino])
+			return ino;
+	}
+	return 0;
+}
+
+/**
+ * pkernfs_node_new - memory for an inode that is in use
+ * @c: the core
+ * @ino: its number
+ * @slots: a regular file: it has extents
+ *
+ * Return: the node, in core->node, or NULL: no memory.
+ */
+struct pkernfs_node *pkernfs_node_new(struct pkernfs_core *c, u32 ino, bool slots)
+{
+	struct pkernfs_node *n = kzalloc_obj(*n, GFP_NOFS);
+
+	if (!n)
+		return NULL;
+	if (slots) {
+		n->slots = bitmap_zalloc(PKERNFS_SLOTS, GFP_NOFS);
+		if (!n->slots) {
+			kfree(n);
+			return NULL;
+		}
+	}
+	n->ino = ino;
+	n->ser = pkernfs_block(c->r, pkernfs_area_start(&c->r->sb->inodes)) +
+		 (u64)ino * PKERNFS_INODE_SIZE;
+	INIT_LIST_HEAD(&n->orphan);
+	c->node[ino] = n;
+	c->inodes_free--;
+	c->ino_hint = ino + 1 < c->inodes ? ino + 1 : PKERNFS_ROOT_INO;
+	return n;
+}
+
+void pkernfs_node_free(struct pkernfs_core *c, struct pkernfs_node *n)
+{
+	list_del(&n->orphan);
+	c->node[n->ino] = NULL;
+	c->inodes_free++;
+	bitmap_free(n->slots);
+	kvfree(n->chain);
+	kvfree(n->extent);
+	kfree(n);
+}
+
+/* Room for one more block in node->chain. */
+int pkernfs_chain_room(struct pkernfs_node *n)
+{
+	u32 room = max(n->chain_room * 2, 4u);
+	u64 *chain;
+
+	if (n->chains < n->chain_room)
+		return 0;
+	chain = kvrealloc(n->chain, room * sizeof(*chain), GFP_NOFS);
+	if (!chain)
+		return -ENOMEM;
+	n->chain = chain;
+	n->chain_room = room;
+	return 0;
+}

@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pkernfs: a region's metadata in memory.
+ *
+ * Loaded once, by the adoption of devices at boot or by the first mount, and kept:
+ * what a preserved device or a pin can reach stays known after umount. Loading
+ * proves the superblock, replays the redo log, then reads and checks everything.
+ * It writes nothing but the replay. A region in which anything is damaged is not
+ * loaded at all: whose memory it is can then not be known, and giving some of it
+ * away could hand out what a device still writes to.
+ */
+
+#define pr_fmt(fmt) "pkernfs: " fmt
+
+#include <linux/printk.h>
+#include <linux/slab.h>
+
+#include "pkernfs.h"
+
+#define PKERNFS_RECLAIM_PERIOD	HZ
+
+/* --- loading ----------------------------------------------------------------- */
+
+static const char *pkernfs_inode_damage(const struct pkernfs_inode_ser *ser, u32 ino)
+{
+	umode_t mode = le16_to_cpu(ser->mode);
+
+	if (le32_to_cpu(ser->magic) != PKERNFS_INODE_MAGIC ||
+	    le64_to_cpu(ser->ino) != ino ||
+	    le32_to_cpu(ser->crc) != pkernfs_inode_crc(ser))
+		return "inode: wrong checksum";
+	if (!mode)
+		return NULL;
+	if (ser->flags)
+		return "inode: a flag that this kernel does not know";
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		if (le64_to_cpu(ser->size) > MAX_LFS_FILESIZE)
+			return "inode: impossible size";
+		break;
+	case S_IFDIR:
+		if (le32_to_cpu(ser->nlink) == 1)
+			return "inode: directory with one link";
+		break;
+	case S_IFLNK:
+		if (strnlen(ser->target, PKERNFS_SYMLINK_MAX) != le64_to_cpu(ser->size) ||
+		    !ser->size || le64_to_cpu(ser->size) >= PKERNFS_SYMLINK_MAX)
+			return "inode: symbolic link without an end";
+		break;
+	default:
+		return "inode: unknown type";
+	}
+	return NULL;
+}
+
+static int pkernfs_load_inode(struct pkernfs_core *c, u32 ino, const char **why)
+{
+	const struct pkernfs_inode_ser *ser =
+		pkernfs_block(c->r, pkernfs_area_start(&c->r->sb->inodes)) +
+		(u64)ino * PKERNFS_INODE_SIZE;
+	umode_t mode = le16_to_cpu(ser->mode);
+	struct pkernfs_node *n;
+
+	if (!memchr_inv(ser, 0, PKERNFS_INODE_STATIC))
+		return 0;	/* never used */
+	*why = pkernfs_inode_damage(ser, ino);
+	if (*why)
+		return -EUCLEAN;
+	if (!mode)
+		return 0;	/* free again */
+
+	*why = "no memory";
+	n = pkernfs_node_new(c, ino, S_ISREG(mode));
+	if (!n)
+		return -ENOMEM;
+	if (!ser->nlink)
+		list_add_tail(&n->orphan, &c->orphans);
+	if (S_ISREG(mode))
+		return pkernfs_extent_load(c, n, why);
+	if (S_ISDIR(mode))
+		return pkernfs_dirent_load(c, n, why);
+	return 0;
+}
+
+static umode_t pkernfs_node_type(const struct pkernfs_node *n)
+{
+	return le16_to_cpu(n->ser->mode) & S_IFMT;
+}
+
+/* Do the entries of a directory name inodes that are there, and of that type? */
+static const char *pkernfs_load_names(struct pkernfs_core *c, struct pkernfs_node *n,
+				      u32 *links)
+{
+	const struct pkernfs_dirent_ser *de;
+	u64 cookie = 0, ino;
+
+	while ((de = pkernfs_dirent_next(c, n, &cookie))) {
+		struct pkernfs_node *child;
+
+		ino = le64_to_cpu(de->ino);
+		if (!n->ser->nlink)
+			return "directory: removed, and not empty";
+		if (ino >= c->inodes || !c->node[ino] || ino == PKERNFS_ROOT_INO)
+			return "directory: entry without an inode";
+		child = c->node[ino];
+		if (de->type != fs_umode_to_dtype(pkernfs_node_type(child)))
+			return "directory: entry of another type than its inode";
+		links[ino]++;
+		if (de->type == DT_DIR) {
+			if (le64_to_cpu(child->ser->parent) != n->ino || links[ino] > 1)
+				return "directory: in two places";
+			links[n->ino] += 1U << 16;	/* a subdirectory, see below */
+		}
+	}
+	return NULL;
+}
+
+/* Every link counted. Directories: names in the lower half, children in the upper. */
+static const char *pkernfs_load_links(struct pkernfs_core *c)
+{
+	u32 *links = kvcalloc(c->inodes, sizeof(*links), GFP_KERNEL), ino;
+	const char *why = NULL;
+
+	if (!links)
+		return "no memory";
+	for (ino = 0; ino < c->inodes && !why; ino++)
+		if (c->node[ino] && pkernfs_node_type(c->node[ino]) == S_IFDIR)
+			why = pkernfs_load_names(c, c->node[ino], links);
+	for (ino = 0; ino < c->inodes && !why; ino++) {
+		struct pkernfs_node *n = c->node[ino];
+		u32 nlink;
+
+		if (!n)
+			continue;
+		nlink = le32_to_cpu(n->ser->nlink);
+		if (pkernfs_node_type(n) != S_IFDIR) {
+			if (nlink != links[ino])
+				why = "inode: wrong number of links";
+		} else if (nlink) {
+			u32 names = ino == PKERNFS_ROOT_INO ? 0 : 1;
+
+			if ((links[ino] & 0xffff) != names ||
+			    nlink != 2 + (links[ino] >> 16))
+				why = "directory: wrong number of links";
+		} else if (links[ino]) {
+			why = "directory: removed, and has a name";
+		}
+	}
+	kvfree(links);
+	return why;
+}
+
+static int pkernfs_core_read(struct pkernfs_core *c, const char **why)
+{
+	u32 ino;
+	int err;
+
+	*why = "no memory";
+	err = pkernfs_alloc_init(c);
+	if (err)
+		return err;
+	err = pkernfs_journal_replay(c, why);
+	if (err)
+		return err;
+	for (ino = PKERNFS_ROOT_INO; ino < c->inodes; ino++) {
+		err = pkernfs_load_inode(c, ino, why);
+		if (err) {
+			pr_err("region %u: inode %u: %s\n", c->r->index, ino, *why);
+			return err;
+		}
+		cond_resched();
+	}
+	c->ino_hint = PKERNFS_ROOT_INO;
+	if (!c->node[PKERNFS_ROOT_INO] ||
+	    pkernfs_node_type(c->node[PKERNFS_ROOT_INO]) != S_IFDIR ||
+	    !c->node[PKERNFS_ROOT_INO]->ser->nlink) {
+		*why = "no root directory";
+		return -EUCLEAN;
+	}
+	down_read(&c->lock);
+	*why = pkernfs_load_links(c);
+	up_read(&c->lock);
+	return *why ? -EUCLEAN : 0;
+}
+
+static void pkernfs_reclaim_work(struct work_struct *work)
+{
+	struct pkernfs_core *c = container_of(to_delayed_work(work),
+					      struct pkernfs_core, reclaim);
+
+	pkernfs_orphan_reclaim(c);
+}
+
+/**
+ * pkernfs_core_new - load the metadata of a region
+ * @r: the region; r->sb has proven itself
+ * @why: set on error
+ *
+ * Return: the core, or an error pointer: -EUCLEAN, -ENOMEM.
+ */
+struct pkernfs_core *pkernfs_core_new(struct pkernfs_region *r, const char **why)
+{
+	struct pkernfs_core *c = kzalloc_obj(*c);
+	int err;
+
+	*why = "no memory";
+	if (!c)
+		return ERR_PTR(-ENOMEM);
+	c->r = r;
+	c->stores_left = -1;
+	init_rwsem(&c->lock);
+	INIT_LIST_HEAD(&c->orphans);
+	INIT_DELAYED_WORK(&c->reclaim, pkernfs_reclaim_work);
+	err = pkernfs_core_read(c, why);
+	if (err) {
+		pkernfs_core_free(c);
+		return ERR_PTR(err);
+	}
+	return c;
+}
+
+void pkernfs_core_free(struct pkernfs_core *c)
+{
+	cancel_delayed_work_sync(&c->reclaim);
+	pkernfs_alloc_exit(c);
+	kfree(c);
+}
+
+/* pkernfs_core_load() with pkernfs_format_lock held. */
+int pkernfs_core_load_locked(struct pkernfs_region *r)
+{
+	const struct pkernfs_sb *sb;
+	struct pkernfs_core *c;
+	const char *why = NULL;
+
+	lockdep_assert_held(&pkernfs_format_lock);
+	if (r->core)
+		return 0;
+	if (!r->virt)
+		return -ENXIO;
+
+	sb = pkernfs_sb_find(r, &why);
+	if (!sb) {
+		/* A blank region is no failure worth a reason of its own. */
+		WRITE_ONCE(r->reason, memchr_inv(r->virt, 0, PKERNFS_BLOCK_SIZE) ?
+			   why : NULL);
+		return -EINVAL;
+	}
+	WRITE_ONCE(r->sb, sb);
+	c = pkernfs_core_new(r, &why);
+	if (IS_ERR(c)) {
+		pr_err("region %u: not loaded: %s\n", r->index, why);
+		WRITE_ONCE(r->sb, NULL);
+		WRITE_ONCE(r->reason, why);
+		return PTR_ERR(c);
+	}
+	/* Lockless readers of r->core must find it complete. */
+	smp_store_release(&r->core, c);
+	return 0;
+}
+
+/**
+ * pkernfs_core_load - read and check the metadata of a region
+ * @r: the region, mapped
+ *
+ * Any number of times; only the first one does something. Sets r->sb, r->core, and
+ * on failure r->reason. Process context, from the time that regions are mapped.
+ *
+ * Return: 0; -EINVAL: no superblock proves itself; -EUCLEAN: damaged; -ENOMEM.
+ */
+int pkernfs_core_load(struct pkernfs_region *r)
+{
+	int err;
+
+	mutex_lock(&pkernfs_format_lock);
+	err = pkernfs_core_load_locked(r);
+	mutex_unlock(&pkernfs_format_lock);
+	return err;
+}
+
+/**
+ * pkernfs_core_quiesce - no change of metadata from here on
+ * @r: the region
+ *
+ * For the reboot notifier: when it returns no operation is under way, and later
+ * ones fail with -ESHUTDOWN, so that the CPUs may stop anywhere. The redo log
+ * would cope without it; this way it has nothing to do.
+ */
+void pkernfs_core_quiesce(struct pkernfs_region *r)
+{
+	struct pkernfs_core *c = r->core;
+
+	if (!c)
+		return;
+	down_write(&c->lock);
+	c->quiesced = true;
+	up_write(&c->lock);
+}
+
+/**
+ * pkernfs_core_resume - undo pkernfs_core_quiesce(): the kexec has failed
+ * @r: the region
+ */
+void pkernfs_core_resume(struct pkernfs_region *r)
+{
+	struct pkernfs_core *c = r->core;
+
+	if (!c)
+		return;
+	down_write(&c->lock);
+	c->quiesced = false;
+	up_write(&c->lock);
+}
+
+/**
+ * pkernfs_core_in_use - would anybody miss the contents of this region?
+ * @c: its core
+ *
+ * pkernfs_format_lock is held. Mounted, held for a device, or with pages pinned.
+ */
+bool pkernfs_core_in_use(struct pkernfs_core *c)
+{
+	bool used = c->sb;
+	u32 i;
+
+	lockdep_assert_held(&pkernfs_format_lock);
+	down_read(&c->lock);
+	for (i = 0; i < c->granules && !used; i++)
+		used = c->holds[i] || !pkernfs_granule_idle(c, i);
+	for (i = 0; i < c->inodes && !used; i++)
+		used = c->node[i] && c->node[i]->device;
+	up_read(&c->lock);
+	return used;
+}
+
+/* --- orphans ------------------------------------------------------------------- */
+
+static bool pkernfs_node_idle(struct pkernfs_core *c, struct pkernfs_node *n)
+{
+	u32 i, g;
+
+	if (n->holds || n->device)
+		return false;
+	for (i = 0; i < n->extents; i++)
+		for (g = 0; g < n->extent[i].count; g++)
+			if (!pkernfs_granule_idle(c, n->extent[i].granule + g))
+				return false;
+	return true;
+}
+
+/**
+ * pkernfs_node_destroy - free an unlinked inode with all that it has
+ * @c: the core
+ * @n: its node; no inode of the VFS refers to it. Gone on success
+ *
+ * Return: 0; -EBUSY: pages are pinned or held; -ESHUTDOWN.
+ */
+int pkernfs_node_destroy(struct pkernfs_core *c, struct pkernfs_node *n)
+{
+	struct pkernfs_inode_ser *ser;
+	u32 i;
+	int err;
+
+	err = pkernfs_tx_begin(c);
+	if (err)
+		return err;
+	if (WARN_ON_ONCE(n->ser->nlink) || !pkernfs_node_idle(c, n)) {
+		pkernfs_tx_end(c);
+		return -EBUSY;
+	}
+	ser = pkernfs_tx_inode(c, n->ino);
+	memset(ser, 0, PKERNFS_INODE_STATIC);
+	ser->magic = n->ser->magic;
+	ser->generation = n->ser->generation;
+	ser->ino = n->ser->ino;
+	err = pkernfs_tx_commit(c);
+	if (!err) {
+		for (i = 0; i < n->extents; i++)
+			pkernfs_granule_release(c, n->extent[i].granule,
+						n->extent[i].count);
+		for (i = 0; i < n->chains; i++)
+			pkernfs_pool_put(c, n->chain[i]);
+		pkernfs_node_free(c, n);
+	}
+	pkernfs_tx_end(c);
+	return err;
+}
+
+/**
+ * pkernfs_orphan_add - free this unlinked inode when its pages are idle
+ * @c: the core
+ * @n: its node
+ *
+ * ZONE_DEVICE pages say nothing when their last user goes, so we look again from
+ * time to time.
+ */
+void pkernfs_orphan_add(struct pkernfs_core *c, struct pkernfs_node *n)
+{
+	down_write(&c->lock);
+	list_add_tail(&n->orphan, &c->orphans);
+	up_write(&c->lock);
+	schedule_delayed_work(&c->reclaim, PKERNFS_RECLAIM_PERIOD);
+}
+
+/**
+ * pkernfs_orphan_reclaim - free the orphans that have become idle
+ * @c: the core
+ *
+ * At mount, and then as long as there are any.
+ */
+void pkernfs_orphan_reclaim(struct pkernfs_core *c)
+{
+	struct pkernfs_node *n, *next;
+	LIST_HEAD(list);
+	bool again;
+	int err = 0;
+
+	down_write(&c->lock);
+	list_splice_init(&c->orphans, &list);
+	up_write(&c->lock);
+
+	list_for_each_entry_safe(n, next, &list, orphan) {
+		if (err != -ESHUTDOWN)
+			err = pkernfs_node_destroy(c, n);
+	}
+
+	down_write(&c->lock);
+	list_splice(&list, &c->orphans);
+	again = !list_empty(&c->orphans) && !c->quiesced;
+	up_write(&c->lock);
+	if (again)
+		schedule_delayed_work(&c->reclaim, PKERNFS_RECLAIM_PERIOD);
+}

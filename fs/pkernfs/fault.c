@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pkernfs: mappings of files.
+ *
+ * Pages are ZONE_DEVICE pages in folios of one granule, so a shared mapping that
+ * is aligned like the file gets whole PMDs; anything else gets PTEs of the same
+ * folios. Any fault gives the file memory, as in tmpfs: the shared zero page in a
+ * shared mapping could be pinned for long, and the pin would miss what is written
+ * later.
+ *
+ * The invalidate lock is held shared from the look-up to the insertion, so that
+ * truncate sees every mapping and no fault brings a page back.
+ */
+
+#include <linux/highmem.h>
+#include <linux/huge_mm.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+
+#include "pkernfs.h"
+
+/* The page at @pgoff, made if it is a hole; @make false: NULL for a hole. */
+static struct page *pkernfs_fault_page(struct inode *inode, pgoff_t pgoff, bool make)
+{
+	struct pkernfs_core *c = pkernfs_sb_core(inode->i_sb);
+	struct pkernfs_node *n = pkernfs_node(inode);
+	u64 logical = pgoff / PKERNFS_BLOCKS_PER_GRANULE;
+	const struct pkernfs_extent *e;
+	struct page *page;
+	int err;
+
+	for (;;) {
+		page = NULL;
+		down_read(&c->lock);
+		if (n->device) {
+			page = ERR_PTR(-EBUSY);
+		} else {
+			e = pkernfs_extent_find(n, logical);
+			if (e)
+				page = folio_page(pkernfs_granule_folio(c, e->granule +
+									(logical - e->logical)),
+						  pgoff % PKERNFS_BLOCKS_PER_GRANULE);
+		}
+		up_read(&c->lock);
+		if (page || !make)
+			return page;
+		if (sb_rdonly(inode->i_sb))
+			return ERR_PTR(-EROFS);
+		err = pkernfs_extent_fill(c, n, logical, logical);
+		if (err)
+			return ERR_PTR(err);
+	}
+}
+
+/* A write to a private mapping: its own copy, and the file stays as it is. */
+static vm_fault_t pkernfs_fault_cow(struct vm_fault *vmf, struct inode *inode)
+{
+	struct page *page = pkernfs_fault_page(inode, vmf->pgoff, false);
+	vm_fault_t ret;
+
+	if (IS_ERR(page))
+		return VM_FAULT_SIGBUS;
+	if (!page)
+		clear_user_highpage(vmf->cow_page, vmf->address);
+	else if (copy_mc_user_highpage(vmf->cow_page, page, vmf->address, vmf->vma))
+		return VM_FAULT_HWPOISON;
+	__SetPageUptodate(vmf->cow_page);
+	ret = finish_fault(vmf);
+	return ret ?: VM_FAULT_DONE_COW;
+}
+
+static vm_fault_t pkernfs_fault_locked(struct vm_fault *vmf, unsigned int order,
+				       bool write)
+{
+	struct inode *inode = file_inode(vmf->vma->vm_file);
+	loff_t size = i_size_read(inode);
+	struct page *page;
+
+	if (vmf->pgoff >= DIV_ROUND_UP_ULL(size, PAGE_SIZE))
+		return VM_FAULT_SIGBUS;
+	/* A PMD must not show what lies behind the end. */
+	if (order && round_down(vmf->pgoff, 1UL << order) + (1UL << order) >
+		     size >> PAGE_SHIFT)
+		return VM_FAULT_FALLBACK;
+	if (vmf->cow_page)
+		return pkernfs_fault_cow(vmf, inode);
+
+	page = pkernfs_fault_page(inode, vmf->pgoff, true);
+	if (IS_ERR(page))
+		return page == ERR_PTR(-ENOMEM) ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+	if (order)
+		return vmf_insert_folio_pmd(vmf, page_folio(page), write);
+	return vmf_insert_page_mkwrite(vmf, page, write);
+}
+
+static vm_fault_t pkernfs_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct inode *inode = file_inode(vma->vm_file);
+	bool shared = vma->vm_flags & VM_SHARED;
+	bool write = shared && (vmf->flags & FAULT_FLAG_WRITE);
+	unsigned long addr = vmf->address & PMD_MASK;
+	vm_fault_t ret;
+
+	if (order) {
+		if (order != PMD_ORDER || !shared ||
+		    addr < vma->vm_start || addr + PMD_SIZE > vma->vm_end ||
+		    ((vmf->address >> PAGE_SHIFT) ^ vmf->pgoff) &
+		    ((1UL << PMD_ORDER) - 1))
+			return VM_FAULT_FALLBACK;
+	}
+	if (write) {
+		sb_start_pagefault(inode->i_sb);
+		file_update_time(vma->vm_file);
+	}
+	filemap_invalidate_lock_shared(inode->i_mapping);
+	ret = pkernfs_fault_locked(vmf, order, write);
+	filemap_invalidate_unlock_shared(inode->i_mapping);
+	if (write)
+		sb_end_pagefault(inode->i_sb);
+	return ret;
+}
+
+static vm_fault_t pkernfs_fault(struct vm_fault *vmf)
+{
+	return pkernfs_huge_fault(vmf, 0);
+}
+
+/* No page_mkwrite: a mapping that wants to be told of writes cannot be pinned. */
+static const struct vm_operations_struct pkernfs_vm_ops = {
+	.fault		= pkernfs_fault,
+	.huge_fault	= pkernfs_huge_fault,
+};
+
+/**
+ * pkernfs_mmap_prepare - mmap
+ * @desc: the mapping to be
+ *
+ * Return: 0, -EBUSY: a device file.
+ */
+int pkernfs_mmap_prepare(struct vm_area_desc *desc)
+{
+	if (pkernfs_is_device(file_inode(desc->file)))
+		return -EBUSY;
+	file_accessed(desc->file);
+	desc->vm_ops = &pkernfs_vm_ops;
+	vma_desc_set_flags(desc, VMA_HUGEPAGE_BIT);
+	return 0;
+}

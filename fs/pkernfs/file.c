@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pkernfs: data of files by system call: read, write, truncate, fallocate.
+ *
+ * Data is copied on the kernel's mapping; there is no page cache. The inode lock
+ * (shared for read) keeps truncate and punch away, so granules that were looked up
+ * stay the file's while they are copied.
+ *
+ * What lies behind the end of a file inside its last granule may be anything: a
+ * store through a mapping of the last page, or what truncate has left. So the
+ * bytes that growing exposes are zeroed when it grows, before the new size is
+ * committed.
+ *
+ * Truncate and punch never take a page from its users: mappings are removed, then
+ * who still has a reference (a pin for DMA) makes it -EBUSY. So does a hold.
+ */
+
+#include <linux/delay.h>
+#include <linux/falloc.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/splice.h>
+#include <linux/uio.h>
+
+#include "pkernfs.h"
+
+#define PKERNFS_LAST_GRANULE	((u64)MAX_LFS_FILESIZE >> PKERNFS_GRANULE_SHIFT)
+#define PKERNFS_BUSY_TRIES	20	/* 1 ms apart: references by the way go */
+#define PKERNFS_FILL_STEP	256	/* granules between looks for a signal */
+
+static struct pkernfs_core *pkernfs_inode_core(struct inode *inode)
+{
+	return pkernfs_sb_core(inode->i_sb);
+}
+
+/* The file's data at @pos and how much of it is in one piece; NULL: a hole. */
+static void *pkernfs_data(struct inode *inode, loff_t pos, size_t *bytes)
+{
+	struct pkernfs_core *c = pkernfs_inode_core(inode);
+	u64 logical = (u64)pos >> PKERNFS_GRANULE_SHIFT;
+	size_t offset = pos & (PKERNFS_GRANULE_SIZE - 1);
+	const struct pkernfs_extent *e;
+	void *data = NULL;
+
+	*bytes = PKERNFS_GRANULE_SIZE - offset;
+	down_read(&c->lock);
+	e = pkernfs_extent_find(pkernfs_node(inode), logical);
+	if (e)
+		data = pkernfs_granule_virt(c, e->granule + (logical - e->logical)) + offset;
+	up_read(&c->lock);
+	return data;
+}
+
+/* Zero a part of the file where it has memory. */
+static void pkernfs_zero(struct inode *inode, loff_t from, loff_t to)
+{
+	size_t bytes;
+	void *data;
+
+	for (; from < to; from += bytes) {
+		data = pkernfs_data(inode, from, &bytes);
+		bytes = min_t(u64, bytes, to - from);
+		if (data)
+			memset(data, 0, bytes);
+		cond_resched();
+	}
+}
+
+/* Zero what becomes visible when the file grows to @size. */
+static void pkernfs_zero_grown(struct inode *inode, loff_t size)
+{
+	loff_t old = i_size_read(inode);
+
+	pkernfs_zero(inode, old, min_t(loff_t, size, round_up(old, PKERNFS_GRANULE_SIZE)));
+}
+
+static int pkernfs_commit_size(struct inode *inode, loff_t size)
+{
+	struct pkernfs_core *c = pkernfs_inode_core(inode);
+	int err;
+
+	err = pkernfs_tx_begin(c);
+	if (err)
+		return err;
+	pkernfs_tx_inode(c, inode->i_ino)->size = cpu_to_le64(size);
+	err = pkernfs_tx_commit(c);
+	if (!err)
+		i_size_write(inode, size);
+	pkernfs_tx_end(c);
+	return err;
+}
+
+/* --- read and write -------------------------------------------------------------- */
+
+static ssize_t pkernfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	size_t bytes, copied;
+	ssize_t done = 0;
+	loff_t size;
+	void *data;
+
+	if (!iov_iter_count(to))
+		return 0;
+	if (iocb->ki_flags & IOCB_NOWAIT) {
+		if (!inode_trylock_shared(inode))
+			return -EAGAIN;
+	} else {
+		inode_lock_shared(inode);
+	}
+	if (pkernfs_is_device(inode)) {
+		done = -EBUSY;
+		goto out;
+	}
+	size = i_size_read(inode);
+	while (iov_iter_count(to) && iocb->ki_pos < size) {
+		data = pkernfs_data(inode, iocb->ki_pos, &bytes);
+		bytes = min3(bytes, iov_iter_count(to), (size_t)(size - iocb->ki_pos));
+		copied = data ? copy_to_iter(data, bytes, to) : iov_iter_zero(bytes, to);
+		done += copied;
+		iocb->ki_pos += copied;
+		if (copied < bytes) {
+			if (!done)
+				done = -EFAULT;
+			break;
+		}
+		cond_resched();
+	}
+out:
+	inode_unlock_shared(inode);
+	if (done > 0)
+		file_accessed(iocb->ki_filp);
+	return done;
+}
+
+static ssize_t pkernfs_copy_from(struct inode *inode, loff_t pos, struct iov_iter *from)
+{
+	size_t bytes, copied;
+	ssize_t done = 0;
+	void *data;
+
+	while (iov_iter_count(from)) {
+		data = pkernfs_data(inode, pos + done, &bytes);
+		if (WARN_ON_ONCE(!data))
+			return done ?: -EIO;
+		bytes = min(bytes, iov_iter_count(from));
+		copied = copy_from_iter(data, bytes, from);
+		done += copied;
+		if (copied < bytes)
+			return done ?: -EFAULT;
+		cond_resched();
+	}
+	return done;
+}
+
+static ssize_t pkernfs_write_locked(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	ssize_t done, err;
+	loff_t pos;
+
+	done = generic_write_checks(iocb, from);
+	if (done <= 0)
+		return done;
+	if (pkernfs_is_device(inode))
+		return -EBUSY;
+	err = file_modified(iocb->ki_filp);
+	if (err)
+		return err;
+
+	pos = iocb->ki_pos;
+	err = pkernfs_extent_fill(pkernfs_inode_core(inode), pkernfs_node(inode),
+				  pos >> PKERNFS_GRANULE_SHIFT,
+				  (pos + done - 1) >> PKERNFS_GRANULE_SHIFT);
+	if (err)
+		return err;
+	if (pos > i_size_read(inode))
+		pkernfs_zero_grown(inode, pos);
+	done = pkernfs_copy_from(inode, pos, from);
+	if (done <= 0)
+		return done;
+	if (pos + done > i_size_read(inode)) {
+		smp_wmb();	/* data before the size that shows it */
+		err = pkernfs_commit_size(inode, pos + done);
+		if (err)
+			return err;
+	}
+	iocb->ki_pos = pos + done;
+	return done;
+}
+
+static ssize_t pkernfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	ssize_t done;
+
+	if (iocb->ki_flags & IOCB_NOWAIT) {
+		if (!inode_trylock(inode))
+			return -EAGAIN;
+	} else {
+		inode_lock(inode);
+	}
+	done = pkernfs_write_locked(iocb, from);
+	inode_unlock(inode);
+	return done;
+}
+
+/* --- size ------------------------------------------------------------------------- */
+
+/*
+ * Remove all mappings of [from, to) and wait a moment for references that go by
+ * themselves. The invalidate lock is held: no new mapping comes. Pages that are
+ * mapped together with it, up to the next granules, lose their mappings too, but
+ * not the private copies.
+ */
+static int pkernfs_unmap(struct inode *inode, loff_t from, loff_t to)
+{
+	struct pkernfs_core *c = pkernfs_inode_core(inode);
+	loff_t first = round_down(from, PKERNFS_GRANULE_SIZE);
+	loff_t last = round_up(to, PKERNFS_GRANULE_SIZE) - 1;
+	unsigned int i;
+	bool held;
+
+	unmap_mapping_range(inode->i_mapping, first, last - first + 1, 0);
+	unmap_mapping_range(inode->i_mapping, round_up(from, PAGE_SIZE),
+			    to - round_up(from, PAGE_SIZE), 1);
+	for (i = 0; i < PKERNFS_BUSY_TRIES; i++) {
+		if (!pkernfs_extent_busy(c, pkernfs_node(inode),
+					 first >> PKERNFS_GRANULE_SHIFT,
+					 last >> PKERNFS_GRANULE_SHIFT, &held))
+			return 0;
+		if (held)
+			break;
+		usleep_range(1000, 2000);
+	}
+	return -EBUSY;
+}
+
+static int pkernfs_shrink(struct inode *inode, loff_t size)
+{
+	struct pkernfs_core *c = pkernfs_inode_core(inode);
+	int err;
+
+	filemap_invalidate_lock(inode->i_mapping);
+	/* Pages behind the old end may be allocated, but never mapped nor pinned. */
+	err = pkernfs_unmap(inode, size, max(i_size_read(inode), size + 1));
+	if (!err)
+		err = pkernfs_extent_cut(c, pkernfs_node(inode),
+					 DIV_ROUND_UP_ULL(size, PKERNFS_GRANULE_SIZE),
+					 PKERNFS_LAST_GRANULE, size);
+	if (!err)
+		i_size_write(inode, size);
+	filemap_invalidate_unlock(inode->i_mapping);
+	return err;
+}
+
+/**
+ * pkernfs_set_size - truncate
+ * @inode: a regular file; its inode lock is held
+ * @size: new size
+ *
+ * Return: 0; -EBUSY: a page that would go is pinned or held, or it is a device
+ * file.
+ */
+int pkernfs_set_size(struct inode *inode, loff_t size)
+{
+	loff_t old = i_size_read(inode);
+
+	if (!S_ISREG(inode->i_mode))
+		return -EINVAL;
+	if (pkernfs_is_device(inode))
+		return -EBUSY;
+	if (size <= old)	/* the same size too: memory behind the end goes */
+		return pkernfs_shrink(inode, size);
+	pkernfs_zero_grown(inode, size);
+	return pkernfs_commit_size(inode, size);
+}
+
+/* --- fallocate ---------------------------------------------------------------------- */
+
+static int pkernfs_punch(struct inode *inode, loff_t offset, loff_t len)
+{
+	struct pkernfs_core *c = pkernfs_inode_core(inode);
+	loff_t end = offset + len;
+	loff_t first = round_up(offset, PKERNFS_GRANULE_SIZE);
+	loff_t last = round_down(end, PKERNFS_GRANULE_SIZE);
+	int err = 0;
+
+	/* Whole granules go, what is left at the edges becomes zero. */
+	if (first >= last) {
+		pkernfs_zero(inode, offset, end);
+		return 0;
+	}
+	filemap_invalidate_lock(inode->i_mapping);
+	err = pkernfs_unmap(inode, first, last);
+	if (!err)
+		err = pkernfs_extent_cut(c, pkernfs_node(inode),
+					 first >> PKERNFS_GRANULE_SHIFT,
+					 (last >> PKERNFS_GRANULE_SHIFT) - 1, -1);
+	filemap_invalidate_unlock(inode->i_mapping);
+	if (err)
+		return err;
+	pkernfs_zero(inode, offset, first);
+	pkernfs_zero(inode, last, end);
+	return 0;
+}
+
+static int pkernfs_allocate(struct inode *inode, loff_t offset, loff_t len, bool keep_size)
+{
+	struct pkernfs_core *c = pkernfs_inode_core(inode);
+	u64 at = offset >> PKERNFS_GRANULE_SHIFT;
+	u64 last = (offset + len - 1) >> PKERNFS_GRANULE_SHIFT;
+	int err;
+
+	if (!keep_size) {
+		err = inode_newsize_ok(inode, offset + len);
+		if (err)
+			return err;
+	}
+	for (; at <= last; at += PKERNFS_FILL_STEP) {
+		if (signal_pending(current))
+			return -EINTR;
+		err = pkernfs_extent_fill(c, pkernfs_node(inode), at,
+					  min(last, at + PKERNFS_FILL_STEP - 1));
+		if (err)
+			return err;
+	}
+	if (keep_size || offset + len <= i_size_read(inode))
+		return 0;
+	pkernfs_zero_grown(inode, offset + len);
+	return pkernfs_commit_size(inode, offset + len);
+}
+
+static long pkernfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
+{
+	struct inode *inode = file_inode(file);
+	int err;
+
+	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE))
+		return -EOPNOTSUPP;
+	inode_lock(inode);
+	err = -EBUSY;
+	if (pkernfs_is_device(inode))
+		goto out;
+	err = file_modified(file);
+	if (err)
+		goto out;
+	if (mode & FALLOC_FL_PUNCH_HOLE)
+		err = pkernfs_punch(inode, offset, len);
+	else
+		err = pkernfs_allocate(inode, offset, len, mode & FALLOC_FL_KEEP_SIZE);
+out:
+	inode_unlock(inode);
+	return err;
+}
+
+/* --- the rest ------------------------------------------------------------------------ */
+
+static loff_t pkernfs_seek(struct inode *inode, loff_t pos, bool data)
+{
+	loff_t size = i_size_read(inode);
+	size_t bytes;
+
+	if (pos < 0 || pos >= size)
+		return -ENXIO;
+	while (pos < size) {
+		if (!!pkernfs_data(inode, pos, &bytes) == data)
+			return pos;
+		pos += bytes;
+	}
+	return data ? -ENXIO : size;
+}
+
+static loff_t pkernfs_llseek(struct file *file, loff_t offset, int whence)
+{
+	struct inode *inode = file_inode(file);
+
+	if (whence != SEEK_DATA && whence != SEEK_HOLE)
+		return generic_file_llseek(file, offset, whence);
+	inode_lock_shared(inode);
+	offset = pkernfs_seek(inode, offset, whence == SEEK_DATA);
+	inode_unlock_shared(inode);
+	return offset < 0 ? offset : vfs_setpos(file, offset, inode->i_sb->s_maxbytes);
+}
+
+const struct inode_operations pkernfs_file_iops = {
+	.setattr	= pkernfs_setattr,
+	.getattr	= pkernfs_getattr,
+	.update_time	= pkernfs_inode_update_time,
+};
+
+const struct file_operations pkernfs_file_fops = {
+	.llseek		= pkernfs_llseek,
+	.read_iter	= pkernfs_read_iter,
+	.write_iter	= pkernfs_write_iter,
+	.splice_read	= copy_splice_read,
+	.splice_write	= iter_file_splice_write,
+	.fallocate	= pkernfs_fallocate,
+	.mmap_prepare	= pkernfs_mmap_prepare,
+	.get_unmapped_area = thp_get_unmapped_area,
+	.fsync		= noop_fsync,
+	.unlocked_ioctl	= pkernfs_device_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.fop_flags	= FOP_MMAP_SYNC,
+};

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pkernfs: the layout of a region, its superblock, and mkfs.
+ *
+ * The kernel writes the format, so that no tool needs access to the memory, and
+ * only when it is asked to by PKERNFS_FORMAT. Nothing here trusts a superblock:
+ * a copy has to prove that it is whole, that it belongs to this very memory, and
+ * that its areas lie inside and apart.
+ */
+
+#define pr_fmt(fmt) "pkernfs: " fmt
+
+#include <linux/crc32.h>
+#include <linux/printk.h>
+#include <linux/string.h>
+#include <linux/uuid.h>
+
+#include "pkernfs.h"
+
+DEFINE_MUTEX(pkernfs_format_lock);
+
+#define PKERNFS_RECORD_BLOCKS	64
+#define PKERNFS_HANDOVER_BLOCKS	256
+#define PKERNFS_POOL_MIN	64
+#define PKERNFS_INODES_MAX	(1U << 20)
+#define PKERNFS_INODES_PER_BLOCK	(PKERNFS_BLOCK_SIZE / PKERNFS_INODE_SIZE)
+
+static void pkernfs_area_set(struct pkernfs_area *a, u64 start, u64 count)
+{
+	a->start = cpu_to_le64(start);
+	a->count = cpu_to_le64(count);
+}
+
+static void pkernfs_sb_seal(struct pkernfs_sb *sb, u32 copy)
+{
+	sb->copy = cpu_to_le32(copy);
+	sb->crc = cpu_to_le32(crc32c(~0, sb, offsetof(struct pkernfs_sb, crc)));
+}
+
+/**
+ * pkernfs_layout - divide a region
+ * @base: physical address
+ * @bytes: size
+ * @index: place in pkernfs=
+ * @opt: wishes of mkfs
+ * @sb: filled in, but for copy and checksum
+ *
+ * From the front: superblock, journal, inodes, pool up to a granule; data; in the
+ * last granule records and handover blocks, and at its end the other superblock.
+ *
+ * Return: 0, -EINVAL: impossible wishes, -ENOSPC: no room for any data.
+ */
+int pkernfs_layout(u64 base, u64 bytes, unsigned int index,
+		   const struct pkernfs_format *opt, struct pkernfs_sb *sb)
+{
+	u64 blocks = bytes >> PKERNFS_BLOCK_SHIFT;
+	u64 inodes = opt->inodes, pool = opt->pool_blocks, at, tail;
+
+	if ((base | bytes) % PKERNFS_GRANULE_SIZE || inodes > PKERNFS_INODES_MAX ||
+	    pool > blocks)
+		return -EINVAL;
+	if (!inodes)
+		inodes = clamp_t(u64, bytes >> PKERNFS_GRANULE_SHIFT, 512, 65536);
+	if (!pool)
+		pool = 512 + blocks / 512;
+	inodes = round_up(max(inodes, 16ULL), PKERNFS_INODES_PER_BLOCK);
+	pool = max_t(u64, pool, PKERNFS_POOL_MIN);
+
+	memset(sb, 0, sizeof(*sb));
+	at = 1;
+	pkernfs_area_set(&sb->journal, at, PKERNFS_JOURNAL_BLOCKS);
+	at += PKERNFS_JOURNAL_BLOCKS;
+	pkernfs_area_set(&sb->inodes, at, inodes / PKERNFS_INODES_PER_BLOCK);
+	at += inodes / PKERNFS_INODES_PER_BLOCK;
+	pool = round_up(at + pool, PKERNFS_BLOCKS_PER_GRANULE) - at;
+	pkernfs_area_set(&sb->pool, at, pool);
+	at += pool;
+	tail = blocks - PKERNFS_BLOCKS_PER_GRANULE;
+	if (at >= tail || tail > blocks)
+		return -ENOSPC;
+	pkernfs_area_set(&sb->data, at, tail - at);
+	pkernfs_area_set(&sb->records, tail, PKERNFS_RECORD_BLOCKS);
+	pkernfs_area_set(&sb->handover, tail + PKERNFS_RECORD_BLOCKS,
+			 PKERNFS_HANDOVER_BLOCKS);
+
+	sb->magic = cpu_to_le64(PKERNFS_SB_MAGIC);
+	sb->version = cpu_to_le32(PKERNFS_FORMAT_VERSION);
+	sb->size = cpu_to_le32(sizeof(*sb));
+	sb->base = cpu_to_le64(base);
+	sb->bytes = cpu_to_le64(bytes);
+	sb->index = cpu_to_le32(index);
+	sb->granule_shift = cpu_to_le32(PKERNFS_GRANULE_SHIFT);
+	memcpy(sb->uuid, opt->uuid, sizeof(sb->uuid));
+	if (!memchr_inv(sb->uuid, 0, sizeof(sb->uuid)))
+		generate_random_uuid(sb->uuid);
+	strscpy_pad(sb->label, opt->label, sizeof(sb->label));
+	return 0;
+}
+
+static const char *pkernfs_areas_damage(const struct pkernfs_sb *sb, u64 blocks)
+{
+	const struct pkernfs_area *a = &sb->journal;
+	unsigned int i, j;
+
+	/* The areas stand in a row in the superblock: journal up to data. */
+	static_assert(offsetof(struct pkernfs_sb, data) ==
+		      offsetof(struct pkernfs_sb, journal) + 5 * sizeof(*a));
+	for (i = 0; i < 6; i++) {
+		u64 start = pkernfs_area_start(&a[i]), count = pkernfs_area_count(&a[i]);
+
+		if (!start || !count || start >= blocks - 1 ||
+		    count > blocks - 1 - start)
+			return "superblock: an area lies outside of the region";
+		for (j = 0; j < i; j++)
+			if (start < pkernfs_area_start(&a[j]) + pkernfs_area_count(&a[j]) &&
+			    pkernfs_area_start(&a[j]) < start + count)
+				return "superblock: areas overlap";
+	}
+	if (pkernfs_area_start(&sb->data) % PKERNFS_BLOCKS_PER_GRANULE ||
+	    pkernfs_area_count(&sb->data) % PKERNFS_BLOCKS_PER_GRANULE)
+		return "superblock: data area not aligned to granules";
+	if (pkernfs_area_count(&sb->data) / PKERNFS_BLOCKS_PER_GRANULE >= U32_MAX ||
+	    pkernfs_area_count(&sb->inodes) > PKERNFS_INODES_MAX / PKERNFS_INODES_PER_BLOCK ||
+	    pkernfs_area_count(&sb->journal) < PKERNFS_JOURNAL_BLOCKS)
+		return "superblock: impossible size of an area";
+	return NULL;
+}
+
+/**
+ * pkernfs_sb_check - does a superblock copy prove itself?
+ * @r: the region, mapped
+ * @copy: 0 or 1
+ *
+ * Return: NULL: it does, or the reason why not.
+ */
+const char *pkernfs_sb_check(struct pkernfs_region *r, unsigned int copy)
+{
+	u64 blocks = r->bytes >> PKERNFS_BLOCK_SHIFT;
+	const struct pkernfs_sb *sb = pkernfs_block(r, copy ? blocks - 1 : 0);
+
+	if (le64_to_cpu(sb->magic) != PKERNFS_SB_MAGIC)
+		return "not formatted";
+	if (le32_to_cpu(sb->crc) != crc32c(~0, sb, offsetof(struct pkernfs_sb, crc)))
+		return "superblock: wrong checksum";
+	if (le32_to_cpu(sb->version) != PKERNFS_FORMAT_VERSION ||
+	    le32_to_cpu(sb->size) != sizeof(*sb))
+		return "superblock: unknown version";
+	if (le64_to_cpu(sb->feature_incompat) & ~PKERNFS_INCOMPAT_KNOWN)
+		return "superblock: a feature that this kernel does not know";
+	if (le64_to_cpu(sb->base) != r->base || le64_to_cpu(sb->bytes) != r->bytes)
+		return "superblock: belongs to another region (is pkernfs= right?)";
+	if (le32_to_cpu(sb->copy) != copy)
+		return "superblock: this copy belongs elsewhere";
+	if (le32_to_cpu(sb->granule_shift) != PKERNFS_GRANULE_SHIFT)
+		return "superblock: unknown granule";
+	if (strnlen(sb->label, sizeof(sb->label)) == sizeof(sb->label))
+		return "superblock: label without an end";
+	return pkernfs_areas_damage(sb, blocks);
+}
+
+/**
+ * pkernfs_sb_find - the first superblock copy that proves itself
+ * @r: the region, mapped
+ * @why: set if there is none; of copy 1 if that one at least has a magic
+ *
+ * Return: the copy, or NULL.
+ */
+const struct pkernfs_sb *pkernfs_sb_find(struct pkernfs_region *r,
+					 const char **why)
+{
+	const struct pkernfs_sb *sb1 = pkernfs_block(r, (r->bytes >> PKERNFS_BLOCK_SHIFT) - 1);
+	const char *why0 = pkernfs_sb_check(r, 0), *why1;
+
+	if (!why0)
+		return r->virt;
+	why1 = pkernfs_sb_check(r, 1);
+	if (!why1) {
+		pr_warn("region %u: %s; taking the copy at the end\n", r->index, why0);
+		return sb1;
+	}
+	*why = le64_to_cpu(sb1->magic) == PKERNFS_SB_MAGIC ? why1 : why0;
+	return NULL;
+}
+
+static void pkernfs_format_root(struct pkernfs_region *r, const struct pkernfs_sb *sb)
+{
+	struct pkernfs_inode_ser *ser =
+		pkernfs_block(r, pkernfs_area_start(&sb->inodes)) +
+		PKERNFS_ROOT_INO * PKERNFS_INODE_SIZE;
+	__le64 now = cpu_to_le64(ktime_get_real_ns());
+
+	ser->magic = cpu_to_le32(PKERNFS_INODE_MAGIC);
+	ser->generation = cpu_to_le32(1);
+	ser->ino = cpu_to_le64(PKERNFS_ROOT_INO);
+	ser->mode = cpu_to_le16(S_IFDIR | 0755);
+	ser->nlink = cpu_to_le32(2);
+	ser->parent = cpu_to_le64(PKERNFS_ROOT_INO);
+	ser->btime = now;
+	ser->atime = now;
+	ser->mtime = now;
+	ser->ctime = now;
+	ser->crc = cpu_to_le32(pkernfs_inode_crc(ser));
+}
+
+static void pkernfs_area_zero(struct pkernfs_region *r, const struct pkernfs_area *a)
+{
+	memset(pkernfs_block(r, pkernfs_area_start(a)), 0,
+	       pkernfs_area_count(a) << PKERNFS_BLOCK_SHIFT);
+}
+
+/**
+ * pkernfs_format_write - write an empty filesystem
+ * @r: the region; the caller has made sure that nobody uses it
+ * @layout: from pkernfs_layout()
+ *
+ * Both old superblocks go first and the new copy 0 comes last, so that a kernel
+ * that finds this half done finds an unformatted region. Data granules are left
+ * as they are: a granule is zeroed when a file gets it.
+ */
+void pkernfs_format_write(struct pkernfs_region *r, const struct pkernfs_sb *layout)
+{
+	u64 blocks = r->bytes >> PKERNFS_BLOCK_SHIFT;
+	struct pkernfs_sb *sb0 = pkernfs_block(r, 0);
+	struct pkernfs_sb *sb1 = pkernfs_block(r, blocks - 1);
+	struct pkernfs_journal_ser *j = pkernfs_block(r, pkernfs_area_start(&layout->journal));
+
+	memset(sb0, 0, PKERNFS_BLOCK_SIZE);
+	memset(sb1, 0, PKERNFS_BLOCK_SIZE);
+	smp_wmb();	/* no superblock before its areas change */
+
+	pkernfs_area_zero(r, &layout->journal);
+	pkernfs_area_zero(r, &layout->inodes);
+	pkernfs_area_zero(r, &layout->records);
+	pkernfs_area_zero(r, &layout->handover);
+	j->magic = cpu_to_le32(PKERNFS_JOURNAL_MAGIC);
+	j->version = cpu_to_le32(PKERNFS_FORMAT_VERSION);
+	pkernfs_format_root(r, layout);
+	smp_wmb();	/* all areas before a superblock names them */
+
+	*sb1 = *layout;
+	pkernfs_sb_seal(sb1, 1);
+	smp_wmb();	/* copy 0 last */
+	*sb0 = *layout;
+	pkernfs_sb_seal(sb0, 0);
+}
+
+/* Does a record claim a device? Only with a superblock that says where they are. */
+static bool pkernfs_format_records(struct pkernfs_region *r)
+{
+	const char *why;
+	const struct pkernfs_sb *sb = pkernfs_sb_find(r, &why);
+	u64 i;
+
+	if (!sb)
+		return false;
+	for (i = 0; i < pkernfs_area_count(&sb->records); i++) {
+		struct pkernfs_dev_record *rec =
+			pkernfs_block(r, pkernfs_area_start(&sb->records) + i);
+
+		if (le32_to_cpu(rec->state) == PKERNFS_RECORD_FROZEN)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * pkernfs_format - mkfs
+ * @r: the region
+ * @opt: wishes
+ * @why: set on error
+ *
+ * The transition lock is held, so no device is frozen into the region meanwhile.
+ *
+ * Return: 0 or what struct pkernfs_format says.
+ */
+int pkernfs_format(struct pkernfs_region *r, const struct pkernfs_format *opt,
+		   const char **why)
+{
+	struct pkernfs_sb sb;
+	int err;
+
+	lockdep_assert_held(&pkernfs_transition_lock);
+	mutex_lock(&pkernfs_format_lock);
+
+	err = -EBUSY;
+	*why = "mounted, or its memory is in use";
+	if (r->core && pkernfs_core_in_use(r->core))
+		goto out;
+	*why = "holds a preserved device (pkernfsctl release)";
+	if (pkernfs_format_records(r))
+		goto out;
+	err = -EEXIST;
+	*why = "has a filesystem already";
+	if (!(opt->flags & PKERNFS_FORMAT_FORCE) &&
+	    (!pkernfs_sb_check(r, 0) || !pkernfs_sb_check(r, 1)))
+		goto out;
+	*why = "the layout does not fit";
+	err = pkernfs_layout(r->base, r->bytes, r->index, opt, &sb);
+	if (err)
+		goto out;
+
+	if (r->core) {
+		pkernfs_core_free(r->core);
+		r->core = NULL;
+	}
+	WRITE_ONCE(r->sb, NULL);
+	pkernfs_format_write(r, &sb);
+	WRITE_ONCE(r->reason, NULL);
+	err = pkernfs_core_load_locked(r);
+	*why = r->reason ?: "cannot be loaded";
+	if (!err)
+		pr_info("region %u: formatted, %pUb\n", r->index, sb.uuid);
+out:
+	mutex_unlock(&pkernfs_format_lock);
+	return err;
+}

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pkernfs: inodes.
+ *
+ * The inode in the region is written through: each change is one transaction, so
+ * there is never a dirty inode. Times are the exception that proves it: single
+ * stores, past the checksum.
+ */
+
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+
+#include "pkernfs.h"
+
+const struct address_space_operations pkernfs_aops = {
+	.dirty_folio	= noop_dirty_folio,
+};
+
+static struct timespec64 pkernfs_time(__le64 t)
+{
+	return ns_to_timespec64((s64)le64_to_cpu(READ_ONCE(t)));
+}
+
+static __le64 pkernfs_time_ser(struct timespec64 t)
+{
+	return cpu_to_le64(timespec64_to_ns(&t));
+}
+
+/**
+ * pkernfs_inode_times - write the times through
+ * @inode: the inode
+ */
+void pkernfs_inode_times(struct inode *inode)
+{
+	struct pkernfs_inode_ser *ser = pkernfs_node(inode)->ser;
+
+	WRITE_ONCE(ser->atime, pkernfs_time_ser(inode_get_atime(inode)));
+	WRITE_ONCE(ser->mtime, pkernfs_time_ser(inode_get_mtime(inode)));
+	WRITE_ONCE(ser->ctime, pkernfs_time_ser(inode_get_ctime(inode)));
+}
+
+int pkernfs_inode_update_time(struct inode *inode, enum fs_update_time type,
+			      unsigned int flags)
+{
+	int dirty = inode_update_time(inode, type, flags);
+
+	if (dirty > 0)
+		pkernfs_inode_times(inode);
+	return min(dirty, 0);
+}
+
+/**
+ * pkernfs_inode_init - let an inode of the VFS show a node
+ * @inode: new, with its number set
+ * @n: the node
+ */
+void pkernfs_inode_init(struct inode *inode, struct pkernfs_node *n)
+{
+	const struct pkernfs_inode_ser *ser = n->ser;
+
+	container_of(inode, struct pkernfs_inode_info, vfs)->node = n;
+	inode->i_mode = le16_to_cpu(ser->mode);
+	i_uid_write(inode, le32_to_cpu(ser->uid));
+	i_gid_write(inode, le32_to_cpu(ser->gid));
+	set_nlink(inode, le32_to_cpu(ser->nlink));
+	inode->i_generation = le32_to_cpu(ser->generation);
+	i_size_write(inode, le64_to_cpu(ser->size));
+	inode_set_atime_to_ts(inode, pkernfs_time(ser->atime));
+	inode_set_mtime_to_ts(inode, pkernfs_time(ser->mtime));
+	inode_set_ctime_to_ts(inode, pkernfs_time(ser->ctime));
+	inode->i_mapping->a_ops = &pkernfs_aops;
+
+	switch (inode->i_mode & S_IFMT) {
+	case S_IFREG:
+		inode->i_op = &pkernfs_file_iops;
+		inode->i_fop = &pkernfs_file_fops;
+		/* Page tables of ZONE_DEVICE pages: as DAX has them, or not huge. */
+		inode->i_flags |= S_DAX;
+		break;
+	case S_IFDIR:
+		inode->i_op = &pkernfs_dir_iops;
+		inode->i_fop = &pkernfs_dir_fops;
+		break;
+	default:
+		inode->i_op = &pkernfs_symlink_iops;
+		inode->i_link = n->ser->target;
+		break;
+	}
+}
+
+/**
+ * pkernfs_iget - the VFS inode of a node
+ * @sb: the superblock
+ * @ino: its number
+ *
+ * Return: the inode, or -ESTALE: not in use, or -ENOMEM.
+ */
+struct inode *pkernfs_iget(struct super_block *sb, u32 ino)
+{
+	struct pkernfs_core *c = pkernfs_sb_core(sb);
+	struct inode *inode = iget_locked(sb, ino);
+	struct pkernfs_node *n;
+
+	if (!inode)
+		return ERR_PTR(-ENOMEM);
+	if (!(inode_state_read_once(inode) & I_NEW))
+		return inode;
+
+	down_write(&c->lock);
+	n = ino < c->inodes ? c->node[ino] : NULL;
+	if (n) {
+		pkernfs_inode_init(inode, n);
+		if (!n->device)
+			n->device = pkernfs_device_by_ino(c->r, ino, inode->i_generation);
+	}
+	up_write(&c->lock);
+	if (!n) {
+		iget_failed(inode);
+		return ERR_PTR(-ESTALE);
+	}
+	unlock_new_inode(inode);
+	return inode;
+}
+
+/**
+ * pkernfs_inode_evict - the VFS forgets an inode
+ * @inode: the inode
+ *
+ * Its last link and its last user are gone: free it, now or when its pages are
+ * idle. Never waits, never fails; what is left over a kexec frees at the mount.
+ */
+void pkernfs_inode_evict(struct inode *inode)
+{
+	struct pkernfs_core *c = pkernfs_sb_core(inode->i_sb);
+	struct pkernfs_node *n = pkernfs_node(inode);
+
+	truncate_inode_pages_final(&inode->i_data);
+	clear_inode(inode);
+	if (!n || inode->i_nlink || is_bad_inode(inode))
+		return;
+	if (pkernfs_node_destroy(c, n))
+		pkernfs_orphan_add(c, n);
+}
+
+int pkernfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+		    struct iattr *attr)
+{
+	struct inode *inode = d_inode(dentry);
+	struct pkernfs_core *c = pkernfs_sb_core(inode->i_sb);
+	struct pkernfs_inode_ser *ser;
+	int err;
+
+	err = setattr_prepare(idmap, dentry, attr);
+	if (err)
+		return err;
+	if (attr->ia_valid & ATTR_SIZE) {
+		err = pkernfs_set_size(inode, attr->ia_size);
+		if (err)
+			return err;
+	}
+	err = pkernfs_tx_begin(c);
+	if (err)
+		return err;
+	setattr_copy(idmap, inode, attr);
+	if (attr->ia_valid & (ATTR_MODE | ATTR_UID | ATTR_GID)) {
+		ser = pkernfs_tx_inode(c, inode->i_ino);
+		ser->mode = cpu_to_le16(inode->i_mode);
+		ser->uid = cpu_to_le32(i_uid_read(inode));
+		ser->gid = cpu_to_le32(i_gid_read(inode));
+		err = pkernfs_tx_commit(c);
+	}
+	pkernfs_tx_end(c);
+	pkernfs_inode_times(inode);
+	return err;
+}
+
+int pkernfs_getattr(struct mnt_idmap *idmap, const struct path *path,
+		    struct kstat *stat, u32 mask, unsigned int flags)
+{
+	struct inode *inode = d_inode(path->dentry);
+	struct pkernfs_core *c = pkernfs_sb_core(inode->i_sb);
+	struct pkernfs_node *n = pkernfs_node(inode);
+
+	generic_fillattr(idmap, mask, inode, stat);
+	down_read(&c->lock);
+	if (S_ISREG(inode->i_mode)) {
+		stat->blocks = pkernfs_extent_total(n) << (PKERNFS_GRANULE_SHIFT - 9);
+		stat->blksize = PKERNFS_GRANULE_SIZE;
+	}
+	stat->btime = pkernfs_time(n->ser->btime);
+	up_read(&c->lock);
+	stat->result_mask |= STATX_BTIME;
+	return 0;
+}
+
+const struct inode_operations pkernfs_symlink_iops = {
+	.get_link	= simple_get_link,
+	.setattr	= pkernfs_setattr,
+	.getattr	= pkernfs_getattr,
+	.update_time	= pkernfs_inode_update_time,
+};
+
+/* --- for device.c ---------------------------------------------------------------- */
+
+/**
+ * pkernfs_inode_region - the region that an inode lies in
+ * @inode: any inode
+ *
+ * Return: the region, or NULL: it is not of this filesystem.
+ */
+struct pkernfs_region *pkernfs_inode_region(struct inode *inode)
+{
+	if (inode->i_sb->s_op != &pkernfs_super_ops)
+		return NULL;
+	return inode->i_sb->s_fs_info;
+}
+
+/**
+ * pkernfs_inode_id - what a record names a device file by
+ * @inode: an inode of this filesystem
+ * @ino: its number
+ * @generation: of it
+ */
+void pkernfs_inode_id(struct inode *inode, u64 *ino, u32 *generation)
+{
+	*ino = inode->i_ino;
+	*generation = inode->i_generation;
+}
+
+/**
+ * pkernfs_inode_device - the preserved device whose file this is
+ * @inode: an inode of this filesystem
+ *
+ * The transition lock is held, or the answer may be gone.
+ *
+ * Return: the device, or NULL: an ordinary file.
+ */
+struct pkernfs_device *pkernfs_inode_device(struct inode *inode)
+{
+	lockdep_assert_held(&pkernfs_transition_lock);
+	return pkernfs_node(inode)->device;
+}
+
+/**
+ * pkernfs_inode_set_device - make a file a device file, or ordinary again
+ * @inode: a regular file of this filesystem; its inode lock is not held
+ * @pd: the device, NULL: ordinary again
+ *
+ * A device file cannot be read, written, mapped, truncated, unlinked or renamed
+ * over. In memory only: the next kernel learns it from the device's record.
+ *
+ * Return: 0, -EBUSY: not empty, mapped, unlinked, or a device file already;
+ * -EINVAL: no regular file.
+ */
+int pkernfs_inode_set_device(struct inode *inode, struct pkernfs_device *pd)
+{
+	struct pkernfs_core *c = pkernfs_sb_core(inode->i_sb);
+	struct pkernfs_node *n = pkernfs_node(inode);
+	int err = 0;
+
+	if (!S_ISREG(inode->i_mode))
+		return -EINVAL;
+	inode_lock(inode);
+	filemap_invalidate_lock(inode->i_mapping);
+	down_write(&c->lock);
+	if (pd && (n->device || n->extents || i_size_read(inode) || !inode->i_nlink ||
+		   mapping_mapped(inode->i_mapping)))
+		err = -EBUSY;
+	else
+		WRITE_ONCE(n->device, pd);
+	up_write(&c->lock);
+	filemap_invalidate_unlock(inode->i_mapping);
+	inode_unlock(inode);
+	return err;
+}
+
+/**
+ * pkernfs_ino_set_device - the same, without an inode and without a mount
+ * @r: the region, loaded
+ * @ino: from the device's record
+ * @generation: from there too
+ * @pd: the device, NULL: ordinary again
+ *
+ * At adoption, and when a device is freed that nobody has opened the file of.
+ *
+ * Return: 0, -ESTALE: there is no such file, or it is not empty; -EBUSY: it is
+ * another device's.
+ */
+int pkernfs_ino_set_device(struct pkernfs_region *r, u64 ino, u32 generation,
+			   struct pkernfs_device *pd)
+{
+	struct pkernfs_core *c = r->core;
+	struct pkernfs_node *n;
+	int err = 0;
+
+	if (!c)
+		return -ESTALE;
+	down_write(&c->lock);
+	n = ino < c->inodes ? c->node[ino] : NULL;
+	if (!n || le32_to_cpu(n->ser->generation) != generation || !n->slots ||
+	    n->extents || !n->ser->nlink)
+		err = -ESTALE;
+	else if (pd && n->device && n->device != pd)
+		err = -EBUSY;
+	else
+		WRITE_ONCE(n->device, pd);
+	up_write(&c->lock);
+	return err;
+}

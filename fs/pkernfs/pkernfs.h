@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * pkernfs: what the files of the filesystem share among themselves.
+ *
+ * Two layers. The core (format, journal, alloc, extent, dirent, core) knows a
+ * region's metadata and works without a mount: at boot, when devices are adopted,
+ * and after umount, when pages may still be pinned. The VFS half (super, inode,
+ * dir, file, fault) sits on it and keeps no metadata of its own.
+ *
+ * Names that end in _ser are in the region and live on; all else is this
+ * kernel's.
+ *
+ * Locks, outermost first:
+ *	pkernfs_format_lock	mount and umount against mkfs, loads of a core
+ *	inode lock		of the VFS
+ *	mapping->invalidate_lock	faults (shared) against truncate and punch
+ *	core->lock		all metadata of one region
+ *
+ * Memory is allocated under core->lock with GFP_NOFS only, as reclaim may evict
+ * an inode, which takes it.
+ */
+#ifndef _FS_PKERNFS_H
+#define _FS_PKERNFS_H
+
+#include <linux/fs.h>
+#include <linux/pkernfs.h>
+#include <linux/rwsem.h>
+#include <linux/workqueue.h>
+
+#define PKERNFS_BLOCKS_PER_GRANULE	(PKERNFS_GRANULE_SIZE / PKERNFS_BLOCK_SIZE)
+#define PKERNFS_SLOTS	(PKERNFS_INODE_EXTENTS + \
+			 PKERNFS_CHAIN_MAX * PKERNFS_BLOCK_EXTENTS)
+#define PKERNFS_NO_GRANULE	(~0U)
+
+struct pkernfs_format;
+
+/**
+ * struct pkernfs_extent - a run of file data, in granules
+ * @logical: place in the file
+ * @granule: first granule of the data area
+ * @count: length
+ * @slot: where it is stored: the inode's own slots, then those of the chain
+ */
+struct pkernfs_extent {
+	u64 logical;
+	u32 granule;
+	u32 count;
+	u32 slot;
+};
+
+/**
+ * struct pkernfs_node - an inode of the region that is in use
+ * @ino: its number
+ * @ser: the inode itself
+ * @extent: sorted by @logical
+ * @extents: number of them
+ * @room: elements allocated
+ * @slots: which slots are used, PKERNFS_SLOTS bits; regular files only
+ * @chain: block numbers of the extent or directory blocks
+ * @chains: number of them
+ * @chain_room: elements allocated
+ * @holds: sum of the hold counts of its granules
+ * @device: the preserved device whose file this is, NULL: none
+ * @orphan: in core->orphans: unlinked, out of the VFS, some page still in use
+ *
+ * All under core->lock.
+ */
+struct pkernfs_node {
+	u32 ino;
+	struct pkernfs_inode_ser *ser;
+	struct pkernfs_extent *extent;
+	u32 extents;
+	u32 room;
+	unsigned long *slots;
+	u64 *chain;
+	u32 chains;
+	u32 chain_room;
+	u64 holds;
+	struct pkernfs_device *device;
+	struct list_head orphan;
+};
+
+/**
+ * struct pkernfs_core - a region's metadata in memory
+ * @r: the region
+ * @lock: read to look something up, write to change it
+ * @quiesced: a kexec has begun: no change any more
+ * @granules: size of the data area
+ * @granules_free: of them, neither in a file nor reserved for one
+ * @granule_map: granules that are not free
+ * @owner: inode of each granule, 0: none
+ * @holds: DMA holds of each granule
+ * @granule_hint: where to look first
+ * @pool_blocks: size of the pool
+ * @pool_free: free blocks in it
+ * @pool_map: blocks that are not free
+ * @pool_hint: where to look first
+ * @inodes: size of the inode table
+ * @inodes_free: free slots in it
+ * @ino_hint: where to look first
+ * @node: by inode number, NULL: free
+ * @tx_used: bytes of records in the journal, of the transaction under way
+ * @tx_seq: sequence number of the next commit
+ * @tx_overflow: the transaction does not fit
+ * @orphans: nodes to be freed when they are idle
+ * @reclaim: looks at @orphans
+ * @sb: mounted there, NULL: not mounted; pkernfs_format_lock
+ * @stores_left: KUnit: the journal's stores that still happen, -1: all
+ */
+struct pkernfs_core {
+	struct pkernfs_region *r;
+	struct rw_semaphore lock;
+	bool quiesced;
+
+	u32 granules;
+	u32 granules_free;
+	unsigned long *granule_map;
+	u32 *owner;
+	u32 *holds;
+	u32 granule_hint;
+
+	u64 pool_blocks;
+	u64 pool_free;
+	unsigned long *pool_map;
+	u64 pool_hint;
+
+	u32 inodes;
+	u32 inodes_free;
+	u32 ino_hint;
+	struct pkernfs_node **node;
+
+	size_t tx_used;
+	u32 tx_seq;
+	bool tx_overflow;
+
+	struct list_head orphans;
+	struct delayed_work reclaim;
+
+	struct super_block *sb;
+	long stores_left;
+};
+
+struct pkernfs_inode_info {
+	struct inode vfs;
+	struct pkernfs_node *node;
+};
+
+static inline struct pkernfs_node *pkernfs_node(struct inode *inode)
+{
+	return container_of(inode, struct pkernfs_inode_info, vfs)->node;
+}
+
+static inline struct pkernfs_core *pkernfs_sb_core(struct super_block *sb)
+{
+	return ((struct pkernfs_region *)sb->s_fs_info)->core;
+}
+
+static inline u64 pkernfs_area_start(const struct pkernfs_area *a)
+{
+	return le64_to_cpu(a->start);
+}
+
+static inline u64 pkernfs_area_count(const struct pkernfs_area *a)
+{
+	return le64_to_cpu(a->count);
+}
+
+/* --- format.c: layout, superblock, mkfs ------------------------------------ */
+
+extern struct mutex pkernfs_format_lock;
+
+int pkernfs_layout(u64 base, u64 bytes, unsigned int index,
+		   const struct pkernfs_format *opt, struct pkernfs_sb *sb);
+const char *pkernfs_sb_check(struct pkernfs_region *r, unsigned int copy);
+const struct pkernfs_sb *pkernfs_sb_find(struct pkernfs_region *r,
+					 const char **why);
+void pkernfs_format_write(struct pkernfs_region *r, const struct pkernfs_sb *sb);
+int pkernfs_format(struct pkernfs_region *r, const struct pkernfs_format *opt,
+		   const char **why);
+
+/* --- journal.c: the redo log ------------------------------------------------ */
+
+int pkernfs_tx_begin(struct pkernfs_core *c);
+struct pkernfs_inode_ser *pkernfs_tx_inode(struct pkernfs_core *c, u32 ino);
+void *pkernfs_tx_block(struct pkernfs_core *c, u64 block);
+int pkernfs_tx_commit(struct pkernfs_core *c);
+void pkernfs_tx_end(struct pkernfs_core *c);
+int pkernfs_journal_replay(struct pkernfs_core *c, const char **why);
+void pkernfs_block_seal(void *block);
+bool pkernfs_block_sound(const void *block, u32 magic, u64 ino, u32 generation);
+u32 pkernfs_inode_crc(const struct pkernfs_inode_ser *ser);
+
+/* --- alloc.c: granules, pool blocks, inode slots, holds --------------------- */
+
+int pkernfs_alloc_init(struct pkernfs_core *c);
+void pkernfs_alloc_exit(struct pkernfs_core *c);
+u32 pkernfs_granule_reserve(struct pkernfs_core *c, u32 goal, u32 want, u32 *got);
+void pkernfs_granule_release(struct pkernfs_core *c, u32 granule, u32 count);
+int pkernfs_granule_own(struct pkernfs_core *c, u32 granule, u32 count, u32 ino);
+void *pkernfs_granule_virt(struct pkernfs_core *c, u32 granule);
+struct folio *pkernfs_granule_folio(struct pkernfs_core *c, u32 granule);
+bool pkernfs_granule_idle(struct pkernfs_core *c, u32 granule);
+u64 pkernfs_pool_get(struct pkernfs_core *c);
+void pkernfs_pool_put(struct pkernfs_core *c, u64 block);
+int pkernfs_pool_take(struct pkernfs_core *c, u64 block);
+struct pkernfs_node *pkernfs_node_new(struct pkernfs_core *c, u32 ino, bool slots);
+void pkernfs_node_free(struct pkernfs_core *c, struct pkernfs_node *n);
+u32 pkernfs_ino_find(struct pkernfs_core *c);
+int pkernfs_chain_room(struct pkernfs_node *n);
+
+/* --- extent.c: data of a file ----------------------------------------------- */
+
+const struct pkernfs_extent *pkernfs_extent_find(struct pkernfs_node *n, u64 logical);
+int pkernfs_extent_load(struct pkernfs_core *c, struct pkernfs_node *n,
+			const char **why);
+int pkernfs_extent_fill(struct pkernfs_core *c, struct pkernfs_node *n,
+			u64 first, u64 last);
+int pkernfs_extent_cut(struct pkernfs_core *c, struct pkernfs_node *n,
+		       u64 first, u64 last, s64 size);
+bool pkernfs_extent_busy(struct pkernfs_core *c, struct pkernfs_node *n,
+			 u64 first, u64 last, bool *held);
+u64 pkernfs_extent_total(struct pkernfs_node *n);
+
+/* --- dirent.c: names of a directory ------------------------------------------ */
+
+/* Where an entry is, or could be put. */
+struct pkernfs_place {
+	u32 chain;		/* element of node->chain */
+	u32 unit;
+	u64 fresh;		/* block to be added to the chain, 0: none */
+};
+
+int pkernfs_dirent_load(struct pkernfs_core *c, struct pkernfs_node *n,
+			const char **why);
+const struct pkernfs_dirent_ser *
+pkernfs_dirent_find(struct pkernfs_core *c, struct pkernfs_node *n,
+		    const struct qstr *name, struct pkernfs_place *at);
+const struct pkernfs_dirent_ser *
+pkernfs_dirent_next(struct pkernfs_core *c, struct pkernfs_node *n, u64 *cookie);
+int pkernfs_dirent_room(struct pkernfs_core *c, struct pkernfs_node *n,
+			const struct qstr *name, struct pkernfs_place *at);
+void pkernfs_dirent_add(struct pkernfs_core *c, struct pkernfs_node *n,
+			const struct pkernfs_place *at, const struct qstr *name,
+			u32 ino, u8 type);
+void pkernfs_dirent_del(struct pkernfs_core *c, struct pkernfs_node *n,
+			const struct pkernfs_place *at);
+void pkernfs_dirent_set(struct pkernfs_core *c, struct pkernfs_node *n,
+			const struct pkernfs_place *at, u32 ino, u8 type);
+void pkernfs_dirent_keep(struct pkernfs_node *n, const struct pkernfs_place *at);
+void pkernfs_dirent_drop(struct pkernfs_core *c, const struct pkernfs_place *at);
+
+/* --- core.c ------------------------------------------------------------------ */
+
+struct pkernfs_core *pkernfs_core_new(struct pkernfs_region *r, const char **why);
+void pkernfs_core_free(struct pkernfs_core *c);
+int pkernfs_core_load_locked(struct pkernfs_region *r);
+bool pkernfs_core_in_use(struct pkernfs_core *c);
+int pkernfs_node_destroy(struct pkernfs_core *c, struct pkernfs_node *n);
+void pkernfs_orphan_add(struct pkernfs_core *c, struct pkernfs_node *n);
+void pkernfs_orphan_reclaim(struct pkernfs_core *c);
+
+/* --- super.c, inode.c, dir.c, file.c, fault.c -------------------------------- */
+
+extern const struct super_operations pkernfs_super_ops;
+extern const struct inode_operations pkernfs_dir_iops;
+extern const struct inode_operations pkernfs_file_iops;
+extern const struct inode_operations pkernfs_symlink_iops;
+extern const struct file_operations pkernfs_dir_fops;
+extern const struct file_operations pkernfs_file_fops;
+extern const struct address_space_operations pkernfs_aops;
+
+struct inode *pkernfs_iget(struct super_block *sb, u32 ino);
+void pkernfs_inode_init(struct inode *inode, struct pkernfs_node *n);
+void pkernfs_inode_times(struct inode *inode);
+void pkernfs_inode_evict(struct inode *inode);
+int pkernfs_inode_update_time(struct inode *inode, enum fs_update_time type,
+			      unsigned int flags);
+int pkernfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+		    struct iattr *attr);
+int pkernfs_getattr(struct mnt_idmap *idmap, const struct path *path,
+		    struct kstat *stat, u32 mask, unsigned int flags);
+int pkernfs_set_size(struct inode *inode, loff_t size);
+int pkernfs_mmap_prepare(struct vm_area_desc *desc);
+unsigned long pkernfs_get_unmapped_area(struct file *file, unsigned long addr,
+					unsigned long len, unsigned long pgoff,
+					unsigned long flags);
+
+static inline bool pkernfs_is_device(struct inode *inode)
+{
+	return READ_ONCE(pkernfs_node(inode)->device);
+}
+
+#endif

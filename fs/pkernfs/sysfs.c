@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pkernfs: what is in a region, in /sys/fs/pkernfs/regionN.
+ */
+
+#define pr_fmt(fmt) "pkernfs: " fmt
+
+#include <linux/init.h>
+#include <linux/kobject.h>
+#include <linux/printk.h>
+#include <linux/sysfs.h>
+
+#include "pkernfs.h"
+
+static struct pkernfs_region *pkernfs_kobj_region(struct kobject *dir)
+{
+	unsigned int i;
+
+	for (i = 0; i < pkernfs_region_count(); i++)
+		if (pkernfs_region_get(i)->dir == dir)
+			return pkernfs_region_get(i);
+	return NULL;
+}
+
+static ssize_t uuid_show(struct kobject *dir, struct kobj_attribute *attr, char *buf)
+{
+	struct pkernfs_region *r = pkernfs_kobj_region(dir);
+	ssize_t ret = 0;
+
+	mutex_lock(&pkernfs_format_lock);
+	if (r && r->sb)
+		ret = sysfs_emit(buf, "%pUb\n", r->sb->uuid);
+	mutex_unlock(&pkernfs_format_lock);
+	return ret;
+}
+
+static ssize_t label_show(struct kobject *dir, struct kobj_attribute *attr, char *buf)
+{
+	struct pkernfs_region *r = pkernfs_kobj_region(dir);
+	ssize_t ret = 0;
+
+	mutex_lock(&pkernfs_format_lock);
+	if (r && r->sb)
+		ret = sysfs_emit(buf, "%s\n", r->sb->label);
+	mutex_unlock(&pkernfs_format_lock);
+	return ret;
+}
+
+static u64 pkernfs_count_orphans(struct pkernfs_core *c)
+{
+	return list_count_nodes(&c->orphans);
+}
+
+static u64 pkernfs_count_holds(struct pkernfs_core *c)
+{
+	u64 held = 0;
+	u32 i;
+
+	for (i = 0; i < c->granules; i++)
+		held += !!c->holds[i];
+	return held;
+}
+
+/* A number of a loaded region; empty while it is not loaded. */
+#define PKERNFS_NUMBER(name, expr)						\
+static ssize_t name##_show(struct kobject *dir, struct kobj_attribute *attr,	\
+			   char *buf)						\
+{										\
+	struct pkernfs_region *r = pkernfs_kobj_region(dir);			\
+	struct pkernfs_core *c;							\
+	ssize_t ret = 0;							\
+										\
+	mutex_lock(&pkernfs_format_lock);					\
+	c = r ? r->core : NULL;							\
+	if (c) {								\
+		down_read(&c->lock);						\
+		ret = sysfs_emit(buf, "%llu\n", (u64)(expr));			\
+		up_read(&c->lock);						\
+	}									\
+	mutex_unlock(&pkernfs_format_lock);					\
+	return ret;								\
+}										\
+static struct kobj_attribute pkernfs_##name##_attr = __ATTR_RO(name)
+
+PKERNFS_NUMBER(mounted, !!c->sb);
+PKERNFS_NUMBER(granules, c->granules);
+PKERNFS_NUMBER(granules_free, c->granules_free);
+PKERNFS_NUMBER(granules_held, pkernfs_count_holds(c));
+PKERNFS_NUMBER(inodes, c->inodes - 1);
+PKERNFS_NUMBER(inodes_free, c->inodes_free);
+PKERNFS_NUMBER(pool_blocks, c->pool_blocks);
+PKERNFS_NUMBER(pool_free, c->pool_free);
+PKERNFS_NUMBER(orphans, pkernfs_count_orphans(c));
+static struct kobj_attribute pkernfs_uuid_attr = __ATTR_RO(uuid);
+static struct kobj_attribute pkernfs_label_attr = __ATTR_RO(label);
+
+static struct attribute *pkernfs_core_attrs[] = {
+	&pkernfs_uuid_attr.attr,
+	&pkernfs_label_attr.attr,
+	&pkernfs_mounted_attr.attr,
+	&pkernfs_granules_attr.attr,
+	&pkernfs_granules_free_attr.attr,
+	&pkernfs_granules_held_attr.attr,
+	&pkernfs_inodes_attr.attr,
+	&pkernfs_inodes_free_attr.attr,
+	&pkernfs_pool_blocks_attr.attr,
+	&pkernfs_pool_free_attr.attr,
+	&pkernfs_orphans_attr.attr,
+	NULL
+};
+
+static const struct attribute_group pkernfs_core_group = {
+	.attrs = pkernfs_core_attrs,
+};
+
+/* Say what a region is before anyone mounts it. Reads only. */
+static void __init pkernfs_sysfs_probe(struct pkernfs_region *r)
+{
+	const struct pkernfs_sb *sb;
+	const char *why = NULL;
+
+	mutex_lock(&pkernfs_format_lock);
+	if (r->virt && !r->sb && !r->reason) {
+		sb = pkernfs_sb_find(r, &why);
+		WRITE_ONCE(r->sb, sb);
+		if (!sb && memchr_inv(r->virt, 0, PKERNFS_BLOCK_SIZE))
+			WRITE_ONCE(r->reason, why);
+	}
+	mutex_unlock(&pkernfs_format_lock);
+}
+
+static int __init pkernfs_sysfs_core_init(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < pkernfs_region_count(); i++) {
+		struct pkernfs_region *r = pkernfs_region_get(i);
+
+		pkernfs_sysfs_probe(r);
+		if (r->dir && sysfs_create_group(r->dir, &pkernfs_core_group))
+			pr_warn("region %u: not all of it is in sysfs\n", r->index);
+	}
+	return 0;
+}
+late_initcall(pkernfs_sysfs_core_init);
