@@ -28,6 +28,7 @@ struct inode;
 struct iommu_domain;
 struct iommufd_device;
 struct pkernfs_core;
+struct pkernfs_device;
 
 /**
  * struct pkernfs_region - one carve-out
@@ -137,5 +138,8 @@ struct pkernfs_device {
 long pkernfs_device_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 /* Lockless look-up; the device stays while its pdev is kept. NULL: not preserved. */
 struct pkernfs_device *pkernfs_device_find(u16 segment, u16 rid);
+/* It could not be adopted: state FAILED, one line in the log. It is cut off. */
+__printf(2, 3)
+void pkernfs_device_fail(struct pkernfs_device *pd, const char *fmt, ...);
 
 #endif
