@@ -212,8 +212,9 @@ void pkernfs_device_put(struct pkernfs_device *pd)
 void pkernfs_device_finish(struct pkernfs_device *pd)
 {
 	lockdep_assert_held(&pkernfs_transition_lock);
-	if (pd->pdev)
-		pkernfs_pci_unkeep(pd);
+	pkernfs_pci_unkeep(pd);
+	pkernfs_ino_set_device(pd->region, le64_to_cpu(pd->rec->ino),
+			       le32_to_cpu(pd->rec->generation), NULL);
 	pkernfs_record_retract(pd);
 	pkernfs_iommu_free(pd);
 	pkernfs_device_sysfs_remove(pd);

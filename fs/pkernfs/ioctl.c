@@ -53,12 +53,8 @@ static const struct pkernfs_refusal *pkernfs_find_refusal(struct inode *inode)
 
 static struct pkernfs_device *pkernfs_file_device(struct file *file)
 {
-	struct inode *inode = file_inode(file);
-	struct pkernfs_device *pd;
+	struct pkernfs_device *pd = pkernfs_inode_device(file_inode(file));
 
-	lockdep_assert_held(&pkernfs_transition_lock);
-	pd = pkernfs_device_by_ino(pkernfs_inode_region(inode), inode->i_ino,
-				   inode->i_generation);
 	/* It left its fixed domain by itself, and the work has not come yet. */
 	if (pd && READ_ONCE(pd->left)) {
 		pkernfs_device_finish(pd);
@@ -71,23 +67,22 @@ static struct pkernfs_device *pkernfs_file_device(struct file *file)
 static int pkernfs_freeze_claim(struct inode *inode, struct pkernfs_device *pd)
 {
 	struct pkernfs_refusal *why = &pd->why;
-	int ret = 0;
+	u64 ino;
+	u32 generation;
 
-	inode_lock(inode);
-	if (i_size_read(inode) || mapping_mapped(inode->i_mapping))
-		ret = pkernfs_refuse(why, -EBUSY, ~0ULL, "the file is not empty");
-	else if (pkernfs_record_alloc(pd))
-		ret = pkernfs_refuse(why, -ENOSPC, ~0ULL, "no device record left in the region");
-	if (ret)
-		goto out;
-	pd->rec->ino = cpu_to_le64(inode->i_ino);
-	pd->rec->generation = cpu_to_le32(inode->i_generation);
-	if (pkernfs_device_add(pd))
-		ret = pkernfs_refuse(why, -EBUSY, ~0ULL, "%s is frozen already",
-				     pci_name(pd->pdev));
-out:
-	inode_unlock(inode);
-	return ret;
+	if (pkernfs_record_alloc(pd))
+		return pkernfs_refuse(why, -ENOSPC, ~0ULL, "no device record left in the region");
+	pkernfs_inode_id(inode, &ino, &generation);
+	pd->rec->ino = cpu_to_le64(ino);
+	pd->rec->generation = cpu_to_le32(generation);
+	if (pkernfs_inode_set_device(inode, pd))
+		return pkernfs_refuse(why, -EBUSY, ~0ULL, "the file is not empty");
+	if (pkernfs_device_add(pd)) {
+		pkernfs_inode_set_device(inode, NULL);
+		return pkernfs_refuse(why, -EBUSY, ~0ULL, "%s is frozen already",
+				      pci_name(pd->pdev));
+	}
+	return 0;
 }
 
 static int pkernfs_device_freeze(struct file *file, int vfio_fd,

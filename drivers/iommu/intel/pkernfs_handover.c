@@ -517,6 +517,19 @@ static const char *pkernfs_prove_header(struct intel_iommu *iommu, phys_addr_t a
 	return NULL;
 }
 
+/* PCI and the filesystem have to know it before they meet it. */
+static int pkernfs_expect_device(struct pkernfs_device *pd)
+{
+	const struct pkernfs_dev_record *rec = pd->rec;
+
+	if (pkernfs_pci_expect(pd))
+		return pkernfs_device_fail(pd, "its record names a function that cannot be");
+	if (pkernfs_ino_set_device(pd->region, le64_to_cpu(rec->ino),
+				   le32_to_cpu(rec->generation), pd))
+		return pkernfs_device_fail(pd, "its record names a file that is not there");
+	return 0;
+}
+
 static int pkernfs_discover_unit(struct intel_iommu *iommu)
 {
 	struct pkernfs_region *r = NULL;
@@ -557,7 +570,8 @@ static int pkernfs_discover_unit(struct intel_iommu *iommu)
 			continue;
 		if (!re[PCI_BUS_NUM(pd->rid)].lo)
 			pkernfs_device_fail(pd, "the handover root table does not have its bus");
-		else if (!pkernfs_prove_device(iommu, h, pd))
+		else if (!pkernfs_prove_device(iommu, h, pd) &&
+			 !pkernfs_expect_device(pd))
 			good++;
 	}
 	pkernfs_stop_unnamed(h, iommu->segment);
