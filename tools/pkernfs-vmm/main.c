@@ -364,6 +364,8 @@ int main(int argc, char **argv)
 	argv += optind;
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
+	/* A line a write: the log of a guest is often /dev/kmsg. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 
 	if (!strcmp(vmm.verb, "run") || !strcmp(vmm.verb, "restore"))
 		return run(argc, argv);
