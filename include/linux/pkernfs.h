@@ -199,17 +199,11 @@ void pkernfs_record_drop_stale(struct pkernfs_region *r);
  * @PKERNFS_TEST_CLEAR_FIRST: replace clears the present bit and flushes first
  * @PKERNFS_TEST_HALF_FIRST: replace writes half of the entry and flushes first
  * @PKERNFS_TEST_TRANSLATION_OFF: translation is switched off at kexec
- * @PKERNFS_TEST_NO_BUS_MASTER: bus mastering is not kept
- * @PKERNFS_TEST_VFIO_RESET: opening a preserved device resets it
- * @PKERNFS_TEST_MASKALL_ONLY: the function mask without the vector masks
  */
 enum pkernfs_test_knob {
 	PKERNFS_TEST_CLEAR_FIRST,
 	PKERNFS_TEST_HALF_FIRST,
 	PKERNFS_TEST_TRANSLATION_OFF,
-	PKERNFS_TEST_NO_BUS_MASTER,
-	PKERNFS_TEST_VFIO_RESET,
-	PKERNFS_TEST_MASKALL_ONLY,
 };
 
 #ifdef CONFIG_PKERNFS_TEST
