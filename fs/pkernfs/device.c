@@ -1,21 +1,361 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0
 /*
- * pkernfs: preserved devices. This kernel has none.
+ * pkernfs: preserved devices and their states.
+ *
+ * DOC: A device is in exactly one state:
+ *
+ *	ordinary	nothing of it is here
+ *	frozen		on its fixed domain, the VFIO user holds its HWPT
+ *	detached	on its fixed domain, the user has let go of the HWPT
+ *	handed over	a kexec is under way
+ *	adopted		on its fixed domain since the kernel before
+ *	failed		was handed over and could not be proven; it is cut off
+ *
+ * Ways between them, each with its undo:
+ *
+ *	ordinary -> frozen	pkernfs_device_freeze(), pkernfs_device_unfreeze()
+ *	frozen -> detached	the user's detach; no way back (UNFREEZE is stale)
+ *	any -> ordinary		attach to a HWPT that translates alike
+ *				(pkernfs_device_left()), or RELEASE
+ *	frozen, detached, adopted -> handed over
+ *				the reboot notifier
+ *
+ * Locking: the transition lock covers all of it but one change: an attach runs
+ * under the group's mutex, which nests inside the transition lock. It only marks
+ * the device as having left; what is left to free is freed by a work under the
+ * transition lock. From the mark on the device is not found any more, so PCI and
+ * VFIO treat it as an ordinary one.
  */
-
-#include <linux/errno.h>
-#include <linux/mutex.h>
+#include <linux/crash_dump.h>
+#include <linux/kexec.h>
+#include <linux/pci.h>
 #include <linux/pkernfs.h>
+#include <linux/pkernfs_iommu.h>
+#include <linux/pkernfs_pci.h>
+#include <linux/reboot.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "device.h"
 
 DEFINE_MUTEX(pkernfs_transition_lock);
+LIST_HEAD(pkernfs_devices);
 
-long pkernfs_device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+/* By segment << 16 | rid, for look-ups without a lock */
+static DEFINE_XARRAY(pkernfs_device_index);
+static DEFINE_SPINLOCK(pkernfs_why_lock);
+static bool pkernfs_shutting_down;
+
+/**
+ * pkernfs_is_shutting_down - has a kexec begun?
+ *
+ * Set under the transition lock, and then never cleared.
+ */
+bool pkernfs_is_shutting_down(void)
 {
-	return -ENOTTY;
+	return READ_ONCE(pkernfs_shutting_down);
 }
 
+/**
+ * pkernfs_refuse - note and log why something is refused
+ * @why: where to note it
+ * @error: negative errno
+ * @iova: first offending IOVA, ~0: none
+ * @fmt: reason, no newline
+ *
+ * Return: @error
+ */
+int pkernfs_refuse(struct pkernfs_refusal *why, int error, u64 iova,
+		   const char *fmt, ...)
+{
+	va_list args;
+	char text[sizeof(why->text)];
+
+	va_start(args, fmt);
+	vscnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+
+	spin_lock(&pkernfs_why_lock);
+	why->error = error;
+	why->iova = iova;
+	strscpy(why->text, text);
+	spin_unlock(&pkernfs_why_lock);
+	pr_warn("pkernfs: refused (%d): %s\n", error, text);
+	return error;
+}
+
+void pkernfs_why_copy(const struct pkernfs_refusal *why, struct pkernfs_refusal *to)
+{
+	spin_lock(&pkernfs_why_lock);
+	*to = *why;
+	spin_unlock(&pkernfs_why_lock);
+}
+
+/**
+ * pkernfs_device_state - state as a user is to see it
+ * @pd: device
+ */
+enum pkernfs_state pkernfs_device_state(const struct pkernfs_device *pd)
+{
+	if (READ_ONCE(pd->left))
+		return PKERNFS_STATE_ORDINARY;
+	if (pd->state == PKERNFS_STATE_FROZEN && !READ_ONCE(pd->live))
+		return PKERNFS_STATE_DETACHED;
+	return pd->state;
+}
+
+/**
+ * pkernfs_device_find - the preserved device with a requester id
+ * @segment: PCI segment
+ * @rid: bus << 8 | devfn
+ *
+ * Without a lock. The device stays while its pdev is kept, that is until
+ * pkernfs_pci_unkeep() has returned.
+ *
+ * Return: the device, NULL if none is preserved or it has failed
+ */
+struct pkernfs_device *pkernfs_device_find(u16 segment, u16 rid)
+{
+	struct pkernfs_device *pd;
+
+	rcu_read_lock();
+	pd = xa_load(&pkernfs_device_index, (u32)segment << 16 | rid);
+	if (pd && READ_ONCE(pd->left))
+		pd = NULL;
+	rcu_read_unlock();
+	return pd;
+}
+
+/**
+ * pkernfs_device_by_ino - the preserved device of a device file
+ * @r: region
+ * @ino: inode number
+ * @generation: inode generation
+ *
+ * Without a lock; what is returned may only be compared with NULL, or used
+ * under the transition lock.
+ */
 struct pkernfs_device *pkernfs_device_by_ino(struct pkernfs_region *r, u64 ino,
 					     u32 generation)
 {
-	return NULL;
+	struct pkernfs_device *pd, *found = NULL;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(pd, &pkernfs_devices, node) {
+		if (pd->region == r && le64_to_cpu(pd->rec->ino) == ino &&
+		    le32_to_cpu(pd->rec->generation) == generation) {
+			found = pd;
+			break;
+		}
+	}
+	rcu_read_unlock();
+	return found;
 }
+
+/**
+ * pkernfs_domain_feeds_frozen - was a frozen device frozen from this domain?
+ * @domain: domain, which is only compared; NULL: from any one
+ */
+bool pkernfs_domain_feeds_frozen(struct iommu_domain *domain)
+{
+	struct pkernfs_device *pd;
+	bool found = false;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(pd, &pkernfs_devices, node) {
+		struct iommu_domain *live = READ_ONCE(pd->live);
+
+		found |= live && (!domain || live == domain) && !READ_ONCE(pd->left);
+	}
+	rcu_read_unlock();
+	return found;
+}
+
+struct pkernfs_device *pkernfs_device_new(struct pkernfs_region *r, u16 segment, u16 rid)
+{
+	struct pkernfs_device *pd = kzalloc_obj(*pd);
+
+	if (!pd)
+		return NULL;
+	pd->region = r;
+	pd->segment = segment;
+	pd->rid = rid;
+	pd->why.iova = ~0ULL;
+	return pd;
+}
+
+int pkernfs_device_add(struct pkernfs_device *pd)
+{
+	int ret = xa_insert(&pkernfs_device_index, (u32)pd->segment << 16 | pd->rid,
+			    pd, GFP_KERNEL);
+
+	if (ret)
+		return ret;
+	list_add_tail_rcu(&pd->node, &pkernfs_devices);
+	pkernfs_device_sysfs_add(pd);
+	return 0;
+}
+
+void pkernfs_device_put(struct pkernfs_device *pd)
+{
+	pci_dev_put(pd->pdev);
+	kfree_rcu(pd, rcu);
+}
+
+/**
+ * pkernfs_device_finish - drop all that is left of a preserved device
+ * @pd: device that is off its fixed domain; gone after it
+ *
+ * Context: transition lock held
+ */
+void pkernfs_device_finish(struct pkernfs_device *pd)
+{
+	lockdep_assert_held(&pkernfs_transition_lock);
+	pkernfs_pci_unkeep(pd);
+	pkernfs_ino_set_device(pd->region, le64_to_cpu(pd->rec->ino),
+			       le32_to_cpu(pd->rec->generation), NULL);
+	pkernfs_record_retract(pd);
+	pkernfs_iommu_free(pd);
+	pkernfs_device_sysfs_remove(pd);
+	xa_erase(&pkernfs_device_index, (u32)pd->segment << 16 | pd->rid);
+	list_del_rcu(&pd->node);
+	pr_info("pkernfs: %04x:%02x:%02x.%d is an ordinary device again\n", pd->segment,
+		pd->rid >> 8, PCI_SLOT(pd->rid), PCI_FUNC(pd->rid));
+	pkernfs_device_put(pd);
+}
+
+static void pkernfs_device_finish_left(struct work_struct *work)
+{
+	struct pkernfs_device *pd, *next;
+
+	mutex_lock(&pkernfs_transition_lock);
+	if (!pkernfs_shutting_down)
+		list_for_each_entry_safe(pd, next, &pkernfs_devices, node)
+			if (READ_ONCE(pd->left))
+				pkernfs_device_finish(pd);
+	mutex_unlock(&pkernfs_transition_lock);
+}
+static DECLARE_WORK(pkernfs_device_work, pkernfs_device_finish_left);
+
+/**
+ * pkernfs_device_left - the hardware is on an ordinary domain again
+ * @pd: device
+ *
+ * Context: the mutex of its iommu_group is held
+ */
+void pkernfs_device_left(struct pkernfs_device *pd)
+{
+	WRITE_ONCE(pd->left, true);
+	queue_work(system_unbound_wq, &pkernfs_device_work);
+}
+
+/**
+ * pkernfs_device_fail - a device that was handed over cannot be carried
+ * @pd: device; it is stopped, and stays out of this kernel's tables
+ * @fmt: reason, no newline
+ *
+ * Boot only. Its record stays until RELEASE or the next kernel, so that the
+ * reason can be seen.
+ *
+ * Return: -EUCLEAN
+ */
+int pkernfs_device_fail(struct pkernfs_device *pd, const char *fmt, ...)
+{
+	va_list args;
+	char text[sizeof(pd->why.text)];
+
+	va_start(args, fmt);
+	vscnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+
+	if (pd->pdev)
+		pkernfs_pci_stop(pd->pdev);
+	else
+		pkernfs_iommu_stop_rid(pd->rid);
+	pd->state = PKERNFS_STATE_FAILED;
+	pd->why.error = -EUCLEAN;
+	strscpy(pd->why.text, text);
+	pr_err("pkernfs: %04x:%02x:%02x.%d is cut off: %s\n", pd->segment, pd->rid >> 8,
+	       PCI_SLOT(pd->rid), PCI_FUNC(pd->rid), text);
+	return -EUCLEAN;
+}
+
+/* --- Leaving this kernel ------------------------------------------------------ */
+
+static void pkernfs_stop_devices(const char *reason)
+{
+	struct pkernfs_device *pd;
+
+	list_for_each_entry(pd, &pkernfs_devices, node) {
+		if (!pd->fixed || READ_ONCE(pd->left))
+			continue;
+		pkernfs_pci_stop(pd->pdev);
+		pr_err("pkernfs: %s is stopped before the jump: %s\n", pci_name(pd->pdev),
+		       reason);
+	}
+}
+
+static void pkernfs_prepare_device(struct pkernfs_device *pd)
+{
+	if (pkernfs_iommu_sync(pd))
+		return;
+	if (pkernfs_device_state(pd) == PKERNFS_STATE_FROZEN)
+		pkernfs_vfio_revoke(pd);
+	/* A user that did not say it has drained: uncertain stays uncertain. */
+	if (!pd->irq_quiesced && pkernfs_pci_quiesce_irq(pd, &pd->why))
+		pr_warn("pkernfs: %s: vectors could not be masked\n", pci_name(pd->pdev));
+}
+
+static int pkernfs_reboot(struct notifier_block *nb, unsigned long action, void *data)
+{
+	struct pkernfs_device *pd;
+	bool any = false;
+	int ret;
+
+	mutex_lock(&pkernfs_transition_lock);
+	WRITE_ONCE(pkernfs_shutting_down, true);
+	list_for_each_entry(pd, &pkernfs_devices, node)
+		any |= pd->fixed && !READ_ONCE(pd->left);
+	if (any && kexec_in_progress) {
+		if (!pkernfs_kexec_armed()) {
+			pkernfs_stop_devices("the loaded image was not armed");
+		} else {
+			list_for_each_entry(pd, &pkernfs_devices, node)
+				if (pd->fixed)
+					pkernfs_prepare_device(pd);
+			ret = pkernfs_iommu_handover();
+			if (ret) {
+				pr_err("pkernfs: the handover tables cannot be built (%d)\n", ret);
+				pkernfs_stop_devices("there is no handover");
+			}
+		}
+	}
+	mutex_unlock(&pkernfs_transition_lock);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block pkernfs_reboot_nb = { .notifier_call = pkernfs_reboot };
+
+/* --- Coming from another kernel ----------------------------------------------- */
+
+/*
+ * After the regions are mapped and before PCI is enumerated: PCI has to know
+ * which functions to leave alone.
+ */
+static int __init pkernfs_device_boot(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < pkernfs_region_count(); i++)
+		pkernfs_core_load(pkernfs_region_get(i));
+	pkernfs_iommu_discover();
+	for (i = 0; i < pkernfs_region_count(); i++) {
+		struct pkernfs_region *r = pkernfs_region_get(i);
+
+		if (r->sb && r->core && !is_kdump_kernel())
+			pkernfs_record_drop_stale(r);
+	}
+	return register_reboot_notifier(&pkernfs_reboot_nb);
+}
+arch_initcall_sync(pkernfs_device_boot);

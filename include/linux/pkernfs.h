@@ -43,6 +43,7 @@ struct pkernfs_device;
  * @core: metadata in memory; set by pkernfs_core_load(), never cleared
  * @reason: why it cannot be mounted, NULL: it can (or is not formatted)
  * @dir: its directory in sysfs, /sys/fs/pkernfs/regionN
+ * @handover_next: handover blocks used by the kexec under way
  */
 struct pkernfs_region {
 	phys_addr_t base;
@@ -54,6 +55,7 @@ struct pkernfs_region {
 	const char *reason;
 	struct kobject *dir;
 	struct dev_pagemap pgmap;
+	u64 handover_next;
 };
 
 #ifdef CONFIG_PKERNFS_FS
@@ -129,27 +131,37 @@ __printf(4, 5)
 int pkernfs_refuse(struct pkernfs_refusal *why, int error, u64 iova,
 		   const char *fmt, ...);
 
-/* --- fs/pkernfs/device.c: preserved devices ------------------------------- */
+/* --- fs/pkernfs/device.c, record.c: preserved devices ---------------------- */
 
 extern struct mutex pkernfs_transition_lock;
 
 /**
  * struct pkernfs_device - a preserved device, from FREEZE or adoption to free
  * @node: in pkernfs_devices
+ * @rcu: frees it
  * @region: region of its record and tables
  * @slot: its record
  * @rec: the record, in the region
- * @state: enum pkernfs_state; transition lock to write
+ * @state: enum pkernfs_state without DETACHED, see pkernfs_device_state();
+ *	transition lock to write
  * @segment: PCI segment
  * @rid: bus << 8 | devfn
  * @irq_quiesced: vectors are masked for good; transition lock
+ * @left: the hardware is on an ordinary domain again; what is left of the frozen
+ *	state is being freed. Written under the group's mutex, never cleared
+ * @releasing: given up, so the core may take it off its fixed domain; transition
+ *	lock
  * @pdev: the device, NULL until it is enumerated; holds a reference
  * @fixed: fixed domain, NULL when there is none
+ * @live: domain that it was frozen from, NULL once the user has let go of it;
+ *	written under the group's mutex, only compared without it
  * @pci: private to the PCI half
- * @why: last refusal
+ * @why: last refusal; pkernfs_why_lock
+ * @kobj: /sys/fs/pkernfs/devices/SSSS:BB:DD.F
  */
 struct pkernfs_device {
 	struct list_head node;
+	struct rcu_head rcu;
 	struct pkernfs_region *region;
 	unsigned int slot;
 	struct pkernfs_dev_record *rec;
@@ -157,21 +169,55 @@ struct pkernfs_device {
 	u16 segment;
 	u16 rid;
 	bool irq_quiesced;
+	bool left;
+	bool releasing;
 	struct pci_dev *pdev;
 	struct iommu_domain *fixed;
+	struct iommu_domain *live;
 	void *pci;
 	struct pkernfs_refusal why;
+	struct kobject *kobj;
 };
 
+/* Transition lock to change; readers may also use RCU. */
+extern struct list_head pkernfs_devices;
+
 long pkernfs_device_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
-/*
- * The device whose record names this inode, NULL: none. Called with a region's
- * metadata lock held, so it takes no lock but a spinlock or RCU. A device leaves
- * this look-up before pkernfs_ino_set_device(..., NULL), and is freed after it.
- */
+struct pkernfs_device *pkernfs_device_find(u16 segment, u16 rid);
 struct pkernfs_device *pkernfs_device_by_ino(struct pkernfs_region *r, u64 ino,
 					     u32 generation);
-/* Lockless look-up; the device stays while its pdev is kept. NULL: not preserved. */
-struct pkernfs_device *pkernfs_device_find(u16 segment, u16 rid);
+__printf(2, 3)
+int pkernfs_device_fail(struct pkernfs_device *pd, const char *fmt, ...);
+void pkernfs_device_left(struct pkernfs_device *pd);
+bool pkernfs_is_shutting_down(void);
+enum pkernfs_state pkernfs_device_state(const struct pkernfs_device *pd);
+
+int pkernfs_record_alloc(struct pkernfs_device *pd);
+void pkernfs_record_commit(struct pkernfs_device *pd);
+void pkernfs_record_retract(struct pkernfs_device *pd);
+struct pkernfs_device *pkernfs_record_adopt(struct pkernfs_region *r, u32 slot);
+void pkernfs_record_drop_stale(struct pkernfs_region *r);
+
+/* --- fs/pkernfs/test.c: knobs of the tests, none in a release kernel -------- */
+
+/**
+ * enum pkernfs_test_knob - parts that a test can leave out
+ * @PKERNFS_TEST_CLEAR_FIRST: replace clears the present bit and flushes first
+ * @PKERNFS_TEST_HALF_FIRST: replace writes half of the entry and flushes first
+ * @PKERNFS_TEST_TRANSLATION_OFF: translation is switched off at kexec
+ */
+enum pkernfs_test_knob {
+	PKERNFS_TEST_CLEAR_FIRST,
+	PKERNFS_TEST_HALF_FIRST,
+	PKERNFS_TEST_TRANSLATION_OFF,
+};
+
+#ifdef CONFIG_PKERNFS_TEST
+bool pkernfs_test(enum pkernfs_test_knob knob);
+void pkernfs_test_window(void);
+#else
+static inline bool pkernfs_test(enum pkernfs_test_knob knob) { return false; }
+static inline void pkernfs_test_window(void) { }
+#endif
 
 #endif

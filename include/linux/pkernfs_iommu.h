@@ -6,6 +6,159 @@
 #ifndef _LINUX_PKERNFS_IOMMU_H
 #define _LINUX_PKERNFS_IOMMU_H
 
+#include <linux/iommu.h>
+#include <linux/jump_label.h>
 #include <linux/types.h>
 
+struct intel_iommu;
+struct io_pagetable;
+struct pci_dev;
+struct pkernfs_device;
+struct pkernfs_refusal;
+
+#ifdef CONFIG_PKERNFS_FS
+
+/* On while any device is preserved: off, every stub below is a no-op. */
+DECLARE_STATIC_KEY_FALSE(pkernfs_iommu_key);
+
+extern const struct iommu_domain_ops pkernfs_fixed_domain_ops;
+
+/* --- drivers/iommu/intel/pkernfs.c ----------------------------------------- */
+
+int pkernfs_iommu_freeze(struct pkernfs_device *pd);
+int pkernfs_iommu_unfreeze(struct pkernfs_device *pd);
+int pkernfs_iommu_release(struct pkernfs_device *pd);
+int pkernfs_iommu_sync(struct pkernfs_device *pd);
+void pkernfs_iommu_free(struct pkernfs_device *pd);
+int pkernfs_iommu_ranges(struct pkernfs_device *pd,
+			 int (*range)(u64 iova, u64 bytes, u64 phys, u32 prot,
+				      void *arg), void *arg);
+
+/* --- drivers/iommu/intel/pkernfs_handover.c -------------------------------- */
+
+int pkernfs_iommu_discover(void);
+int pkernfs_iommu_handover(void);
+void pkernfs_iommu_handover_cancel(void);
+void pkernfs_iommu_stop_rid(u16 rid);
+bool pkernfs_vtd_shutdown(struct intel_iommu *iommu);
+bool pkernfs_vtd_keep_translation(struct intel_iommu *iommu);
+bool pkernfs_vtd_adopt(struct intel_iommu *iommu);
+
+/* --- drivers/iommu/iommu.c, by hook ---------------------------------------- */
+
+int pkernfs_group_replace(struct device *dev, struct iommu_domain *from,
+			  struct iommu_domain **to);
+
+/* --- drivers/iommu/iommufd/pkernfs.c --------------------------------------- */
+
+int pkernfs_iommufd_lock(struct iommu_domain *domain, const char **what);
+void pkernfs_iommufd_unlock(struct iommu_domain *domain);
+bool __pkernfs_iopt_frozen(struct io_pagetable *iopt);
+
+/* --- called by existing code ------------------------------------------------ */
+
+bool pkernfs_domain_feeds_frozen(struct iommu_domain *domain);
+bool __pkernfs_keep_domain(struct iommu_domain *old, struct iommu_domain *new);
+struct iommu_domain *__pkernfs_adopted_domain(struct device *dev);
+int __pkernfs_vtd_attach(struct iommu_domain *domain, struct device *dev,
+			 struct iommu_domain *old);
+
+/**
+ * pkernfs_domain_is_fixed - is this the fixed domain of a preserved device?
+ * @domain: any domain, or NULL
+ */
+static inline bool pkernfs_domain_is_fixed(const struct iommu_domain *domain)
+{
+	return static_branch_unlikely(&pkernfs_iommu_key) && domain &&
+	       domain->ops == &pkernfs_fixed_domain_ops;
+}
+
+/**
+ * pkernfs_keep_domain - must a group keep its domain?
+ * @old: domain of the group
+ * @new: domain that is asked for
+ *
+ * A group on a fixed domain leaves it for a user's domain only. Requests for
+ * the default or the blocking domain come from teardown, and from ownership
+ * changes; they succeed without a change.
+ */
+static inline bool pkernfs_keep_domain(struct iommu_domain *old,
+				       struct iommu_domain *new)
+{
+	return pkernfs_domain_is_fixed(old) && __pkernfs_keep_domain(old, new);
+}
+
+/**
+ * pkernfs_adopted_domain - domain that the kernel before left for a device
+ * @dev: first device of a group that has no domain yet
+ *
+ * Return: the fixed domain, with @dev entered in it, or NULL
+ */
+static inline struct iommu_domain *pkernfs_adopted_domain(struct device *dev)
+{
+	if (!static_branch_unlikely(&pkernfs_iommu_key))
+		return NULL;
+	return __pkernfs_adopted_domain(dev);
+}
+
+/**
+ * pkernfs_vtd_attach - attach to a device that may be on a fixed domain
+ * @domain: domain that is asked for
+ * @dev: device
+ * @old: domain of its group
+ *
+ * Return: 1 when it is not for us, otherwise what attach_dev is to return
+ */
+static inline int pkernfs_vtd_attach(struct iommu_domain *domain,
+				     struct device *dev,
+				     struct iommu_domain *old)
+{
+	if (!pkernfs_domain_is_fixed(old))
+		return 1;
+	return __pkernfs_vtd_attach(domain, dev, old);
+}
+
+/**
+ * pkernfs_iopt_frozen - does this IO page table feed a frozen device?
+ * @iopt: page table of an IOAS
+ *
+ * Return: -EBUSY if it does, else 0
+ */
+static inline int pkernfs_iopt_frozen(struct io_pagetable *iopt)
+{
+	if (!static_branch_unlikely(&pkernfs_iommu_key))
+		return 0;
+	return __pkernfs_iopt_frozen(iopt) ? -EBUSY : 0;
+}
+
+/**
+ * pkernfs_any_frozen - is any device frozen from a HWPT that is still there?
+ *
+ * For IOMMU_IOAS_CHANGE_PROCESS, which holds the locks of all its page tables
+ * and so cannot be asked of one.
+ *
+ * Return: -EBUSY if there is one, else 0
+ */
+static inline int pkernfs_any_frozen(void)
+{
+	if (!static_branch_unlikely(&pkernfs_iommu_key))
+		return 0;
+	return pkernfs_domain_feeds_frozen(NULL) ? -EBUSY : 0;
+}
+
+#else
+
+static inline bool pkernfs_domain_is_fixed(const struct iommu_domain *domain) { return false; }
+static inline bool pkernfs_keep_domain(struct iommu_domain *old,
+				       struct iommu_domain *new) { return false; }
+static inline struct iommu_domain *pkernfs_adopted_domain(struct device *dev) { return NULL; }
+static inline int pkernfs_vtd_attach(struct iommu_domain *domain, struct device *dev,
+				     struct iommu_domain *old) { return 1; }
+static inline int pkernfs_iopt_frozen(struct io_pagetable *iopt) { return 0; }
+static inline int pkernfs_any_frozen(void) { return 0; }
+static inline bool pkernfs_vtd_shutdown(struct intel_iommu *iommu) { return false; }
+static inline bool pkernfs_vtd_keep_translation(struct intel_iommu *iommu) { return false; }
+static inline bool pkernfs_vtd_adopt(struct intel_iommu *iommu) { return false; }
+
+#endif
 #endif

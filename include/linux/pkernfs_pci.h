@@ -2,52 +2,190 @@
 /*
  * pkernfs, PCI and VFIO half: what device.c asks of it, and the stubs that the
  * PCI core and vfio-pci call.
+ *
+ * A function is "kept" from FREEZE, or from its match with a record in the next
+ * kernel, until it is ordinary again: its bus mastering and MSI-X enable stay
+ * on, it is not reset, does not leave D0 and binds to vfio-pci only. The bridges
+ * above it are its "path": their bus mastering stays on and they are not removed
+ * or retrained. Both are bits of pci_dev::priv_flags, so they outlive any open
+ * file and any driver. The stubs cost a patched-out branch while no device is
+ * preserved, and are nothing at all without CONFIG_PKERNFS_FS.
  */
 #ifndef _LINUX_PKERNFS_PCI_H
 #define _LINUX_PKERNFS_PCI_H
 
 #include <linux/jump_label.h>
+#include <linux/pci.h>
 #include <linux/types.h>
 
 struct file;
 struct iommufd_device;
-struct pci_dev;
 struct pkernfs_device;
 struct pkernfs_pci_ser;
 struct pkernfs_refusal;
+struct vfio_pci_core_device;
+
+#define PKERNFS_VFIO_DRIVER	"vfio-pci"
 
 #ifdef CONFIG_PKERNFS_FS
 
-/* --- drivers/pci/pkernfs.c ------------------------------------------------- */
+/* --- drivers/pci/pkernfs.c: for device.c ----------------------------------- */
 
-/* May this function be carried? 0, or the errno that is also in @why. */
 int pkernfs_pci_check(struct pci_dev *pdev, struct pkernfs_refusal *why);
-/* Fill in identity, BARs, bridges, interrupt set-up. Writes ordinary memory. */
 int pkernfs_pci_save(struct pci_dev *pdev, struct pkernfs_pci_ser *ser,
 		     struct pkernfs_refusal *why);
-/*
- * From here on the device is kept: not reset, bus mastering left on, no D3, no
- * other driver, sysfs reset/remove fenced. Undone by pkernfs_pci_unkeep().
- * pd->pdev is set. Process context.
- */
 int pkernfs_pci_keep(struct pkernfs_device *pd);
+int pkernfs_pci_expect(struct pkernfs_device *pd);
 void pkernfs_pci_unkeep(struct pkernfs_device *pd);
-/* Mask every vector and the function, read back, wait for handlers. */
 int pkernfs_pci_quiesce_irq(struct pkernfs_device *pd, struct pkernfs_refusal *why);
-/* Same kernel only: vectors as they were before pkernfs_pci_quiesce_irq(). */
 void pkernfs_pci_unquiesce_irq(struct pkernfs_device *pd);
-/* Bus mastering off, wait for pending transactions. Any context in boot. */
 void pkernfs_pci_stop(struct pci_dev *pdev);
 
-/* --- drivers/vfio/pci/pkernfs.c -------------------------------------------- */
+/* --- drivers/vfio/pci/pkernfs.c: for device.c ------------------------------ */
 
-/*
- * The PCI function and the iommufd device behind an open, bound VFIO cdev.
- * Takes a reference on the pci_dev. ERR_PTR(-EBADF): @file is none.
- */
 struct pci_dev *pkernfs_vfio_pdev(struct file *file, struct iommufd_device **idev);
-/* The VMM still lives at kexec: take its mappings of the BARs away. */
 void pkernfs_vfio_revoke(struct pkernfs_device *pd);
 
+/* --- what the stubs below call --------------------------------------------- */
+
+/* Bits of pci_dev::priv_flags; the PCI core counts its own from 0 up. */
+#define PKERNFS_PCI_KEPT	30
+#define PKERNFS_PCI_PATH	31
+
+DECLARE_STATIC_KEY_FALSE(pkernfs_pci_key);
+
+void __pkernfs_pci_setup(struct pci_dev *pdev);
+void __pkernfs_pci_add(struct pci_dev *pdev);
+bool __pkernfs_pci_msix_init(struct pci_dev *pdev, u16 ctrl);
+bool __pkernfs_pci_msix_shutdown(struct pci_dev *pdev);
+bool __pkernfs_pci_master(struct pci_dev *pdev);
+int __pkernfs_vfio_reset(struct pci_dev *pdev);
+void __pkernfs_vfio_opened(struct pci_dev *pdev);
+bool __pkernfs_vfio_close(struct vfio_pci_core_device *vdev);
+int __pkernfs_vfio_set_irqs(struct pci_dev *pdev, unsigned int index);
+bool __pkernfs_vfio_raise(struct pci_dev *pdev, unsigned int vector);
+bool __pkernfs_vfio_revoked(struct pci_dev *pdev);
+
+static inline bool pkernfs_pci_active(void)
+{
+	return static_branch_unlikely(&pkernfs_pci_key);
+}
+
+#else
+
+#define PKERNFS_PCI_KEPT	0
+#define PKERNFS_PCI_PATH	0
+
+static inline bool pkernfs_pci_active(void) { return false; }
+static inline void __pkernfs_pci_setup(struct pci_dev *pdev) { }
+static inline void __pkernfs_pci_add(struct pci_dev *pdev) { }
+static inline bool __pkernfs_pci_msix_init(struct pci_dev *pdev, u16 ctrl) { return false; }
+static inline bool __pkernfs_pci_msix_shutdown(struct pci_dev *pdev) { return false; }
+static inline bool __pkernfs_pci_master(struct pci_dev *pdev) { return false; }
+static inline int __pkernfs_vfio_reset(struct pci_dev *pdev) { return 0; }
+static inline void __pkernfs_vfio_opened(struct pci_dev *pdev) { }
+static inline bool __pkernfs_vfio_close(struct vfio_pci_core_device *vdev) { return false; }
+static inline int __pkernfs_vfio_set_irqs(struct pci_dev *pdev, unsigned int index) { return 0; }
+static inline bool __pkernfs_vfio_raise(struct pci_dev *pdev, unsigned int vector) { return false; }
+static inline bool __pkernfs_vfio_revoked(struct pci_dev *pdev) { return false; }
+
 #endif
+
+/* --- the hooks: PCI core --------------------------------------------------- */
+
+/* This function is kept: no reset, no reconfiguration. */
+static inline bool pkernfs_pci_kept(const struct pci_dev *pdev)
+{
+	return pkernfs_pci_active() && test_bit(PKERNFS_PCI_KEPT, &pdev->priv_flags);
+}
+
+/* A kept function, or a bridge above one: no removal, no link retraining. */
+static inline bool pkernfs_pci_fenced(const struct pci_dev *pdev)
+{
+	return pkernfs_pci_active() &&
+	       (test_bit(PKERNFS_PCI_KEPT, &pdev->priv_flags) ||
+		test_bit(PKERNFS_PCI_PATH, &pdev->priv_flags));
+}
+
+/* Bus mastering must stay on. */
+static inline bool pkernfs_pci_keeps_master(struct pci_dev *pdev)
+{
+	return pkernfs_pci_fenced(pdev) && __pkernfs_pci_master(pdev);
+}
+
+/* Before early fixups: is this a function, or a bridge, that a record names? */
+static inline void pkernfs_pci_setup(struct pci_dev *pdev)
+{
+	if (pkernfs_pci_active())
+		__pkernfs_pci_setup(pdev);
+}
+
+/* Right before device_add(). */
+static inline void pkernfs_pci_add(struct pci_dev *pdev)
+{
+	if (pkernfs_pci_kept(pdev))
+		__pkernfs_pci_add(pdev);
+}
+
+/* Enumeration finds MSI-X enabled: true if it is to stay so, masked. */
+static inline bool pkernfs_pci_msix_init(struct pci_dev *pdev, u16 ctrl)
+{
+	return pkernfs_pci_kept(pdev) && __pkernfs_pci_msix_init(pdev, ctrl);
+}
+
+/* The last vector has been freed: true if MSI-X is to stay enabled, masked. */
+static inline bool pkernfs_pci_msix_shutdown(struct pci_dev *pdev)
+{
+	return pkernfs_pci_kept(pdev) && __pkernfs_pci_msix_shutdown(pdev);
+}
+
+/* As device_match_driver_override(): a kept function is for vfio-pci only. */
+static inline int pkernfs_pci_match(struct pci_dev *pdev,
+				    const struct device_driver *drv)
+{
+	if (pkernfs_pci_kept(pdev))
+		return !strcmp(drv->name, PKERNFS_VFIO_DRIVER);
+	return device_match_driver_override(&pdev->dev, drv);
+}
+
+/* --- the hooks: vfio-pci --------------------------------------------------- */
+
+/* The reset at open; 0 for a kept function if there is one to be had later. */
+static inline int pkernfs_vfio_reset(struct pci_dev *pdev)
+{
+	return pkernfs_pci_kept(pdev) ? __pkernfs_vfio_reset(pdev) :
+					pci_try_reset_function(pdev);
+}
+
+/* The state to go back to at close has been read and is about to be stored. */
+static inline void pkernfs_vfio_opened(struct pci_dev *pdev)
+{
+	if (pkernfs_pci_kept(pdev))
+		__pkernfs_vfio_opened(pdev);
+}
+
+/* Interrupts and mappings are gone: true if nothing may be restored or reset. */
+static inline bool pkernfs_vfio_close(struct vfio_pci_core_device *vdev)
+{
+	return pkernfs_pci_active() && __pkernfs_vfio_close(vdev);
+}
+
+/* May the user set up interrupts now? 0 or -errno. */
+static inline int pkernfs_vfio_set_irqs(struct pci_dev *pdev, unsigned int index)
+{
+	return pkernfs_pci_active() ? __pkernfs_vfio_set_irqs(pdev, index) : 0;
+}
+
+/* An eventfd was connected: true if it is to be signalled at once. */
+static inline bool pkernfs_vfio_raise(struct pci_dev *pdev, unsigned int vector)
+{
+	return pkernfs_pci_active() && __pkernfs_vfio_raise(pdev, vector);
+}
+
+/* A kexec is under way: the user has lost the device. */
+static inline bool pkernfs_vfio_revoked(struct pci_dev *pdev)
+{
+	return pkernfs_pci_kept(pdev) && __pkernfs_vfio_revoked(pdev);
+}
+
 #endif

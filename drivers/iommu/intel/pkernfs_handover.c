@@ -1,0 +1,698 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pkernfs: what a VT-d unit is left with at kexec, and how the next kernel
+ * takes it over.
+ *
+ * In the kernel that leaves, the reboot notifier builds a root table and context
+ * tables in the carve-out that know the preserved devices only. When the other
+ * CPUs are stopped the unit is pointed at them; translation stays on. The next
+ * kernel finds them through the unit's own registers, proves every part, and
+ * enters the preserved devices in its own tables before it points the unit
+ * there. Translation is never off with a preserved device behind the unit.
+ *
+ * Source: VT-d specification 4.1, 11.4.4 "Global Command", 11.4.6 "Root Table
+ * Address", 9.1 "Root Entry", 9.3 "Context Entry".
+ */
+#include <linux/crash_dump.h>
+#include <linux/crc32c.h>
+#include <linux/delay.h>
+#include <linux/dmar.h>
+#include <linux/io.h>
+#include <linux/pci.h>
+#include <linux/pkernfs.h>
+#include <linux/pkernfs_iommu.h>
+#include <linux/pkernfs_pci.h>
+#include <asm/e820/api.h>
+#include <asm/pci-direct.h>
+
+#include "iommu.h"
+#include "../iommu-pages.h"
+#include "pkernfs.h"
+
+/* Handover root table of each unit, by seq_id; 0: the unit hands nothing over */
+static phys_addr_t pkernfs_handover_root[DMAR_UNITS_SUPPORTED];
+/* Units that the kernel before handed over, by seq_id */
+static bool pkernfs_handed_over[DMAR_UNITS_SUPPORTED];
+
+/* --- The kernel that leaves -------------------------------------------------- */
+
+/* Blocks of a region's handover area, handed out from the start at each kexec */
+struct pkernfs_handover_area {
+	struct pkernfs_region *region;
+	u64 next;
+};
+
+static void *pkernfs_handover_block(struct pkernfs_handover_area *a)
+{
+	const struct pkernfs_sb *sb = a->region->sb;
+	void *block;
+
+	if (a->next >= le64_to_cpu(sb->handover.count))
+		return NULL;
+	block = pkernfs_block(a->region, le64_to_cpu(sb->handover.start) + a->next++);
+	memset(block, 0, PKERNFS_BLOCK_SIZE);
+	return block;
+}
+
+static int pkernfs_handover_device(struct pkernfs_handover_area *a,
+				   struct root_entry *root,
+				   struct pkernfs_handover *h,
+				   struct pkernfs_device *pd)
+{
+	struct pkernfs_fixed *f = pkernfs_to_fixed(pd->fixed);
+	struct root_entry *re = &root[PCI_BUS_NUM(pd->rid)];
+	u32 n = le32_to_cpu(h->devices);
+	struct context_entry *table;
+
+	if (n == PKERNFS_HANDOVER_DEVICES)
+		return -ENOSPC;
+	if (!(re->lo & 1)) {
+		table = pkernfs_handover_block(a);
+		if (!table)
+			return -ENOSPC;
+		re->lo = virt_to_phys(table) | 1;
+	}
+	table = phys_to_virt(re->lo & VTD_PAGE_MASK);
+	table[pd->rid & 0xff] = pkernfs_context_entry(f->ss.root, f->aw, f->did);
+	h->slot[n] = cpu_to_le32(pd->slot);
+	h->devices = cpu_to_le32(n + 1);
+	return 0;
+}
+
+static int pkernfs_handover_unit(struct intel_iommu *iommu)
+{
+	struct pkernfs_handover_area a = {};
+	struct pkernfs_handover *h = NULL;
+	struct root_entry *root = NULL;
+	struct pkernfs_device *pd;
+	int ret;
+
+	list_for_each_entry(pd, &pkernfs_devices, node) {
+		if (!pd->fixed || pkernfs_to_fixed(pd->fixed)->iommu != iommu ||
+		    READ_ONCE(pd->left))
+			continue;
+		if (!h) {
+			a.region = pd->region;
+			a.next = a.region->handover_next;
+			h = pkernfs_handover_block(&a);
+			root = pkernfs_handover_block(&a);
+			if (!root)
+				return -ENOSPC;
+			h->magic = cpu_to_le32(PKERNFS_HANDOVER_MAGIC);
+			h->version = cpu_to_le32(PKERNFS_FORMAT_VERSION);
+			h->self = cpu_to_le64(virt_to_phys(h));
+			h->region_base = cpu_to_le64(a.region->base);
+			h->region_bytes = cpu_to_le64(a.region->bytes);
+			memcpy(h->uuid, a.region->sb->uuid, sizeof(h->uuid));
+			h->drhd_base = cpu_to_le64(iommu->reg_phys);
+			h->mode = cpu_to_le32(PKERNFS_IOMMU_VTD_LEGACY);
+		}
+		if (pd->region != a.region)
+			return -EXDEV;
+		ret = pkernfs_handover_device(&a, root, h, pd);
+		if (ret)
+			return ret;
+		WRITE_ONCE(pd->state, PKERNFS_STATE_HANDED_OVER);
+	}
+	if (!h)
+		return 0;
+
+	h->blocks = cpu_to_le32(a.next - a.region->handover_next);
+	h->crc = cpu_to_le32(crc32c(~0, h, offsetof(struct pkernfs_handover, crc)));
+	if (!ecap_coherent(iommu->ecap))
+		clflush_cache_range(h, le32_to_cpu(h->blocks) << PKERNFS_BLOCK_SHIFT);
+	a.region->handover_next = a.next;
+	/* All of it is in memory before the address is there to be used. */
+	smp_wmb();
+	WRITE_ONCE(pkernfs_handover_root[iommu->seq_id], virt_to_phys(root));
+	pr_info("%s: handing over %u device(s), root table at %pa\n", iommu->name,
+		le32_to_cpu(h->devices), &pkernfs_handover_root[iommu->seq_id]);
+	return 0;
+}
+
+/**
+ * pkernfs_iommu_handover - build what the next kernel is to find
+ *
+ * Called by the reboot notifier of an armed kexec. Nothing is switched yet.
+ *
+ * Context: transition lock held; no device can change its domain any more
+ * Return: 0, or an errno after which nothing is handed over
+ */
+int pkernfs_iommu_handover(void)
+{
+	struct dmar_drhd_unit *drhd;
+	struct intel_iommu *iommu;
+	int ret = 0;
+
+	down_read(&dmar_global_lock);
+	for_each_active_iommu(iommu, drhd) {
+		ret = pkernfs_handover_unit(iommu);
+		if (ret)
+			break;
+	}
+	up_read(&dmar_global_lock);
+	if (ret)
+		pkernfs_iommu_handover_cancel();
+	return ret;
+}
+
+/**
+ * pkernfs_iommu_handover_cancel - hand nothing over after all
+ */
+void pkernfs_iommu_handover_cancel(void)
+{
+	struct pkernfs_region *r;
+	unsigned int i;
+
+	memset(pkernfs_handover_root, 0, sizeof(pkernfs_handover_root));
+	for (i = 0; i < pkernfs_region_count(); i++) {
+		r = pkernfs_region_get(i);
+		if (r)
+			r->handover_next = 0;
+	}
+}
+
+/*
+ * One CPU is left. A lock that is taken now was taken by a CPU that is stopped
+ * and will not come back: it is made new. The invalidation queue may then be
+ * between two states, so it is started afresh.
+ */
+static void pkernfs_vtd_break_locks(struct intel_iommu *iommu)
+{
+	bool stuck = false;
+
+	if (raw_spin_is_locked(&iommu->register_lock)) {
+		raw_spin_lock_init(&iommu->register_lock);
+		stuck = true;
+	}
+	if (iommu->qi && raw_spin_is_locked(&iommu->qi->q_lock)) {
+		raw_spin_lock_init(&iommu->qi->q_lock);
+		stuck = true;
+	}
+	if (stuck)
+		dmar_reenable_qi(iommu);
+}
+
+/**
+ * pkernfs_vtd_shutdown - leave a unit to the next kernel
+ * @iommu: unit; its protected memory regions are off
+ *
+ * Context: one CPU is left, interrupts off
+ * Return: true if translation has to stay on
+ */
+bool pkernfs_vtd_shutdown(struct intel_iommu *iommu)
+{
+	phys_addr_t root = pkernfs_handover_root[iommu->seq_id];
+	u32 sts;
+
+	if (!root || pkernfs_test(PKERNFS_TEST_TRANSLATION_OFF))
+		return false;
+
+	pkernfs_vtd_break_locks(iommu);
+	/* Faults from here on would interrupt into a kernel that is gone. */
+	writel(DMA_FECTL_IM, iommu->reg + DMAR_FECTL_REG);
+	readl(iommu->reg + DMAR_FECTL_REG);
+
+	writeq(root, iommu->reg + DMAR_RTADDR_REG);
+	writel(iommu->gcmd | DMA_GCMD_SRTP, iommu->reg + DMAR_GCMD_REG);
+	IOMMU_WAIT_OP(iommu, DMAR_GSTS_REG, readl, (sts & DMA_GSTS_RTPS), sts);
+	if (!cap_esrtps(iommu->cap)) {
+		iommu->flush.flush_context(iommu, 0, 0, 0, DMA_CCMD_GLOBAL_INVL);
+		iommu->flush.flush_iotlb(iommu, 0, 0, 0, DMA_TLB_GLOBAL_FLUSH);
+	}
+	return true;
+}
+
+/* --- The kernel that comes: cutting off -------------------------------------- */
+
+/**
+ * pkernfs_iommu_stop_rid - clear bus mastering before PCI is enumerated
+ * @rid: bus << 8 | devfn, on segment 0
+ *
+ * By hand, through the configuration ports; waits for pending transactions.
+ */
+void pkernfs_iommu_stop_rid(u16 rid)
+{
+	u8 bus = rid >> 8, slot = PCI_SLOT(rid), func = PCI_FUNC(rid), pos;
+	u16 command = read_pci_config_16(bus, slot, func, PCI_COMMAND);
+	int left = 48, ms = 1000;
+
+	if (command == 0xffff || !(command & PCI_COMMAND_MASTER))
+		return;
+	write_pci_config_16(bus, slot, func, PCI_COMMAND,
+			    command & ~PCI_COMMAND_MASTER);
+	read_pci_config_16(bus, slot, func, PCI_COMMAND);
+
+	/* Requests that are on their way have to end before anything changes. */
+	pos = read_pci_config_byte(bus, slot, func, PCI_CAPABILITY_LIST);
+	while (pos >= 0x40 && left--) {
+		pos &= ~3;
+		if (read_pci_config_byte(bus, slot, func, pos) == PCI_CAP_ID_EXP) {
+			while (read_pci_config_16(bus, slot, func, pos + PCI_EXP_DEVSTA) &
+			       PCI_EXP_DEVSTA_TRPND && ms--)
+				mdelay(1);
+			break;
+		}
+		pos = read_pci_config_byte(bus, slot, func, pos + 1);
+	}
+	pr_warn("pkernfs: bus mastering of %02x:%02x.%d cleared\n", bus, slot, func);
+}
+
+/* A handover that proves nothing: every endpoint may be a preserved device. */
+static void pkernfs_stop_all(void)
+{
+	unsigned int bus, slot, func;
+
+	for (bus = 0; bus < 256; bus++) {
+		for (slot = 0; slot < 32; slot++) {
+			for (func = 0; func < 8; func++) {
+				u8 type;
+
+				if (read_pci_config_16(bus, slot, func, PCI_VENDOR_ID) == 0xffff) {
+					if (!func)
+						break;
+					continue;
+				}
+				type = read_pci_config_byte(bus, slot, func, PCI_HEADER_TYPE);
+				if (!(type & PCI_HEADER_TYPE_MASK))
+					pkernfs_iommu_stop_rid(bus << 8 | PCI_DEVFN(slot, func));
+				if (!func && !(type & PCI_HEADER_TYPE_MFD))
+					break;
+			}
+		}
+	}
+}
+
+/* --- The kernel that comes: proving ------------------------------------------ */
+
+struct pkernfs_prove {
+	struct pkernfs_device *pd;
+	u64 leaves;		/* held so far */
+	u64 tables;		/* claimed so far */
+	u64 pages;
+	bool undo;		/* second walk: drop the same number again */
+};
+
+static int pkernfs_prove_table(phys_addr_t table, void *arg)
+{
+	struct pkernfs_prove *p = arg;
+	struct pkernfs_region *r = p->pd->region;
+	int ret;
+
+	if (p->undo) {
+		if (!p->tables)
+			return -ECANCELED;
+		p->tables--;
+		return 0;
+	}
+	/* Bounds, the pool area, and used once: all are the pool's to say. */
+	ret = pkernfs_pool_claim(r, table);
+	if (!ret)
+		p->tables++;
+	return ret;
+}
+
+static int pkernfs_prove_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
+{
+	struct pkernfs_prove *p = arg;
+	struct pkernfs_region *r = p->pd->region;
+	u32 generation;
+	u64 off, ino;
+	int ret;
+
+	if (p->undo) {
+		if (!p->leaves)
+			return -ECANCELED;
+		p->leaves--;
+		pkernfs_unhold(r, leaf->oa, leaf->bytes);
+		return 0;
+	}
+	for (off = 0; off < leaf->bytes; off += PKERNFS_GRANULE_SIZE) {
+		u64 step = min_t(u64, leaf->bytes - off, PKERNFS_GRANULE_SIZE);
+
+		ret = pkernfs_phys_owner(r, leaf->oa + off, step, &ino, &generation);
+		if (ret)
+			return ret;
+	}
+	ret = pkernfs_hold(r, leaf->oa, leaf->bytes);
+	if (ret)
+		return ret;
+	p->leaves++;
+	p->pages += leaf->bytes >> PAGE_SHIFT;
+	return 0;
+}
+
+static int pkernfs_prove_tables(struct pkernfs_device *pd, struct pkernfs_ss *ss)
+{
+	const struct pkernfs_iommu_ser *ser = &pd->rec->iommu;
+	struct pkernfs_prove p = { .pd = pd };
+	struct pkernfs_ss_visitor v = {
+		.table = pkernfs_prove_table,
+		.leaf = pkernfs_prove_leaf,
+		.strict = true,
+		.arg = &p,
+	};
+	int ret;
+
+	ret = pkernfs_ss_walk(ss, &v);
+	if (!ret && p.tables == le64_to_cpu(ser->tables) &&
+	    p.pages == le64_to_cpu(ser->pages))
+		return 0;
+
+	/*
+	 * Let go of the pages again. The claimed table blocks stay claimed: what
+	 * lies in them is not what was written, so they are not walked to free
+	 * them; the pool has them back at the next boot.
+	 */
+	p.undo = true;
+	pkernfs_ss_walk(ss, &v);
+	return ret ?: -EUCLEAN;
+}
+
+static int pkernfs_prove_device(struct intel_iommu *iommu,
+				const struct pkernfs_handover *h,
+				struct pkernfs_device *pd)
+{
+	const struct pkernfs_iommu_ser *ser = &pd->rec->iommu;
+	u16 did = le16_to_cpu(ser->did);
+	struct context_entry want, *table;
+	struct pkernfs_device *other;
+	struct root_entry *root;
+	struct pkernfs_ss ss;
+	int ret;
+
+	if (le64_to_cpu(ser->drhd_base) != iommu->reg_phys)
+		return pkernfs_device_fail(pd, "its record names another remapping unit");
+	if (le64_to_cpu(ser->cap) != iommu->cap || le64_to_cpu(ser->ecap) != iommu->ecap)
+		return pkernfs_device_fail(pd, "%s has other capabilities than before",
+					   iommu->name);
+	if (ser->mode != PKERNFS_IOMMU_VTD_LEGACY || ser->flags)
+		return pkernfs_device_fail(pd, "its record has an unknown mode or flag");
+	if (ser->aw < 1 || ser->aw > 3 || !(cap_sagaw(iommu->cap) & BIT(ser->aw)))
+		return pkernfs_device_fail(pd, "%s has no address width %u",
+					   iommu->name, ser->aw);
+	if (did < IDA_START_DID || did >= iommu->max_domain_id)
+		return pkernfs_device_fail(pd, "domain id %u is out of range", did);
+	list_for_each_entry(other, &pkernfs_devices, node)
+		if (other != pd && other->state == PKERNFS_STATE_ADOPTED &&
+		    (other->rid == pd->rid ||
+		     le16_to_cpu(other->rec->iommu.did) == did))
+			return pkernfs_device_fail(pd, "requester id or domain id %u is used twice",
+						   did);
+
+	/* What the hardware uses right now has to be what the record says. */
+	root = (void *)h + PKERNFS_BLOCK_SIZE;
+	want = pkernfs_context_entry(le64_to_cpu(ser->ss_root), ser->aw, did);
+	table = phys_to_virt(root[PCI_BUS_NUM(pd->rid)].lo & VTD_PAGE_MASK);
+	if (memcmp(&table[pd->rid & 0xff], &want, sizeof(want)))
+		return pkernfs_device_fail(pd, "its context entry is not what its record says");
+
+	ss.root = le64_to_cpu(ser->ss_root);
+	ss.levels = ser->aw + 2;
+	ret = pkernfs_prove_tables(pd, &ss);
+	if (ret)
+		return pkernfs_device_fail(pd, "its second-stage tables do not prove themselves (%d)",
+					   ret);
+	return 0;
+}
+
+/* Is the root table well-formed, with every context table in the handover area? */
+static bool pkernfs_prove_root(struct pkernfs_region *r, const struct pkernfs_handover *h)
+{
+	u64 from = le64_to_cpu(h->self) + 2 * PKERNFS_BLOCK_SIZE;
+	u64 to = le64_to_cpu(h->self) +
+		 ((u64)le32_to_cpu(h->blocks) << PKERNFS_BLOCK_SHIFT);
+	const struct root_entry *root = (void *)h + PKERNFS_BLOCK_SIZE;
+	unsigned int bus;
+
+	for (bus = 0; bus < 256; bus++) {
+		u64 lo = root[bus].lo, at = lo & VTD_PAGE_MASK;
+
+		if (root[bus].hi || (lo & ~VTD_PAGE_MASK) > 1 || (lo && !(lo & 1)))
+			return false;
+		if (lo && (at < from || at + PKERNFS_BLOCK_SIZE > to))
+			return false;
+	}
+	return true;
+}
+
+/* Devices that the hardware lets through and that no proven record names */
+static void pkernfs_stop_unnamed(const struct pkernfs_handover *h, u16 segment)
+{
+	const struct root_entry *root = (void *)h + PKERNFS_BLOCK_SIZE;
+	unsigned int bus, devfn;
+
+	for (bus = 0; bus < 256; bus++) {
+		const struct context_entry *table;
+
+		if (!root[bus].lo)
+			continue;
+		table = phys_to_virt(root[bus].lo & VTD_PAGE_MASK);
+		for (devfn = 0; devfn < 256; devfn++) {
+			struct pkernfs_device *pd;
+
+			if (!context_present((struct context_entry *)&table[devfn]))
+				continue;
+			pd = pkernfs_device_find(segment, bus << 8 | devfn);
+			if (!pd || pd->state != PKERNFS_STATE_ADOPTED)
+				pkernfs_iommu_stop_rid(bus << 8 | devfn);
+		}
+	}
+}
+
+static struct pkernfs_region *pkernfs_handover_region(phys_addr_t at)
+{
+	struct pkernfs_region *r = pkernfs_region_find(at, 2 * PKERNFS_BLOCK_SIZE);
+	struct pkernfs_handover *h;
+	u64 base, bytes;
+	bool ok;
+
+	if (r)
+		return r;
+	/* Nobody named the region on the command line: the header does. */
+	h = memremap(at, PKERNFS_BLOCK_SIZE, MEMREMAP_WB);
+	if (!h)
+		return NULL;
+	base = le64_to_cpu(h->region_base);
+	bytes = le64_to_cpu(h->region_bytes);
+	ok = h->magic == cpu_to_le32(PKERNFS_HANDOVER_MAGIC) &&
+	     le64_to_cpu(h->self) == at &&
+	     le32_to_cpu(h->crc) == crc32c(~0, h, offsetof(struct pkernfs_handover, crc)) &&
+	     base <= at && bytes >= 2 * PKERNFS_BLOCK_SIZE &&
+	     at - base <= bytes - 2 * PKERNFS_BLOCK_SIZE;
+	memunmap(h);
+	return ok ? pkernfs_region_claim(base, bytes) : NULL;
+}
+
+static const char *pkernfs_prove_header(struct intel_iommu *iommu, phys_addr_t at,
+					struct pkernfs_region *r,
+					const struct pkernfs_handover *h)
+{
+	u64 first, blocks;
+
+	if (pkernfs_core_load(r) || !r->sb)
+		return "its region has no valid superblock";
+	if (h->magic != cpu_to_le32(PKERNFS_HANDOVER_MAGIC) ||
+	    h->version != cpu_to_le32(PKERNFS_FORMAT_VERSION))
+		return "there is no handover header of this format version";
+	if (le32_to_cpu(h->crc) != crc32c(~0, h, offsetof(struct pkernfs_handover, crc)))
+		return "the handover header is damaged";
+	if (le64_to_cpu(h->self) != at || le64_to_cpu(h->region_base) != r->base ||
+	    le64_to_cpu(h->region_bytes) != r->bytes ||
+	    memcmp(h->uuid, r->sb->uuid, sizeof(h->uuid)))
+		return "the handover header belongs elsewhere";
+	if (le64_to_cpu(h->drhd_base) != iommu->reg_phys)
+		return "the handover header is another unit's";
+	if (h->mode != cpu_to_le32(PKERNFS_IOMMU_VTD_LEGACY))
+		return "the handover header is of an unknown mode";
+	first = (at - r->base) >> PKERNFS_BLOCK_SHIFT;
+	blocks = le32_to_cpu(h->blocks);
+	if (first < le64_to_cpu(r->sb->handover.start) || blocks < 2 ||
+	    first + blocks > le64_to_cpu(r->sb->handover.start) +
+			     le64_to_cpu(r->sb->handover.count) ||
+	    le32_to_cpu(h->devices) > PKERNFS_HANDOVER_DEVICES)
+		return "the handover header is out of bounds";
+	if (!pkernfs_prove_root(r, h))
+		return "the handover root table is damaged";
+	return NULL;
+}
+
+/* PCI and the filesystem have to know it before they meet it. */
+static int pkernfs_expect_device(struct pkernfs_device *pd)
+{
+	const struct pkernfs_dev_record *rec = pd->rec;
+
+	if (pkernfs_pci_expect(pd))
+		return pkernfs_device_fail(pd, "its record names a function that cannot be");
+	if (pkernfs_ino_set_device(pd->region, le64_to_cpu(rec->ino),
+				   le32_to_cpu(rec->generation), pd))
+		return pkernfs_device_fail(pd, "its record names a file that is not there");
+	return 0;
+}
+
+static int pkernfs_discover_unit(struct intel_iommu *iommu)
+{
+	struct pkernfs_region *r = NULL;
+	struct pkernfs_handover *h;
+	struct pkernfs_device *pd;
+	const char *reason;
+	unsigned int i, good = 0;
+	phys_addr_t root, at;
+	u64 rtaddr;
+
+	if (!(readl(iommu->reg + DMAR_GSTS_REG) & DMA_GSTS_TES))
+		return 0;
+	rtaddr = readq(iommu->reg + DMAR_RTADDR_REG);
+	root = rtaddr & VTD_PAGE_MASK;
+	if (root < PKERNFS_BLOCK_SIZE)
+		return 0;
+	at = root - PKERNFS_BLOCK_SIZE;
+	if (!e820__mapped_all(at, root + PKERNFS_BLOCK_SIZE, E820_TYPE_RESERVED))
+		return 0;
+
+	r = pkernfs_handover_region(at);
+	if (!r) {
+		reason = "no region is there";
+		goto unprovable;
+	}
+	h = phys_to_virt(at);
+	reason = pkernfs_prove_header(iommu, at, r, h);
+	if (!reason && (rtaddr & DMA_RTADDR_SMT))
+		reason = "the unit is in scalable mode";
+	if (reason)
+		goto unprovable;
+
+	for (i = 0; i < le32_to_cpu(h->devices); i++) {
+		const struct root_entry *re = (void *)h + PKERNFS_BLOCK_SIZE;
+
+		pd = pkernfs_record_adopt(r, le32_to_cpu(h->slot[i]));
+		if (!pd)
+			continue;
+		if (!re[PCI_BUS_NUM(pd->rid)].lo)
+			pkernfs_device_fail(pd, "the handover root table does not have its bus");
+		else if (!pkernfs_prove_device(iommu, h, pd) &&
+			 !pkernfs_expect_device(pd))
+			good++;
+	}
+	pkernfs_stop_unnamed(h, iommu->segment);
+	pr_info("pkernfs: %s: handover found at %pa, %u of %u device(s) proven\n",
+		iommu->name, &at, good, le32_to_cpu(h->devices));
+	if (!good)
+		return 0;
+
+	pkernfs_handed_over[iommu->seq_id] = true;
+	/* The unit has to be driven, and in the mode that it is in. */
+	if (dmar_policy_off()) {
+		pr_warn("pkernfs: intel_iommu is forced on for the preserved devices\n");
+		dmar_policy = DMAR_FORCE_ON;
+	}
+	no_iommu = 0;
+	intel_iommu_sm = 0;
+	return good;
+
+unprovable:
+	pr_err("pkernfs: %s: translation is on with its root table in reserved memory at %pa, but %s; devices are stopped\n",
+	       iommu->name, &root, reason);
+	pkernfs_stop_all();
+	return 0;
+}
+
+/**
+ * pkernfs_iommu_discover - find and prove what the kernel before handed over
+ *
+ * By hardware first: a unit with translation on and its root table in reserved
+ * memory was handed over, whatever the command line says. Must run before PCI is
+ * enumerated. What cannot be proven is cut off here.
+ *
+ * Return: number of devices that can be adopted
+ */
+int __init pkernfs_iommu_discover(void)
+{
+	struct dmar_drhd_unit *drhd;
+	struct intel_iommu *iommu;
+	int n = 0;
+
+	/* The tables of a crashed kernel are kdump's to copy. */
+	if (is_kdump_kernel())
+		return 0;
+	down_write(&dmar_global_lock);
+	for_each_iommu(iommu, drhd)
+		n += pkernfs_discover_unit(iommu);
+	up_write(&dmar_global_lock);
+	return n;
+}
+
+/* --- The kernel that comes: adopting ------------------------------------------ */
+
+/**
+ * pkernfs_vtd_keep_translation - must translation of a unit stay on at boot?
+ * @iommu: unit whose translation the kernel before left on
+ */
+bool pkernfs_vtd_keep_translation(struct intel_iommu *iommu)
+{
+	return pkernfs_handed_over[iommu->seq_id];
+}
+
+static int pkernfs_adopt_device(struct intel_iommu *iommu, struct pkernfs_device *pd)
+{
+	const struct pkernfs_iommu_ser *ser = &pd->rec->iommu;
+	struct pkernfs_fixed *f;
+	struct context_entry *at;
+	int ret;
+
+	if (!pd->pdev)
+		return pkernfs_device_fail(pd, "it was not found on its bus");
+	f = pkernfs_fixed_alloc(pd, iommu);
+	if (!f)
+		return pkernfs_device_fail(pd, "no memory");
+	ret = pkernfs_fixed_take_did(f, le16_to_cpu(ser->did));
+	if (ret) {
+		kfree(f);
+		return pkernfs_device_fail(pd, "domain id %u cannot be had (%d)",
+					   le16_to_cpu(ser->did), ret);
+	}
+	f->ss.root = le64_to_cpu(ser->ss_root);
+	f->ss.levels = ser->aw + 2;
+	f->aw = ser->aw;
+
+	spin_lock(&iommu->lock);
+	at = iommu_context_addr(iommu, PCI_BUS_NUM(pd->rid), pd->rid & 0xff, 1);
+	if (at) {
+		*at = pkernfs_context_entry(f->ss.root, f->aw, f->did);
+		__iommu_flush_cache(iommu, at, sizeof(*at));
+	}
+	spin_unlock(&iommu->lock);
+	if (!at) {
+		domain_detach_iommu(&f->d, iommu);
+		kfree(f);
+		return pkernfs_device_fail(pd, "no memory");
+	}
+	pd->fixed = &f->d.domain;
+	static_branch_inc(&pkernfs_iommu_key);
+	return 0;
+}
+
+/**
+ * pkernfs_vtd_adopt - enter preserved devices in this kernel's context tables
+ * @iommu: unit with its new, empty root table, which hardware does not use yet
+ *
+ * Context: init_dmars(), before the new root table is set
+ * Return: true if the unit was handed over; there is nothing to copy then
+ */
+bool pkernfs_vtd_adopt(struct intel_iommu *iommu)
+{
+	struct pkernfs_device *pd;
+	unsigned int n = 0;
+
+	if (!pkernfs_handed_over[iommu->seq_id])
+		return false;
+	list_for_each_entry(pd, &pkernfs_devices, node)
+		if (pd->state == PKERNFS_STATE_ADOPTED &&
+		    le64_to_cpu(pd->rec->iommu.drhd_base) == iommu->reg_phys &&
+		    !pkernfs_adopt_device(iommu, pd))
+			n++;
+	iommu->flags &= ~VTD_FLAG_TRANS_PRE_ENABLED;
+	pr_info("pkernfs: %s: %u device(s) entered in this kernel's tables, translation stays on\n",
+		iommu->name, n);
+	return true;
+}

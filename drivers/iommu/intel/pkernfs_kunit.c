@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pkernfs: KUnit tests of the second-stage writer and reader, and of the proof
+ * that two tables translate alike.
+ */
+#include <kunit/test.h>
+#include <linux/gfp.h>
+#include <linux/sizes.h>
+
+#include "iommu.h"
+#include "pkernfs.h"
+
+#define PKERNFS_KUNIT_TABLES	64
+
+struct pkernfs_ss_test {
+	void *block[PKERNFS_KUNIT_TABLES];
+	unsigned int blocks;
+	unsigned int limit;
+	struct pkernfs_ss_writer a, b;
+};
+
+static void *pkernfs_ss_test_alloc(void *arg)
+{
+	struct pkernfs_ss_test *t = arg;
+
+	if (t->blocks >= t->limit)
+		return NULL;
+	t->block[t->blocks] = (void *)get_zeroed_page(GFP_KERNEL);
+	return t->block[t->blocks] ? t->block[t->blocks++] : NULL;
+}
+
+static void pkernfs_ss_test_writer(struct pkernfs_ss_test *t, struct pkernfs_ss_writer *w)
+{
+	memset(w, 0, sizeof(*w));
+	w->ss.levels = 4;
+	w->alloc = pkernfs_ss_test_alloc;
+	w->arg = t;
+	w->coherent = true;
+}
+
+static int pkernfs_ss_test_init(struct kunit *test)
+{
+	struct pkernfs_ss_test *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+
+	if (!t)
+		return -ENOMEM;
+	t->limit = PKERNFS_KUNIT_TABLES;
+	pkernfs_ss_test_writer(t, &t->a);
+	pkernfs_ss_test_writer(t, &t->b);
+	test->priv = t;
+	return 0;
+}
+
+static void pkernfs_ss_test_exit(struct kunit *test)
+{
+	struct pkernfs_ss_test *t = test->priv;
+
+	while (t && t->blocks)
+		free_page((unsigned long)t->block[--t->blocks]);
+}
+
+static int pkernfs_ss_test_map(struct pkernfs_ss_writer *w, u64 iova, u64 oa, u64 bytes,
+			       u64 attr)
+{
+	struct pkernfs_ss_leaf leaf = { .iova = iova, .oa = oa, .bytes = bytes, .attr = attr };
+
+	return pkernfs_ss_map(w, &leaf);
+}
+
+#define RW	(PKERNFS_SS_R | PKERNFS_SS_W)
+
+static void pkernfs_ss_test_sizes(struct kunit *test)
+{
+	struct pkernfs_ss_test *t = test->priv;
+	struct pkernfs_ss_leaf leaf;
+
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_map(&t->a, SZ_4K, SZ_1M, SZ_4K, RW), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_map(&t->a, SZ_2M, SZ_4M, SZ_2M, PKERNFS_SS_R), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_map(&t->a, SZ_1G, 4ULL << 30, SZ_1G, RW), 0);
+	KUNIT_EXPECT_EQ(test, t->a.pages, 1 + 512 + 512 * 512);
+	/* top, 1 GiB level, 2 MiB level, 4 KiB level */
+	KUNIT_EXPECT_EQ(test, t->a.tables, 4);
+
+	KUNIT_EXPECT_FALSE(test, pkernfs_ss_lookup(&t->a.ss, 0, &leaf));
+	KUNIT_ASSERT_TRUE(test, pkernfs_ss_lookup(&t->a.ss, SZ_4K + 5, &leaf));
+	KUNIT_EXPECT_EQ(test, leaf.oa, SZ_1M);
+	KUNIT_EXPECT_EQ(test, leaf.bytes, SZ_4K);
+	KUNIT_EXPECT_EQ(test, leaf.attr, RW);
+	KUNIT_ASSERT_TRUE(test, pkernfs_ss_lookup(&t->a.ss, SZ_4M - 1, &leaf));
+	KUNIT_EXPECT_EQ(test, leaf.iova, SZ_2M);
+	KUNIT_EXPECT_EQ(test, leaf.attr, PKERNFS_SS_R);
+	KUNIT_ASSERT_TRUE(test, pkernfs_ss_lookup(&t->a.ss, SZ_2G - 1, &leaf));
+	KUNIT_EXPECT_EQ(test, leaf.bytes, SZ_1G);
+	KUNIT_EXPECT_FALSE(test, pkernfs_ss_lookup(&t->a.ss, SZ_2G, &leaf));
+	KUNIT_EXPECT_FALSE(test, pkernfs_ss_lookup(&t->a.ss, 1ULL << 48, &leaf));
+}
+
+static void pkernfs_ss_test_refuses(struct kunit *test)
+{
+	struct pkernfs_ss_test *t = test->priv;
+
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_map(&t->a, 0, 0, SZ_8K, RW), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_map(&t->a, SZ_4K, 0, SZ_2M, RW), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_map(&t->a, 0, SZ_4K, SZ_2M, RW), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_map(&t->a, 0, 0, SZ_4K, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_map(&t->a, 1ULL << 48, 0, SZ_4K, RW), -ERANGE);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_map(&t->a, 0, 0, SZ_4K, RW), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_map(&t->a, 0, 0, SZ_4K, RW), -EEXIST);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_map(&t->a, 0, 0, SZ_2M, RW), -EEXIST);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_map(&t->a, SZ_2M, 0, SZ_2M, RW), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_map(&t->a, SZ_2M, 0, SZ_4K, RW), -EEXIST);
+	t->limit = t->blocks;
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_map(&t->a, SZ_1G, 0, SZ_4K, RW), -ENOSPC);
+}
+
+static int pkernfs_ss_test_sum(const struct pkernfs_ss_leaf *leaf, void *arg)
+{
+	u64 *sum = arg;
+
+	sum[0] += leaf->bytes;
+	sum[1]++;
+	return 0;
+}
+
+static void pkernfs_ss_test_walk(struct kunit *test)
+{
+	struct pkernfs_ss_test *t = test->priv;
+	u64 sum[2] = {};
+	struct pkernfs_ss_visitor v = {
+		.leaf = pkernfs_ss_test_sum, .strict = true, .arg = sum,
+	};
+	u64 *top, saved;
+	int i, bit;
+
+	for (i = 0; i < 8; i++)
+		KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->a, (u64)i << 30,
+							  (u64)i << 21, SZ_2M, RW), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_walk(&t->a.ss, &v), 0);
+	KUNIT_EXPECT_EQ(test, sum[0], 8 * SZ_2M);
+	KUNIT_EXPECT_EQ(test, sum[1], 8);
+
+	/* Any reserved bit of a table entry that another kernel left is refused. */
+	top = phys_to_virt(t->a.ss.root);
+	saved = top[0];
+	for (bit = 0; bit < 64; bit++) {
+		u64 flip = BIT_ULL(bit);
+
+		if (flip & (PKERNFS_SS_A | PKERNFS_SS_OA))
+			continue;
+		top[0] = saved ^ flip;
+		KUNIT_EXPECT_EQ_MSG(test, pkernfs_ss_walk(&t->a.ss, &v), -EUCLEAN,
+				    "bit %d", bit);
+	}
+	top[0] = saved;
+	t->a.ss.levels = 6;
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_walk(&t->a.ss, &v), -EUCLEAN);
+}
+
+static void pkernfs_ss_test_covers(struct kunit *test)
+{
+	struct pkernfs_ss_test *t = test->priv;
+	const char *what = NULL;
+	u64 iova = 0;
+	int i;
+
+	/* An empty table is covered by any; nothing covers without a table. */
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->a.ss, &t->b.ss, &iova, &what), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->a, SZ_4M, SZ_2M, SZ_2M, RW), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->a.ss, &t->b.ss, &iova, &what), -EXDEV);
+	KUNIT_EXPECT_EQ(test, iova, SZ_4M);
+
+	/* 511 of 512 small pages: the one that is missing is named. */
+	for (i = 0; i < 512; i++)
+		if (i != 300)
+			KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->b, SZ_4M + i * SZ_4K,
+					SZ_2M + i * SZ_4K, SZ_4K, RW), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->a.ss, &t->b.ss, &iova, &what), -EXDEV);
+	KUNIT_EXPECT_EQ(test, iova, SZ_4M + 300 * SZ_4K);
+	KUNIT_EXPECT_STREQ(test, what, "not mapped");
+
+	/* Another page size is the same translation, in both directions. */
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->b, SZ_4M + 300 * SZ_4K,
+						  SZ_2M + 300 * SZ_4K, SZ_4K, RW), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->a.ss, &t->b.ss, &iova, &what), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->b.ss, &t->a.ss, &iova, &what), 0);
+
+	/* More than the fixed table is fine; less is not. */
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->b, SZ_8M, SZ_8M, SZ_2M, RW), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->a.ss, &t->b.ss, &iova, &what), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->b.ss, &t->a.ss, &iova, &what), -EXDEV);
+	KUNIT_EXPECT_EQ(test, iova, SZ_8M);
+}
+
+static void pkernfs_ss_test_differs(struct kunit *test)
+{
+	static const struct {
+		u64 oa, attr;
+		const char *what;
+	} cases[] = {
+		{ SZ_4M, RW, "mapped to another page" },
+		{ SZ_2M, PKERNFS_SS_R, "mapped with other rights" },
+		{ SZ_2M, RW | PKERNFS_SS_SNP, "mapped with other rights" },
+	};
+	struct pkernfs_ss_test *t = test->priv;
+	const char *what;
+	u64 iova;
+	int i;
+
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->a, SZ_4M, SZ_2M, SZ_2M, RW), 0);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		pkernfs_ss_test_writer(t, &t->b);
+		KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->b, SZ_4M, cases[i].oa, SZ_2M,
+							  cases[i].attr), 0);
+		KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->a.ss, &t->b.ss, &iova, &what),
+				-EXDEV);
+		KUNIT_EXPECT_EQ(test, iova, SZ_4M);
+		KUNIT_EXPECT_STREQ(test, what, cases[i].what);
+	}
+}
+
+/* The recorded domain id, or none: another one could meet stale translations. */
+static void pkernfs_test_did(struct kunit *test)
+{
+	struct intel_iommu *iommu = kunit_kzalloc(test, sizeof(*iommu), GFP_KERNEL);
+	struct pkernfs_fixed *f, *g;
+
+	KUNIT_ASSERT_NOT_NULL(test, iommu);
+	mutex_init(&iommu->did_lock);
+	ida_init(&iommu->domain_ida);
+	iommu->max_domain_id = 256;
+	f = pkernfs_fixed_alloc(NULL, iommu);
+	g = pkernfs_fixed_alloc(NULL, iommu);
+	KUNIT_ASSERT_NOT_NULL(test, f);
+	KUNIT_ASSERT_NOT_NULL(test, g);
+	KUNIT_EXPECT_EQ(test, pkernfs_fixed_take_did(f, FLPT_DEFAULT_DID), -ERANGE);
+	KUNIT_EXPECT_EQ(test, pkernfs_fixed_take_did(f, 256), -ERANGE);
+	KUNIT_EXPECT_EQ(test, pkernfs_fixed_take_did(f, 77), 0);
+	KUNIT_EXPECT_EQ(test, domain_id_iommu(&f->d, iommu), 77);
+	KUNIT_EXPECT_EQ(test, pkernfs_fixed_take_did(g, 77), -EBUSY);
+	domain_detach_iommu(&f->d, iommu);
+	KUNIT_EXPECT_EQ(test, pkernfs_fixed_take_did(g, 77), 0);
+	domain_detach_iommu(&g->d, iommu);
+	KUNIT_EXPECT_TRUE(test, ida_is_empty(&iommu->domain_ida));
+	pkernfs_fixed_free(f);
+	pkernfs_fixed_free(g);
+	ida_destroy(&iommu->domain_ida);
+}
+
+static struct kunit_case pkernfs_ss_cases[] = {
+	KUNIT_CASE(pkernfs_ss_test_sizes),
+	KUNIT_CASE(pkernfs_ss_test_refuses),
+	KUNIT_CASE(pkernfs_ss_test_walk),
+	KUNIT_CASE(pkernfs_ss_test_covers),
+	KUNIT_CASE(pkernfs_ss_test_differs),
+	KUNIT_CASE(pkernfs_test_did),
+	{}
+};
+
+static struct kunit_suite pkernfs_ss_suite = {
+	.name = "pkernfs_second_stage",
+	.init = pkernfs_ss_test_init,
+	.exit = pkernfs_ss_test_exit,
+	.test_cases = pkernfs_ss_cases,
+};
+kunit_test_suite(pkernfs_ss_suite);

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pkernfs: VT-d second-stage tables, read and written by hand.
+ */
+#include <linux/cacheflush.h>
+#include <linux/errno.h>
+#include <linux/io.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+
+#include "pkernfs_ss.h"
+
+#define PKERNFS_SS_TABLE_BITS	9
+#define PKERNFS_SS_ENTRIES	(1U << PKERNFS_SS_TABLE_BITS)
+
+/* log2 of what one entry of a table at @level translates; level 0 is the last */
+static unsigned int pkernfs_ss_shift(unsigned int level)
+{
+	return PAGE_SHIFT + level * PKERNFS_SS_TABLE_BITS;
+}
+
+static unsigned int pkernfs_ss_index(u64 iova, unsigned int level)
+{
+	return (iova >> pkernfs_ss_shift(level)) & (PKERNFS_SS_ENTRIES - 1);
+}
+
+static bool pkernfs_ss_is_leaf(u64 entry, unsigned int level)
+{
+	return level == 0 || (level <= 2 && (entry & PKERNFS_SS_PS));
+}
+
+static bool pkernfs_ss_present(u64 entry)
+{
+	return entry & (PKERNFS_SS_R | PKERNFS_SS_W);
+}
+
+/* Bits that must be zero in what another kernel left (9.8, "Reserved") */
+static bool pkernfs_ss_sane(u64 entry, unsigned int level)
+{
+	u64 oa = entry & PKERNFS_SS_OA;
+
+	if (!pkernfs_ss_is_leaf(entry, level))
+		return !(entry & ~(PKERNFS_SS_R | PKERNFS_SS_W | PKERNFS_SS_A |
+				   PKERNFS_SS_OA)) &&
+		       (entry & PKERNFS_SS_R) && (entry & PKERNFS_SS_W);
+
+	if (entry & ~(PKERNFS_SS_ATTR | PKERNFS_SS_A | PKERNFS_SS_D |
+		      (level ? PKERNFS_SS_PS : 0) | PKERNFS_SS_OA))
+		return false;
+	return !(oa & (BIT_ULL(pkernfs_ss_shift(level)) - 1));
+}
+
+static void pkernfs_ss_decode(u64 entry, u64 iova, unsigned int level,
+			      struct pkernfs_ss_leaf *leaf)
+{
+	leaf->bytes = BIT_ULL(pkernfs_ss_shift(level));
+	leaf->iova = iova & ~(leaf->bytes - 1);
+	leaf->oa = entry & PKERNFS_SS_OA & ~(leaf->bytes - 1);
+	leaf->attr = entry & PKERNFS_SS_ATTR;
+}
+
+static int pkernfs_ss_walk_table(phys_addr_t phys, u64 iova, unsigned int level,
+				 const struct pkernfs_ss_visitor *v)
+{
+	struct pkernfs_ss_leaf leaf;
+	unsigned int i;
+	const u64 *table;
+	int ret;
+
+	if (v->table) {
+		ret = v->table(phys, v->arg);
+		if (ret)
+			return ret;
+	}
+
+	table = phys_to_virt(phys);
+	for (i = 0; i < PKERNFS_SS_ENTRIES; i++) {
+		u64 at = iova | ((u64)i << pkernfs_ss_shift(level));
+		u64 entry = READ_ONCE(table[i]);
+
+		if (!pkernfs_ss_present(entry)) {
+			if (v->strict && entry)
+				return -EUCLEAN;
+			continue;
+		}
+		if (v->strict && !pkernfs_ss_sane(entry, level))
+			return -EUCLEAN;
+
+		if (pkernfs_ss_is_leaf(entry, level)) {
+			pkernfs_ss_decode(entry, at, level, &leaf);
+			ret = v->leaf ? v->leaf(&leaf, v->arg) : 0;
+		} else {
+			ret = pkernfs_ss_walk_table(entry & PKERNFS_SS_OA, at,
+						    level - 1, v);
+		}
+		if (ret)
+			return ret;
+	}
+
+	if (v->table_done)
+		v->table_done(phys, v->arg);
+	return 0;
+}
+
+/**
+ * pkernfs_ss_walk - visit all tables and leaves
+ * @ss: table; a root of 0 is an empty one
+ * @v: what to call
+ *
+ * The caller keeps the tables from changing. Recursion is bounded by the number
+ * of levels, 5 at most.
+ *
+ * Return: 0, -EUCLEAN (see &pkernfs_ss_visitor.strict), or what a function gave
+ */
+int pkernfs_ss_walk(const struct pkernfs_ss *ss,
+		    const struct pkernfs_ss_visitor *v)
+{
+	if (!ss->root)
+		return 0;
+	if (ss->levels < 3 || ss->levels > 5)
+		return -EUCLEAN;
+	return pkernfs_ss_walk_table(ss->root, 0, ss->levels - 1, v);
+}
+
+/**
+ * pkernfs_ss_lookup - the leaf that translates an IOVA
+ * @ss: table, one that this kernel trusts
+ * @iova: any IOVA
+ * @leaf: out
+ *
+ * Return: true if there is one
+ */
+bool pkernfs_ss_lookup(const struct pkernfs_ss *ss, u64 iova,
+		       struct pkernfs_ss_leaf *leaf)
+{
+	unsigned int level = ss->levels - 1;
+	phys_addr_t phys = ss->root;
+
+	if (!phys || iova >> pkernfs_ss_shift(ss->levels))
+		return false;
+
+	for (;; level--) {
+		const u64 *table = phys_to_virt(phys);
+		u64 entry = READ_ONCE(table[pkernfs_ss_index(iova, level)]);
+
+		if (!pkernfs_ss_present(entry))
+			return false;
+		if (pkernfs_ss_is_leaf(entry, level)) {
+			pkernfs_ss_decode(entry, iova, level, leaf);
+			return true;
+		}
+		phys = entry & PKERNFS_SS_OA;
+	}
+}
+
+struct pkernfs_ss_cover {
+	const struct pkernfs_ss *other;
+	u64 iova;
+	const char *what;
+};
+
+static int pkernfs_ss_cover_leaf(const struct pkernfs_ss_leaf *a, void *arg)
+{
+	struct pkernfs_ss_cover *c = arg;
+	struct pkernfs_ss_leaf b;
+	u64 at = a->iova;
+
+	while (at < a->iova + a->bytes) {
+		c->iova = at;
+		if (!pkernfs_ss_lookup(c->other, at, &b)) {
+			c->what = "not mapped";
+			return -EXDEV;
+		}
+		if (b.oa + (at - b.iova) != a->oa + (at - a->iova)) {
+			c->what = "mapped to another page";
+			return -EXDEV;
+		}
+		if (b.attr != a->attr) {
+			c->what = "mapped with other rights";
+			return -EXDEV;
+		}
+		at = min(a->iova + a->bytes, b.iova + b.bytes);
+	}
+	return 0;
+}
+
+/**
+ * pkernfs_ss_covers - does a table translate all that a fixed one does, alike?
+ * @fixed: the table that the hardware uses
+ * @other: the table that is to replace it; it may map more
+ * @iova: out: first IOVA that differs
+ * @what: out: how it differs
+ *
+ * Every IOVA of @fixed has to go to the same page with the same rights and the
+ * same snoop control. Page sizes may differ.
+ *
+ * Return: 0, or -EXDEV with @iova and @what set
+ */
+int pkernfs_ss_covers(const struct pkernfs_ss *fixed,
+		      const struct pkernfs_ss *other, u64 *iova,
+		      const char **what)
+{
+	struct pkernfs_ss_cover c = { .other = other, .iova = ~0ULL };
+	struct pkernfs_ss_visitor v = {
+		.leaf = pkernfs_ss_cover_leaf,
+		.arg = &c,
+	};
+	int ret;
+
+	ret = pkernfs_ss_walk(fixed, &v);
+	if (ret) {
+		*iova = c.iova;
+		*what = c.what ?: "unreadable";
+	}
+	return ret;
+}
+
+static void pkernfs_ss_store(struct pkernfs_ss_writer *w, u64 *at, u64 entry)
+{
+	WRITE_ONCE(*at, entry);
+	if (!w->coherent)
+		clflush_cache_range(at, sizeof(*at));
+}
+
+static u64 *pkernfs_ss_new_table(struct pkernfs_ss_writer *w)
+{
+	u64 *table = w->alloc(w->arg);
+
+	if (table) {
+		w->tables++;
+		if (!w->coherent)
+			clflush_cache_range(table, PAGE_SIZE);
+	}
+	return table;
+}
+
+/**
+ * pkernfs_ss_map - add a leaf to a table that no hardware uses yet
+ * @w: writer; @w->ss.levels is set
+ * @leaf: an IOVA range that is not mapped so far
+ *
+ * On an error the table is whole, without this leaf; what was taken stays in it.
+ *
+ * Return: 0, -ENOSPC when there is no block, -ERANGE when the IOVA is beyond
+ * the table, -EINVAL for a size or alignment that does not exist, -EEXIST
+ */
+int pkernfs_ss_map(struct pkernfs_ss_writer *w,
+		   const struct pkernfs_ss_leaf *leaf)
+{
+	unsigned int level = w->ss.levels - 1;
+	unsigned int last;
+	u64 *table, *at;
+
+	for (last = 0; last <= 2; last++)
+		if (leaf->bytes == BIT_ULL(pkernfs_ss_shift(last)))
+			break;
+	if (last > 2 || (leaf->iova | leaf->oa) & (leaf->bytes - 1) ||
+	    leaf->oa & ~PKERNFS_SS_OA || !pkernfs_ss_present(leaf->attr) ||
+	    leaf->attr & ~PKERNFS_SS_ATTR)
+		return -EINVAL;
+	if (leaf->iova >> pkernfs_ss_shift(w->ss.levels))
+		return -ERANGE;
+
+	if (!w->ss.root) {
+		table = pkernfs_ss_new_table(w);
+		if (!table)
+			return -ENOSPC;
+		w->ss.root = virt_to_phys(table);
+	}
+
+	table = phys_to_virt(w->ss.root);
+	for (;; level--) {
+		at = &table[pkernfs_ss_index(leaf->iova, level)];
+		if (level == last)
+			break;
+		if (!*at) {
+			u64 *next = pkernfs_ss_new_table(w);
+
+			if (!next)
+				return -ENOSPC;
+			pkernfs_ss_store(w, at, virt_to_phys(next) |
+					 PKERNFS_SS_R | PKERNFS_SS_W);
+		} else if (pkernfs_ss_is_leaf(*at, level)) {
+			return -EEXIST;
+		}
+		table = phys_to_virt(*at & PKERNFS_SS_OA);
+	}
+	if (*at)
+		return -EEXIST;
+
+	pkernfs_ss_store(w, at, leaf->oa | leaf->attr |
+			 (level ? PKERNFS_SS_PS : 0));
+	w->pages += leaf->bytes >> PAGE_SHIFT;
+	return 0;
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pkernfs: what a frozen device asks of iommufd.
+ *
+ * The frozen state owns nothing of iommufd and holds no reference on its
+ * objects. A domain is only looked at while its group's mutex is held and the
+ * domain is attached to it, or is being attached.
+ */
+#include <linux/iommu.h>
+#include <linux/pkernfs_iommu.h>
+
+#include "io_pagetable.h"
+#include "iommufd_private.h"
+
+static struct io_pagetable *pkernfs_iommufd_iopt(struct iommu_domain *domain)
+{
+	return &to_hwpt_paging(domain->iommufd_hwpt)->ioas->iopt;
+}
+
+/**
+ * pkernfs_iommufd_lock - keep the mappings of a HWPT's domain from changing
+ * @domain: domain of a HWPT; the group's mutex is held
+ * @what: out: why not, when an errno is returned
+ *
+ * Return: 0 with the page table's domains_rwsem held for writing, or
+ * -EOPNOTSUPP for a HWPT that cannot be carried
+ */
+int pkernfs_iommufd_lock(struct iommu_domain *domain, const char **what)
+{
+	struct iommufd_hw_pagetable *hwpt = domain->iommufd_hwpt;
+
+	if (!hwpt_is_paging(hwpt)) {
+		*what = "the HWPT is a nested one";
+		return -EOPNOTSUPP;
+	}
+	if (hwpt->fault) {
+		*what = "the HWPT reports IO page faults";
+		return -EOPNOTSUPP;
+	}
+	if (to_hwpt_paging(hwpt)->nest_parent) {
+		*what = "the HWPT is a nesting parent";
+		return -EOPNOTSUPP;
+	}
+	down_write(&pkernfs_iommufd_iopt(domain)->domains_rwsem);
+	return 0;
+}
+
+/**
+ * pkernfs_iommufd_unlock - undo pkernfs_iommufd_lock()
+ * @domain: the same domain
+ */
+void pkernfs_iommufd_unlock(struct iommu_domain *domain)
+{
+	up_write(&pkernfs_iommufd_iopt(domain)->domains_rwsem);
+}
+
+/*
+ * An ioctl that passed this question just before a FREEZE may still change the
+ * live domain just after it. That hurts nobody: the fixed domain keeps its own
+ * tables and holds its pages, and UNFREEZE compares before it switches.
+ */
+bool __pkernfs_iopt_frozen(struct io_pagetable *iopt)
+{
+	struct iommu_domain *domain;
+	unsigned long index;
+	bool frozen = false;
+
+	down_read(&iopt->domains_rwsem);
+	xa_for_each(&iopt->domains, index, domain)
+		frozen |= pkernfs_domain_feeds_frozen(domain);
+	up_read(&iopt->domains_rwsem);
+	return frozen;
+}

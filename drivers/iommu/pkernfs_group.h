@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * pkernfs: domains of a group, for a device that is being frozen or given up.
+ *
+ * Included at the end of iommu.c, since struct iommu_group is private to it.
+ */
+#ifdef CONFIG_PKERNFS_FS
+
+/**
+ * pkernfs_group_replace - bring the one device of a group to another domain
+ * @dev: device
+ * @from: domain that it has to be on, NULL: any
+ * @to: where the new domain is found once the group's mutex is held; NULL: the
+ *	domain that the core wants for the group, as at a detach
+ *
+ * Unlike iommu_replace_group_handle() it leaves the attach handle alone: to
+ * iommufd the device stays attached to its HWPT while it is frozen.
+ *
+ * Return: 0, -ESTALE when the group is not as expected, -ENODEV, or what the
+ * new domain's attach_dev gave
+ */
+int pkernfs_group_replace(struct device *dev, struct iommu_domain *from,
+			  struct iommu_domain **to)
+{
+	struct iommu_group *group = dev->iommu_group;
+	struct iommu_domain *domain;
+	int ret;
+
+	if (!group)
+		return -ENODEV;
+	guard(mutex)(&group->mutex);
+	domain = to ? *to : group->owner ? group->blocking_domain : group->default_domain;
+	if (!domain || (from && group->domain != from) ||
+	    !list_is_singular(&group->devices))
+		return -ESTALE;
+	if (group->domain == domain)
+		return 0;
+	ret = __iommu_attach_device(domain, dev, group->domain);
+	if (!ret)
+		group->domain = domain;
+	return ret;
+}
+
+#endif

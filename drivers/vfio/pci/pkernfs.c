@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pkernfs: the VFIO half of a preserved device.
+ *
+ * A kept function is closed and opened without being touched: no reset, no
+ * restored configuration. What makes it so is a state of the function, not of
+ * the open file, so it does not matter how the file came to be closed.
+ */
+#include <linux/eventfd.h>
+#include <linux/file.h>
+#include <linux/vfio_pci_core.h>
+
+#include "../../pci/pkernfs.h"
+#include "../vfio.h"
+#include "vfio_pci_priv.h"
+
+/*
+ * The vfio-pci device of a function; only while it cannot be unbound: a user has
+ * it open, or the device lock is held.
+ */
+static struct vfio_pci_core_device *pkernfs_vfio_core(struct pci_dev *pdev)
+{
+	struct pci_driver *drv = pdev->driver;
+
+	if (!drv || strcmp(drv->name, PKERNFS_VFIO_DRIVER))
+		return NULL;
+	return pci_get_drvdata(pdev);
+}
+
+/**
+ * pkernfs_vfio_pdev - the function behind an open, bound VFIO cdev
+ * @file: any file
+ * @idev: set to the iommufd device it is bound to; good while @file is open
+ *
+ * Return: the function with a reference, or ERR_PTR(-EBADF): @file is no VFIO
+ * device cdev of vfio-pci itself, or not bound.
+ */
+struct pci_dev *pkernfs_vfio_pdev(struct file *file, struct iommufd_device **idev)
+{
+	struct vfio_device_file *df;
+	struct vfio_device *vdev;
+	struct pci_dev *pdev;
+
+	if (file->f_op != &vfio_device_fops)
+		return ERR_PTR(-EBADF);
+	df = file->private_data;
+	/* Pairs with the store in vfio_df_ioctl_bind_iommufd(). */
+	if (df->group || !smp_load_acquire(&df->access_granted))
+		return ERR_PTR(-EBADF);
+	vdev = df->device;
+	if (!dev_is_pci(vdev->dev) || !vdev->iommufd_device)
+		return ERR_PTR(-EBADF);
+	pdev = to_pci_dev(vdev->dev);
+	/* A variant driver keeps state of its own, which nobody would carry. */
+	if (!pkernfs_vfio_core(pdev))
+		return ERR_PTR(-EBADF);
+	*idev = vdev->iommufd_device;
+	return pci_dev_get(pdev);
+}
+
+/* --- Interrupts -------------------------------------------------------------- */
+
+/* Against SET_IRQS; nested in the transition lock. */
+void pkernfs_vfio_irq_lock(struct pci_dev *pdev)
+{
+	struct vfio_pci_core_device *vdev = pkernfs_vfio_core(pdev);
+
+	if (vdev)
+		mutex_lock(&vdev->igate);
+}
+
+void pkernfs_vfio_irq_unlock(struct pci_dev *pdev)
+{
+	struct vfio_pci_core_device *vdev = pkernfs_vfio_core(pdev);
+
+	if (vdev)
+		mutex_unlock(&vdev->igate);
+}
+
+/**
+ * pkernfs_vfio_irq_state - what interrupts the user has set up
+ * @pdev: function that a user has open
+ * @type: VFIO_PCI_*_IRQ_INDEX, or ~0: none
+ * @count: vectors with an eventfd
+ */
+void pkernfs_vfio_irq_state(struct pci_dev *pdev, u32 *type, u32 *count)
+{
+	struct vfio_pci_core_device *vdev = pkernfs_vfio_core(pdev);
+	unsigned long i;
+	void *ctx;
+
+	*type = ~0;
+	*count = 0;
+	if (!vdev)
+		return;
+	guard(mutex)(&vdev->igate);
+	if (vdev->irq_type == VFIO_PCI_NUM_IRQS)
+		return;
+	*type = vdev->irq_type;
+	xa_for_each(&vdev->ctx, i, ctx)
+		(*count)++;
+}
+
+/*
+ * VFIO_DEVICE_SET_IRQS, igate held. A user that has quiesced its vectors has
+ * written its state away; what it set up now would be unmasked and lost. For a
+ * user that took the device over, this is where vectors are unmasked: from here
+ * on interrupts are delivered to it and are uncertain for whoever comes next.
+ */
+int __pkernfs_vfio_set_irqs(struct pci_dev *pdev, unsigned int index)
+{
+	struct pkernfs_pci *pp;
+
+	if (index > VFIO_PCI_MSIX_IRQ_INDEX)
+		return 0;
+	guard(spinlock_irqsave)(&pkernfs_pci_lock);
+	pp = pkernfs_pci_find(pdev);
+	if (!pp || !pp->pd)
+		return 0;
+	if (pp->fenced || pp->revoked)
+		return -EBUSY;
+	if (index == VFIO_PCI_MSI_IRQ_INDEX)
+		return -EOPNOTSUPP;
+	WRITE_ONCE(pp->pd->irq_quiesced, false);
+	WRITE_ONCE(pp->pd->rec->irq, cpu_to_le32(PKERNFS_RECORD_IRQ_UNCERTAIN));
+	return 0;
+}
+
+/*
+ * An eventfd was connected to @vector by a user that took the device over. Where
+ * the user before was not there to drain its own eventfds, each vector is
+ * signalled once: a spurious interrupt is harmless, a lost one is not.
+ */
+bool __pkernfs_vfio_raise(struct pci_dev *pdev, unsigned int vector)
+{
+	struct pkernfs_pci *pp;
+
+	guard(spinlock_irqsave)(&pkernfs_pci_lock);
+	pp = pkernfs_pci_find(pdev);
+	return pp && vector < PKERNFS_MSIX_VECTORS &&
+	       __test_and_clear_bit(vector, pp->raise);
+}
+
+/* --- Open and close ----------------------------------------------------------- */
+
+/*
+ * vfio_pci_core_enable(), after pci_save_state(). That state is written back at
+ * an ordinary close much later, after a reset: it must not start DMA then.
+ */
+void __pkernfs_vfio_opened(struct pci_dev *pdev)
+{
+	struct pkernfs_pci *pp;
+
+	pdev->saved_config_space[PCI_COMMAND / 4] &=
+		~(PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
+
+	guard(spinlock_irqsave)(&pkernfs_pci_lock);
+	pp = pkernfs_pci_find(pdev);
+	if (!pp || !pp->pd)
+		return;
+	pp->open = true;
+	pp->fenced = false;
+	pp->masked = false;
+	if (le32_to_cpu(READ_ONCE(pp->pd->rec->irq)) == PKERNFS_RECORD_IRQ_QUIESCED)
+		bitmap_zero(pp->raise, PKERNFS_MSIX_VECTORS);
+	else
+		bitmap_fill(pp->raise, PKERNFS_MSIX_VECTORS);
+}
+
+/*
+ * vfio_pci_core_disable(), after the interrupts and mappings are gone. True: the
+ * function is kept, the rest is to be left out. False: an ordinary close; what
+ * was still kept for a user that never set up its interrupts ends here.
+ */
+bool __pkernfs_vfio_close(struct vfio_pci_core_device *vdev)
+{
+	struct pci_dev *pdev = vdev->pdev;
+	struct pkernfs_pci *pp;
+	bool kept;
+
+	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock) {
+		pp = pkernfs_pci_find(pdev);
+		if (!pp)
+			return false;
+		kept = pp->pd;
+		pp->open = false;
+		pp->fenced = false;
+		pp->masked = false;
+	}
+	if (!kept) {
+		pkernfs_msix_disable(pdev);
+		pkernfs_pci_forget(pp);
+		return false;
+	}
+	kfree(vdev->pci_saved_state);
+	vdev->pci_saved_state = NULL;
+	/* No handler any more; the line is level-triggered and heals itself. */
+	pci_intx(pdev, 0);
+	return true;
+}
+
+/* --- kexec with the user alive -------------------------------------------------- */
+
+/**
+ * pkernfs_vfio_revoke - take the device away from a user that lives at kexec
+ * @pd: device about to be handed over
+ *
+ * BAR mappings are zapped and fault no more, reads, writes and SET_IRQS fail,
+ * vectors are masked. There is no way back: the kernel ends.
+ *
+ * Context: process, reboot notifier, transition lock.
+ */
+void pkernfs_vfio_revoke(struct pkernfs_device *pd)
+{
+	struct vfio_pci_core_device *vdev;
+	struct pkernfs_pci *pp = pd->pci;
+
+	if (!pp || !pp->pdev)
+		return;
+	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock)
+		pp->revoked = true;
+	if (!pp->open)
+		return;
+	vdev = pkernfs_vfio_core(pp->pdev);
+	if (!vdev)
+		return;
+	vfio_pci_zap_and_down_write_memory_lock(vdev);
+	up_write(&vdev->memory_lock);
+	pkernfs_vfio_irq_lock(pp->pdev);
+	pkernfs_pci_mask_last(pp->pdev);
+	pkernfs_vfio_irq_unlock(pp->pdev);
+}
+
+bool __pkernfs_vfio_revoked(struct pci_dev *pdev)
+{
+	struct pkernfs_pci *pp;
+
+	guard(spinlock_irqsave)(&pkernfs_pci_lock);
+	pp = pkernfs_pci_find(pdev);
+	return pp && pp->revoked;
+}

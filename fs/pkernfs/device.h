@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * pkernfs: shared by device.c, record.c, ioctl.c and device_sysfs.c.
+ */
+#ifndef _PKERNFS_DEVICE_H
+#define _PKERNFS_DEVICE_H
+
+#include <linux/pkernfs.h>
+
+struct pkernfs_device *pkernfs_device_new(struct pkernfs_region *r, u16 segment, u16 rid);
+int pkernfs_device_add(struct pkernfs_device *pd);
+void pkernfs_device_put(struct pkernfs_device *pd);
+void pkernfs_device_finish(struct pkernfs_device *pd);
+void pkernfs_why_copy(const struct pkernfs_refusal *why, struct pkernfs_refusal *to);
+
+void pkernfs_device_sysfs_add(struct pkernfs_device *pd);
+void pkernfs_device_sysfs_remove(struct pkernfs_device *pd);
+
+#endif

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pkernfs: ioctls on device files.
+ *
+ * Any empty regular file of a mount can become a device file, by FREEZE. It is
+ * one until the device is ordinary again.
+ */
+#include <linux/capability.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/pci.h>
+#include <linux/pkernfs.h>
+#include <linux/pkernfs_iommu.h>
+#include <linux/pkernfs_pci.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "device.h"
+
+/* Last refusals of files that have no device, for INFO; transition lock */
+#define PKERNFS_REFUSALS	16
+static struct {
+	struct pkernfs_region *region;
+	u64 ino;
+	u32 generation;
+	struct pkernfs_refusal why;
+} pkernfs_refusals[PKERNFS_REFUSALS];
+static unsigned int pkernfs_refusal_next;
+
+static void pkernfs_note_refusal(struct inode *inode, const struct pkernfs_refusal *why)
+{
+	unsigned int i = pkernfs_refusal_next++ % PKERNFS_REFUSALS;
+
+	pkernfs_refusals[i].region = pkernfs_inode_region(inode);
+	pkernfs_refusals[i].ino = inode->i_ino;
+	pkernfs_refusals[i].generation = inode->i_generation;
+	pkernfs_refusals[i].why = *why;
+}
+
+static const struct pkernfs_refusal *pkernfs_find_refusal(struct inode *inode)
+{
+	unsigned int i, at;
+
+	for (i = 1; i <= PKERNFS_REFUSALS; i++) {
+		at = (pkernfs_refusal_next - i) % PKERNFS_REFUSALS;
+		if (pkernfs_refusals[at].region == pkernfs_inode_region(inode) &&
+		    pkernfs_refusals[at].ino == inode->i_ino &&
+		    pkernfs_refusals[at].generation == inode->i_generation)
+			return &pkernfs_refusals[at].why;
+	}
+	return NULL;
+}
+
+static struct pkernfs_device *pkernfs_file_device(struct file *file)
+{
+	struct pkernfs_device *pd = pkernfs_inode_device(file_inode(file));
+
+	/* It left its fixed domain by itself, and the work has not come yet. */
+	if (pd && READ_ONCE(pd->left)) {
+		pkernfs_device_finish(pd);
+		pd = NULL;
+	}
+	return pd;
+}
+
+/* The device becomes known, and its file a device file, before anything else. */
+static int pkernfs_freeze_claim(struct inode *inode, struct pkernfs_device *pd)
+{
+	struct pkernfs_refusal *why = &pd->why;
+	u64 ino;
+	u32 generation;
+
+	if (pkernfs_record_alloc(pd))
+		return pkernfs_refuse(why, -ENOSPC, ~0ULL, "no device record left in the region");
+	pkernfs_inode_id(inode, &ino, &generation);
+	pd->rec->ino = cpu_to_le64(ino);
+	pd->rec->generation = cpu_to_le32(generation);
+	if (pkernfs_inode_set_device(inode, pd))
+		return pkernfs_refuse(why, -EBUSY, ~0ULL, "the file is not empty");
+	if (pkernfs_device_add(pd)) {
+		pkernfs_inode_set_device(inode, NULL);
+		return pkernfs_refuse(why, -EBUSY, ~0ULL, "%s is frozen already",
+				      pci_name(pd->pdev));
+	}
+	return 0;
+}
+
+static int pkernfs_device_freeze(struct file *file, int vfio_fd,
+				 struct pkernfs_refusal *why)
+{
+	struct inode *inode = file_inode(file);
+	struct iommufd_device *idev;
+	struct pkernfs_device *pd;
+	struct file *vfio_file;
+	struct pci_dev *pdev;
+	int ret;
+
+	if (pkernfs_file_device(file))
+		return pkernfs_refuse(why, -EBUSY, ~0ULL, "the file has a device already");
+	vfio_file = fget(vfio_fd);
+	if (!vfio_file)
+		return pkernfs_refuse(why, -EBADF, ~0ULL, "vfio_fd is not an open file");
+	pdev = pkernfs_vfio_pdev(vfio_file, &idev);
+	if (IS_ERR(pdev)) {
+		fput(vfio_file);
+		return pkernfs_refuse(why, PTR_ERR(pdev), ~0ULL,
+				      "vfio_fd is not a VFIO PCI device that is bound to an iommufd");
+	}
+	pd = pkernfs_device_new(pkernfs_inode_region(inode), pci_domain_nr(pdev->bus),
+				pci_dev_id(pdev));
+	if (!pd) {
+		pci_dev_put(pdev);
+		fput(vfio_file);
+		return pkernfs_refuse(why, -ENOMEM, ~0ULL, "no memory");
+	}
+	pd->pdev = pdev;
+
+	ret = pkernfs_freeze_claim(inode, pd);
+	if (ret) {
+		*why = pd->why;
+		pkernfs_device_put(pd);
+		goto out;
+	}
+	ret = pkernfs_pci_check(pdev, &pd->why);
+	if (!ret)
+		ret = pkernfs_pci_save(pdev, &pd->rec->pci, &pd->why);
+	if (!ret) {
+		ret = pkernfs_pci_keep(pd);
+		if (ret)
+			pkernfs_refuse(&pd->why, ret, ~0ULL, "%s cannot be kept",
+				       pci_name(pdev));
+	}
+	if (!ret) {
+		/* FROZEN before the switch: a switch that fails takes it back. */
+		pd->state = PKERNFS_STATE_FROZEN;
+		ret = pkernfs_iommu_freeze(pd);
+	}
+	if (ret) {
+		*why = pd->why;
+		pkernfs_device_finish(pd);
+		goto out;
+	}
+	pci_info(pdev, "pkernfs: frozen, %llu pages in %llu tables, domain id %u\n",
+		 le64_to_cpu(pd->rec->iommu.pages), le64_to_cpu(pd->rec->iommu.tables),
+		 le16_to_cpu(pd->rec->iommu.did));
+out:
+	fput(vfio_file);
+	return ret;
+}
+
+static int pkernfs_device_quiesce(struct pkernfs_device *pd)
+{
+	int ret;
+
+	if (pkernfs_device_state(pd) == PKERNFS_STATE_DETACHED)
+		return -ESTALE;
+	if (pkernfs_device_state(pd) != PKERNFS_STATE_FROZEN)
+		return -EINVAL;
+	if (pd->irq_quiesced)
+		return 0;
+	ret = pkernfs_pci_quiesce_irq(pd, &pd->why);
+	if (ret)
+		return ret;
+	pd->irq_quiesced = true;
+	WRITE_ONCE(pd->rec->irq, cpu_to_le32(PKERNFS_RECORD_IRQ_QUIESCED));
+	return 0;
+}
+
+static int pkernfs_device_unfreeze(struct pkernfs_device *pd)
+{
+	int ret;
+
+	if (pd->state != PKERNFS_STATE_FROZEN)
+		return -EINVAL;
+	ret = pkernfs_iommu_unfreeze(pd);
+	if (ret)
+		return ret;
+	/* On the live domain again: vectors last, so that nothing is lost. */
+	if (pd->irq_quiesced)
+		pkernfs_pci_unquiesce_irq(pd);
+	pkernfs_device_finish(pd);
+	return 0;
+}
+
+static int pkernfs_device_release(struct pkernfs_device *pd)
+{
+	int ret = 0;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (pkernfs_device_state(pd) == PKERNFS_STATE_FROZEN)
+		return pkernfs_refuse(&pd->why, -EBUSY, ~0ULL,
+				      "the VFIO user is there: unfreeze the device, or end the user");
+	if (pd->fixed) {
+		pkernfs_pci_stop(pd->pdev);
+		ret = pkernfs_iommu_release(pd);
+		if (ret)
+			return pkernfs_refuse(&pd->why, ret, ~0ULL,
+					      "the device did not come off its fixed domain");
+	}
+	pkernfs_device_finish(pd);
+	return 0;
+}
+
+/* --- INFO --------------------------------------------------------------------- */
+
+struct pkernfs_info_ranges {
+	struct pkernfs_range __user *to;
+	u32 room;
+	u32 count;
+};
+
+static int pkernfs_info_range(u64 iova, u64 bytes, u64 phys, u32 prot, void *arg)
+{
+	struct pkernfs_range r = { .iova = iova, .bytes = bytes, .phys = phys, .prot = prot };
+	struct pkernfs_info_ranges *out = arg;
+
+	if (out->count < out->room && copy_to_user(&out->to[out->count], &r, sizeof(r)))
+		return -EFAULT;
+	out->count++;
+	return 0;
+}
+
+static int pkernfs_device_info(struct file *file, struct pkernfs_info *info)
+{
+	struct pkernfs_info_ranges out = {
+		.to = u64_to_user_ptr(info->ranges),
+		.room = info->ranges ? info->range_count : 0,
+	};
+	const struct pkernfs_refusal *noted;
+	struct pkernfs_refusal why = { .iova = ~0ULL };
+	struct pkernfs_device *pd;
+	int ret = 0;
+
+	pd = pkernfs_file_device(file);
+	if (pd) {
+		const struct pkernfs_dev_record *rec = pd->rec;
+
+		info->state = pkernfs_device_state(pd);
+		info->segment = pd->segment;
+		info->rid = pd->rid;
+		info->vendor = le16_to_cpu(rec->pci.vendor);
+		info->device = le16_to_cpu(rec->pci.device);
+		info->did = le16_to_cpu(rec->iommu.did);
+		info->irq = pd->irq_quiesced ? PKERNFS_IRQ_QUIESCED : PKERNFS_IRQ_UNCERTAIN;
+		info->tables = le64_to_cpu(rec->iommu.tables);
+		info->pages = le64_to_cpu(rec->iommu.pages);
+		pkernfs_why_copy(&pd->why, &why);
+		ret = pkernfs_iommu_ranges(pd, pkernfs_info_range, &out);
+	} else {
+		noted = pkernfs_find_refusal(file_inode(file));
+		if (noted)
+			why = *noted;
+	}
+	info->range_count = out.count;
+	info->error = -why.error;
+	info->error_iova = why.iova;
+	strscpy_pad(info->reason, why.text);
+	return ret;
+}
+
+/* --- The ioctl ---------------------------------------------------------------- */
+
+static int pkernfs_copy_arg(void *arg, size_t ksize, size_t min, void __user *user)
+{
+	u32 size;
+
+	if (get_user(size, (u32 __user *)user))
+		return -EFAULT;
+	if (size < min || size > PAGE_SIZE)
+		return -EINVAL;
+	return copy_struct_from_user(arg, ksize, user, size);
+}
+
+static long pkernfs_ioctl_freeze(struct file *file, void __user *user)
+{
+	struct pkernfs_refusal why = { .iova = ~0ULL };
+	struct pkernfs_freeze arg;
+	int ret;
+
+	ret = pkernfs_copy_arg(&arg, sizeof(arg), sizeof(arg), user);
+	if (ret)
+		return ret;
+	if (arg.flags)
+		return -EOPNOTSUPP;
+	if (arg.reserved)
+		return -EINVAL;
+	ret = pkernfs_device_freeze(file, arg.vfio_fd, &why);
+	if (ret)
+		pkernfs_note_refusal(file_inode(file), &why);
+	return ret;
+}
+
+static long pkernfs_ioctl_info(struct file *file, void __user *user)
+{
+	struct pkernfs_info info;
+	u32 size;
+	int ret;
+
+	ret = pkernfs_copy_arg(&info, sizeof(info), offsetofend(struct pkernfs_info, reason),
+			       user);
+	if (ret)
+		return ret;
+	if (info.flags)
+		return -EOPNOTSUPP;
+	if (info.reserved || info.reserved2)
+		return -EINVAL;
+	size = info.size;
+	ret = pkernfs_device_info(file, &info);
+	if (ret)
+		return ret;
+	return copy_to_user(user, &info, min_t(size_t, size, sizeof(info))) ? -EFAULT : 0;
+}
+
+static long pkernfs_ioctl_simple(struct file *file, unsigned int cmd, void __user *user)
+{
+	struct pkernfs_simple arg;
+	struct pkernfs_device *pd;
+	int ret;
+
+	ret = pkernfs_copy_arg(&arg, sizeof(arg), sizeof(arg), user);
+	if (ret)
+		return ret;
+	if (arg.flags)
+		return -EOPNOTSUPP;
+	pd = pkernfs_file_device(file);
+	if (!pd)
+		return -EINVAL;
+
+	switch (cmd) {
+	case PKERNFS_QUIESCE_IRQ:
+		return pkernfs_device_quiesce(pd);
+	case PKERNFS_UNFREEZE:
+		return pkernfs_device_unfreeze(pd);
+	default:
+		return pkernfs_device_release(pd);
+	}
+}
+
+/**
+ * pkernfs_device_ioctl - ioctls of a regular file of a mount
+ * @file: file
+ * @cmd: PKERNFS_*
+ * @arg: user pointer to the argument struct of @cmd
+ *
+ * Return: see include/uapi/linux/pkernfs.h
+ */
+long pkernfs_device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	void __user *user = (void __user *)arg;
+	long ret;
+
+	switch (cmd) {
+	case PKERNFS_FREEZE:
+	case PKERNFS_QUIESCE_IRQ:
+	case PKERNFS_UNFREEZE:
+	case PKERNFS_RELEASE:
+		if (!(file->f_mode & FMODE_WRITE))
+			return -EBADF;
+		break;
+	case PKERNFS_INFO:
+		break;
+	default:
+		return -ENOTTY;
+	}
+
+	mutex_lock(&pkernfs_transition_lock);
+	if (cmd == PKERNFS_INFO)
+		ret = pkernfs_ioctl_info(file, user);
+	else if (pkernfs_is_shutting_down())
+		ret = -ESHUTDOWN;
+	else if (cmd == PKERNFS_FREEZE)
+		ret = pkernfs_ioctl_freeze(file, user);
+	else
+		ret = pkernfs_ioctl_simple(file, cmd, user);
+	mutex_unlock(&pkernfs_transition_lock);
+	return ret;
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pkernfs: knobs that leave one part out, so that a test can see that it would
+ * notice. Only in kernels with CONFIG_PKERNFS_TEST.
+ *
+ * pkernfs_test=KNOB[,KNOB...] on the command line, or written to
+ * /sys/module/pkernfs/parameters/test (an empty line clears all).
+ */
+#include <linux/bitops.h>
+#include <linux/delay.h>
+#include <linux/init.h>
+#include <linux/moduleparam.h>
+#include <linux/pkernfs.h>
+#include <linux/string.h>
+
+static const char * const pkernfs_test_names[] = {
+	[PKERNFS_TEST_CLEAR_FIRST]	= "clear-first",
+	[PKERNFS_TEST_HALF_FIRST]	= "half-first",
+	[PKERNFS_TEST_TRANSLATION_OFF]	= "translation-off",
+};
+
+static unsigned long pkernfs_test_knobs;
+
+/**
+ * pkernfs_test - is a part to be left out?
+ * @knob: the part
+ */
+bool pkernfs_test(enum pkernfs_test_knob knob)
+{
+	return test_bit(knob, &pkernfs_test_knobs);
+}
+
+/**
+ * pkernfs_test_window - stay a while in a state that hardware must not see
+ *
+ * Long enough that a device at work is sure to meet it.
+ */
+void pkernfs_test_window(void)
+{
+	mdelay(5);
+}
+
+static int pkernfs_test_parse(const char *list)
+{
+	char buf[128], *p = buf, *word;
+	unsigned long knobs = 0;
+	int i;
+
+	if (strscpy(buf, list, sizeof(buf)) < 0)
+		return -E2BIG;
+	while ((word = strsep(&p, ","))) {
+		word = strim(word);
+		if (!*word)
+			continue;
+		i = match_string(pkernfs_test_names, ARRAY_SIZE(pkernfs_test_names), word);
+		/* Other parts of pkernfs take their own words from the same list. */
+		if (i >= 0)
+			__set_bit(i, &knobs);
+	}
+	WRITE_ONCE(pkernfs_test_knobs, knobs);
+	if (knobs)
+		pr_warn("pkernfs: TEST: %s left out\n", list);
+	return 0;
+}
+
+static int pkernfs_test_set(const char *val, const struct kernel_param *kp)
+{
+	return pkernfs_test_parse(val);
+}
+
+static const struct kernel_param_ops pkernfs_test_ops = { .set = pkernfs_test_set };
+
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "pkernfs."
+module_param_cb(test, &pkernfs_test_ops, NULL, 0200);
+
+static int __init pkernfs_test_setup(char *list)
+{
+	pkernfs_test_parse(list);
+	return 0;
+}
+early_param("pkernfs_test", pkernfs_test_setup);

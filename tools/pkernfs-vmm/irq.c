@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+/* MSI-X vectors of the device as eventfds. */
+#include <errno.h>
+#include <linux/vfio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "vmm.h"
+
+/**
+ * irq_enable() - an eventfd for each vector, then VFIO_DEVICE_SET_IRQS
+ * @vmm: the VMM
+ *
+ * At a restore this call unmasks: what the device latched arrives now.
+ *
+ * Return: 0 or -errno.
+ */
+int irq_enable(struct vmm *vmm)
+{
+	const size_t bytes = sizeof(struct vfio_irq_set) + sizeof(vmm->irq_fd);
+	struct vfio_irq_set *set = calloc(1, bytes);
+	int ret = 0;
+
+	if (!set)
+		return vmm_fail("irqs", ENOMEM, "irq set");
+	for (unsigned int i = 0; i < VMM_VECTORS; i++) {
+		vmm->irq_fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (vmm->irq_fd[i] < 0) {
+			ret = vmm_fail("irqs", errno, "eventfd");
+			goto out;
+		}
+	}
+	set->argsz = bytes;
+	set->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+	set->index = VFIO_PCI_MSIX_IRQ_INDEX;
+	set->count = VMM_VECTORS;
+	memcpy(set->data, vmm->irq_fd, sizeof(vmm->irq_fd));
+	if (ioctl(vmm->dev_fd, VFIO_DEVICE_SET_IRQS, set))
+		ret = vmm_fail("irqs", errno,
+			       "VFIO_DEVICE_SET_IRQS of %d MSI-X vectors",
+			       VMM_VECTORS);
+out:
+	free(set);
+	return ret;
+}
+
+/**
+ * irq_take() - interrupts that came on a vector since the last call
+ * @vmm: the VMM
+ * @vector: which
+ *
+ * Return: their number.
+ */
+u64 irq_take(struct vmm *vmm, unsigned int vector)
+{
+	u64 count;
+
+	if (vmm->irq_fd[vector] < 0 ||
+	    read(vmm->irq_fd[vector], &count, sizeof(count)) != sizeof(count))
+		return 0;
+	vmm->irq_new[vector] += count;
+	return count;
+}
+
+/**
+ * irq_drain() - after QUIESCE_IRQ: counts in the eventfds die with them, so they
+ *	go into the state file, and the next VMM injects them
+ * @vmm: the VMM
+ */
+void irq_drain(struct vmm *vmm)
+{
+	for (unsigned int i = 0; i < VMM_VECTORS; i++)
+		vmm->irq_pending[i] += irq_take(vmm, i);
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The device file: the ioctls of pkernfs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/pkernfs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "vmm.h"
+
+static const char * const kept_states[] = {
+	[PKERNFS_STATE_ORDINARY] = "ordinary",
+	[PKERNFS_STATE_FROZEN] = "frozen",
+	[PKERNFS_STATE_DETACHED] = "detached",
+	[PKERNFS_STATE_HANDED_OVER] = "handed-over",
+	[PKERNFS_STATE_ADOPTED] = "adopted",
+	[PKERNFS_STATE_FAILED] = "failed",
+};
+
+/**
+ * kept_open() - open the device file, if one was named
+ * @vmm: the VMM
+ * @create: make it if it is not there
+ *
+ * Return: 0 or -errno.
+ */
+int kept_open(struct vmm *vmm, bool create)
+{
+	if (vmm->file_fd >= 0 || !vmm->device_path)
+		return 0;
+	vmm->file_fd = open(vmm->device_path,
+			    O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0600);
+	if (vmm->file_fd < 0 && create)
+		return vmm_fail("device", errno, "open %s", vmm->device_path);
+	return 0;
+}
+
+static int kept_ioctl(struct vmm *vmm, const char *step, unsigned long cmd,
+		      void *arg, u64 *ns)
+{
+	u64 begin;
+	int ret, err;
+
+	if (vmm->file_fd < 0)
+		return vmm_fail(step, EBADF,
+				"no device file: give --device PATH");
+	begin = vmm_now_ns();
+	ret = ioctl(vmm->file_fd, cmd, arg);
+	err = errno;
+	*ns = vmm_now_ns() - begin;
+	if (!ret)
+		return 0;
+	kept_info(vmm, false);
+	return vmm_fail(step, err, "ioctl on %s", vmm->device_path);
+}
+
+/**
+ * kept_freeze() - FREEZE; the guest runs on
+ * @vmm: the VMM
+ *
+ * Return: 0 or -errno.
+ */
+int kept_freeze(struct vmm *vmm)
+{
+	struct pkernfs_freeze freeze = {
+		.size = sizeof(freeze),
+		.vfio_fd = vmm->dev_fd,
+	};
+	u64 ns;
+	int ret;
+
+	ret = kept_ioctl(vmm, "freeze", PKERNFS_FREEZE, &freeze, &ns);
+	if (ret)
+		return ret;
+	vmm->frozen = true;
+	if (!vmm->freezes || ns < vmm->freeze_min_ns)
+		vmm->freeze_min_ns = ns;
+	if (ns > vmm->freeze_max_ns)
+		vmm->freeze_max_ns = ns;
+	vmm->freeze_sum_ns += ns;
+	vmm->freezes++;
+	return 0;
+}
+
+/**
+ * kept_quiesce() - pause the vCPUs, QUIESCE_IRQ, drain the eventfds
+ * @vmm: the VMM
+ *
+ * Return: 0 or -errno.
+ */
+int kept_quiesce(struct vmm *vmm)
+{
+	struct pkernfs_simple arg = { .size = sizeof(arg) };
+	u64 ns;
+	int ret;
+
+	ret = kept_ioctl(vmm, "quiesce", PKERNFS_QUIESCE_IRQ, &arg, &ns);
+	if (ret)
+		return ret;
+	vmm->quiesced = true;
+	irq_drain(vmm);
+	return 0;
+}
+
+/**
+ * kept_unfreeze() - UNFREEZE; if the vCPUs were paused, they go on
+ * @vmm: the VMM
+ *
+ * Return: 0 or -errno.
+ */
+int kept_unfreeze(struct vmm *vmm)
+{
+	struct pkernfs_simple arg = { .size = sizeof(arg) };
+	u64 ns;
+	int ret;
+
+	ret = kept_ioctl(vmm, "unfreeze", PKERNFS_UNFREEZE, &arg, &ns);
+	if (ret)
+		return ret;
+	if (ns > vmm->unfreeze_max_ns)
+		vmm->unfreeze_max_ns = ns;
+	vmm->frozen = false;
+	if (vmm->quiesced) {
+		vmm->quiesced = false;
+		for (unsigned int i = 0; i < VMM_VECTORS; i++)
+			if (vmm->irq_pending[i]) {
+				vmm->guest->irq[i] += vmm->irq_pending[i];
+				vmm->irq_pending[i] = 0;
+				nic_interrupt(vmm, i);
+			}
+	}
+	return 0;
+}
+
+/**
+ * kept_release() - RELEASE: give up on the device
+ * @vmm: the VMM
+ *
+ * Return: 0 or -errno.
+ */
+int kept_release(struct vmm *vmm)
+{
+	struct pkernfs_simple arg = { .size = sizeof(arg) };
+	u64 ns;
+	int ret;
+
+	ret = kept_ioctl(vmm, "release", PKERNFS_RELEASE, &arg, &ns);
+	if (!ret)
+		vmm->frozen = false;
+	return ret;
+}
+
+/**
+ * kept_info() - INFO, as one line and one line a range
+ * @vmm: the VMM
+ * @quiet: no complaint if there is no device file or no pkernfs
+ *
+ * Return: 0 or -errno.
+ */
+int kept_info(struct vmm *vmm, bool quiet)
+{
+	struct pkernfs_range range[64] = { 0 };
+	struct pkernfs_info info = {
+		.size = sizeof(info),
+		.range_count = ARRAY_SIZE(range),
+		.ranges = (uintptr_t)range,
+	};
+	const char *state = "?";
+
+	if (vmm->file_fd < 0)
+		return quiet ? 0 : -EBADF;
+	if (ioctl(vmm->file_fd, PKERNFS_INFO, &info))
+		return quiet ? 0 : -errno;
+	if (info.state < ARRAY_SIZE(kept_states))
+		state = kept_states[info.state];
+	info.reason[sizeof(info.reason) - 1] = 0;
+	printf("INFO state=%s segment=%u rid=%02x:%02x.%x id=%04x:%04x did=%u irq=%s tables=%llu pages=%llu ranges=%u error=%u error_iova=0x%llx reason=\"%s\"\n",
+	       state, info.segment, info.rid >> 8, info.rid >> 3 & 31,
+	       info.rid & 7, info.vendor, info.device, info.did,
+	       info.irq == PKERNFS_IRQ_QUIESCED ? "quiesced" : "uncertain",
+	       info.tables, info.pages, info.range_count, info.error,
+	       info.error_iova, info.reason);
+	for (u32 i = 0; i < info.range_count && i < ARRAY_SIZE(range); i++)
+		printf("RANGE iova=0x%llx bytes=0x%llx phys=0x%llx prot=%u\n",
+		       range[i].iova, range[i].bytes, range[i].phys,
+		       range[i].prot);
+	fflush(stdout);
+	return 0;
+}

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Command line and the order of things. */
+#include <errno.h>
+#include <getopt.h>
+#include <linux/iommufd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm.h"
+
+static struct vmm vmm = {
+	.ram_fd = -1,
+	.dev_fd = -1,
+	.iommufd = -1,
+	.irq_fd = { -1, -1, -1 },
+	.file_fd = -1,
+	.control_fd = -1,
+	.ring_size = 65528,
+	.iova = 0x100000000ULL,
+};
+
+static const char help[] =
+"Usage: pkernfs-vmm run --ram FILE --size SIZE --bdf BDF [OPTION...] [ACTION...]\n"
+"       pkernfs-vmm restore --ram FILE --bdf BDF [OPTION...] [ACTION...]\n"
+"       pkernfs-vmm raise --bdf BDF [CAUSES]\n"
+"       pkernfs-vmm info --device FILE\n"
+"       pkernfs-vmm release --device FILE\n"
+"\n"
+"A VMM without vCPUs: guest RAM in a file, one 82574L through VFIO and iommufd,\n"
+"and the guest's receive driver, which checks every frame.\n"
+"\n"
+"  run       set up RAM, device and ring, then do the actions\n"
+"  restore   take over RAM and device as they are, then do the actions\n"
+"  raise     make the device raise an interrupt, without any VMM\n"
+"  info      show a device file\n"
+"  release   give up on the device of a device file\n"
+"\n"
+"Options:\n"
+"  --ram FILE        RAM file; memfd or hugetlb: an anonymous one (controls)\n"
+"  --size SIZE       its size (K, M, G); default 160M, or that of the file\n"
+"  --bdf BDF         PCI address, as 0000:00:03.0\n"
+"  --state FILE      state file: written by save, read by restore\n"
+"  --device FILE     device file of pkernfs: freeze and what follows it\n"
+"  --iova ADDR       IOVA of RAM offset 0; default 4G\n"
+"  --map OFF:LEN:IOVA[:r|w|rw]\n"
+"                    map this part of RAM instead of all; may be repeated; an\n"
+"                    IOVA off a 2 MiB boundary gives 4 KiB leaves; OFF \"anon\"\n"
+"                    maps memory that is not RAM\n"
+"  --by-file         IOMMU_IOAS_MAP_FILE instead of IOMMU_IOAS_MAP\n"
+"  --by-ioas         attach the IOAS, without a HWPT of our own\n"
+"  --hwpt-flags N    flags of IOMMU_HWPT_ALLOC\n"
+"  --ring N          descriptors, a multiple of 8 up to 65528 (default)\n"
+"  --recycle         hand buffers back; else the ring is filled once\n"
+"  --irq-pause US    wait before an interrupt is handled\n"
+"  --bind            hand the device to vfio-pci first\n"
+"  --no-reset        run: do not reset the device\n"
+"  --control FILE    FIFO with actions for wait; -: standard input\n"
+"  --pause-at STEPS  after each of these steps, wait\n"
+"  --stop-at STEPS   after one of these, leave without a word\n"
+"  --kill-at STEPS   after one of these, SIGKILL\n"
+"\n"
+"Steps, each announced by a line \"STEP name ...\" when it is done:\n"
+"  run:     ram open bind map hwpt attach irqs ring, then the actions\n"
+"  restore: ram state open bind map hwpt attach irqs ring, then the actions\n"
+"\n"
+"Actions (default: wait):\n"
+"  run=TIME frames=N drain[=TIME]   serve the guest: for a time, until so many\n"
+"                    good frames, until none has come for a time (1s)\n"
+"  sleep=TIME        do not serve the guest\n"
+"  freeze quiesce unfreeze release info   ioctls of the device file\n"
+"  cycles=N          freeze and unfreeze N times\n"
+"  raise[=CAUSES]    interrupt by ICS; default: vector 1\n"
+"  save              write the state file\n"
+"  verify            check all of a ring that is not recycled again\n"
+"  report            REPORT line, also given at the end\n"
+"  wait              serve the guest and do the actions that come from control,\n"
+"                    until \"go\"; without control until a signal\n"
+"  kill exit         SIGKILL; leave\n"
+"  !ACTION           the same, but it must be refused\n"
+"\n"
+"Exit: 0 good, 1 a frame missing, doubled, late or damaged, or an interrupt\n"
+"lost, 2 usage, 3 a step failed (see the ERROR line).\n";
+
+enum {
+	OPT_RAM = 256, OPT_SIZE, OPT_BDF, OPT_STATE, OPT_DEVICE, OPT_IOVA,
+	OPT_MAP, OPT_BY_FILE, OPT_BY_IOAS, OPT_HWPT_FLAGS, OPT_RING,
+	OPT_RECYCLE, OPT_IRQ_PAUSE, OPT_BIND, OPT_NO_RESET, OPT_CONTROL,
+	OPT_PAUSE_AT, OPT_STOP_AT, OPT_KILL_AT, OPT_HELP,
+};
+
+static const struct option options[] = {
+	{ "ram", required_argument, NULL, OPT_RAM },
+	{ "size", required_argument, NULL, OPT_SIZE },
+	{ "bdf", required_argument, NULL, OPT_BDF },
+	{ "state", required_argument, NULL, OPT_STATE },
+	{ "device", required_argument, NULL, OPT_DEVICE },
+	{ "iova", required_argument, NULL, OPT_IOVA },
+	{ "map", required_argument, NULL, OPT_MAP },
+	{ "by-file", no_argument, NULL, OPT_BY_FILE },
+	{ "by-ioas", no_argument, NULL, OPT_BY_IOAS },
+	{ "hwpt-flags", required_argument, NULL, OPT_HWPT_FLAGS },
+	{ "ring", required_argument, NULL, OPT_RING },
+	{ "recycle", no_argument, NULL, OPT_RECYCLE },
+	{ "irq-pause", required_argument, NULL, OPT_IRQ_PAUSE },
+	{ "bind", no_argument, NULL, OPT_BIND },
+	{ "no-reset", no_argument, NULL, OPT_NO_RESET },
+	{ "control", required_argument, NULL, OPT_CONTROL },
+	{ "pause-at", required_argument, NULL, OPT_PAUSE_AT },
+	{ "stop-at", required_argument, NULL, OPT_STOP_AT },
+	{ "kill-at", required_argument, NULL, OPT_KILL_AT },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ 0 }
+};
+
+static int usage(const char *what)
+{
+	fprintf(stderr, "pkernfs-vmm: %s; see pkernfs-vmm --help\n", what);
+	return VMM_USAGE;
+}
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	vmm.ended = true;
+}
+
+static int parse_number(const char *text, u64 max, u32 *value)
+{
+	u64 v;
+
+	if (parse_size(text, &v) || v > max)
+		return -EINVAL;
+	*value = v;
+	return 0;
+}
+
+static int parse_option(int opt, const char *arg)
+{
+	switch (opt) {
+	case OPT_RAM:
+		vmm.ram_path = arg;
+		return 0;
+	case OPT_SIZE:
+		return parse_size(arg, &vmm.ram_size);
+	case OPT_BDF:
+		vmm.bdf = arg;
+		return 0;
+	case OPT_STATE:
+		vmm.state_path = arg;
+		return 0;
+	case OPT_DEVICE:
+		vmm.device_path = arg;
+		return 0;
+	case OPT_IOVA:
+		return parse_size(arg, &vmm.iova);
+	case OPT_MAP:
+		return parse_map(&vmm, arg);
+	case OPT_BY_FILE:
+		vmm.by_file = true;
+		return 0;
+	case OPT_BY_IOAS:
+		vmm.by_ioas = true;
+		return 0;
+	case OPT_HWPT_FLAGS:
+		return parse_number(arg, ~0U, &vmm.hwpt_flags);
+	case OPT_RING:
+		return parse_number(arg, 65528, &vmm.ring_size);
+	case OPT_RECYCLE:
+		vmm.recycle = true;
+		return 0;
+	case OPT_IRQ_PAUSE:
+		return parse_number(arg, 1000000, &vmm.irq_pause_us);
+	case OPT_BIND:
+		vmm.bind_driver = true;
+		return 0;
+	case OPT_NO_RESET:
+		vmm.no_reset = true;
+		return 0;
+	case OPT_CONTROL:
+		vmm.control_path = arg;
+		return 0;
+	case OPT_PAUSE_AT:
+		vmm.pause_at = arg;
+		return 0;
+	case OPT_STOP_AT:
+		vmm.stop_at = arg;
+		return 0;
+	case OPT_KILL_AT:
+		vmm.kill_at = arg;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int do_maps(struct vmm *v)
+{
+	if (!v->maps) {
+		v->map[0] = (struct vmm_map) {
+			.len = v->ram_size,
+			.iova = v->guest->magic == GUEST_MAGIC &&
+				!strcmp(v->verb, "restore") ? v->guest->iova :
+				v->iova,
+			.prot = IOMMU_IOAS_MAP_READABLE |
+				IOMMU_IOAS_MAP_WRITEABLE,
+		};
+		v->maps = 1;
+	}
+	return vfio_map(v);
+}
+
+/* Reset first: a bus master must not meet the ring of another life. */
+static int do_start(struct vmm *v)
+{
+	int ret = 0;
+
+	ret = vfio_bars(v);
+	if (!ret && !v->no_reset)
+		ret = vfio_reset(v);
+	return ret;
+}
+
+static int do_irqs(struct vmm *v)
+{
+	int ret;
+
+	if (!strcmp(v->verb, "run")) {
+		ret = do_start(v);
+		return ret ?: irq_enable(v);
+	}
+	ret = vfio_bars(v);
+	if (!ret)
+		ret = vfio_bus_master(v);
+	return ret ?: irq_enable(v);
+}
+
+static int do_ring(struct vmm *v)
+{
+	int ret = vfio_bus_master(v);
+
+	return ret ?: nic_start(v);
+}
+
+struct step {
+	const char *name;
+	int (*run)(struct vmm *v);
+};
+
+static const struct step run_steps[] = {
+	{ "ram", ram_create },
+	{ "open", vfio_open_device },
+	{ "bind", vfio_bind },
+	{ "map", do_maps },
+	{ "hwpt", vfio_hwpt },
+	{ "attach", vfio_attach },
+	{ "irqs", do_irqs },
+	{ "ring", do_ring },
+	{ 0 }
+};
+
+static const struct step restore_steps[] = {
+	{ "ram", ram_open },
+	{ "state", state_load },
+	{ "open", vfio_open_device },
+	{ "bind", vfio_bind },
+	{ "map", do_maps },
+	{ "hwpt", vfio_hwpt },
+	{ "attach", vfio_attach },
+	{ "irqs", do_irqs },
+	{ "ring", nic_resume },
+	{ 0 }
+};
+
+static int do_steps(const struct step *step)
+{
+	int ret;
+
+	for (; step->name && !vmm.ended; step++) {
+		u64 begin = vmm_now_ns();
+
+		ret = step->run(&vmm);
+		if (ret)
+			return ret;
+		vmm_step(&vmm, step->name, "us=%llu",
+			 (vmm_now_ns() - begin) / 1000);
+		if (script_listed(vmm.kill_at, step->name))
+			raise(SIGKILL);
+		if (script_listed(vmm.stop_at, step->name))
+			_exit(VMM_OK);
+		if (script_listed(vmm.pause_at, step->name))
+			script_do(&vmm, "wait");
+	}
+	return 0;
+}
+
+/* 0 if all that came was right. */
+static int judge(void)
+{
+	const struct guest_page *g = vmm.guest;
+
+	if (vmm.irq_late || vmm.stalls)
+		return VMM_BAD_DATA;
+	if (g && g->magic == GUEST_MAGIC && (g->missing || g->late || g->bad))
+		return VMM_BAD_DATA;
+	return VMM_OK;
+}
+
+static int run(int argc, char **argv)
+{
+	const bool restore = !strcmp(vmm.verb, "restore");
+	int ret;
+
+	if (!vmm.ram_path || !vmm.bdf)
+		return usage("--ram and --bdf are needed");
+	if (!restore && !vmm.ram_size)
+		vmm.ram_size = 160 << 20;
+	ret = script_open(&vmm);
+	if (!ret)
+		ret = kept_open(&vmm, false);
+	if (!ret)
+		ret = do_steps(restore ? restore_steps : run_steps);
+	if (!ret && !argc)
+		ret = script_do(&vmm, "wait");
+	for (int i = 0; !ret && i < argc && !vmm.ended; i++)
+		ret = script_do(&vmm, argv[i]);
+	/* After the drain of a quiesced device nothing may come here. */
+	for (unsigned int i = 0; i < VMM_VECTORS && vmm.quiesced; i++)
+		vmm.irq_late += irq_take(&vmm, i);
+	vmm_report(&vmm, stdout);
+	vfio_close(&vmm);
+	vmm_step(&vmm, "closed", NULL);
+	if (ret == -EBADMSG)
+		return VMM_BAD_DATA;
+	return ret ? VMM_FAILED : judge();
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	u64 causes = 0;
+	int opt;
+
+	if (argc < 2)
+		return usage("no command");
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
+		fputs(help, stdout);
+		return VMM_OK;
+	}
+	vmm.verb = argv[1];
+	argc--;
+	argv++;
+	while ((opt = getopt_long(argc, argv, "+", options, NULL)) != -1) {
+		if (opt == OPT_HELP) {
+			fputs(help, stdout);
+			return VMM_OK;
+		}
+		if (opt == '?')
+			return VMM_USAGE;
+		if (parse_option(opt, optarg))
+			return usage("bad value of an option");
+	}
+	argc -= optind;
+	argv += optind;
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	/* A line a write: the log of a guest is often /dev/kmsg. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
+
+	if (!strcmp(vmm.verb, "run") || !strcmp(vmm.verb, "restore"))
+		return run(argc, argv);
+	if (!strcmp(vmm.verb, "raise")) {
+		if (!vmm.bdf || (argc && parse_size(argv[0], &causes)))
+			return usage("raise --bdf BDF [CAUSES]");
+		return nic_raise_sysfs(vmm.bdf, causes) ? VMM_FAILED : VMM_OK;
+	}
+	if (!strcmp(vmm.verb, "info") || !strcmp(vmm.verb, "release")) {
+		if (!vmm.device_path)
+			return usage("--device is needed");
+		return kept_open(&vmm, false) || script_do(&vmm, vmm.verb) ?
+		       VMM_FAILED : VMM_OK;
+	}
+	return usage("no such command");
+}

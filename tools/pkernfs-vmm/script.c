@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The actions of a VMM, from the command line or a control pipe, and the loop
+ * that keeps the guest alive meanwhile.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmm.h"
+
+#define SCRIPT_STALL_MS	1000
+
+struct script_action {
+	const char *name;
+	int (*run)(struct vmm *vmm, const char *arg);
+};
+
+/**
+ * script_listed() - is a name in a comma-separated list?
+ * @list: the list, or NULL
+ * @name: what to look for
+ *
+ * Return: true if it is.
+ */
+bool script_listed(const char *list, const char *name)
+{
+	const size_t n = strlen(name);
+
+	while (list && *list) {
+		if (!strncmp(list, name, n) && (!list[n] || list[n] == ','))
+			return true;
+		list = strchr(list, ',');
+		if (list)
+			list++;
+	}
+	return false;
+}
+
+/**
+ * script_open() - open the control pipe
+ * @vmm: the VMM
+ *
+ * A FIFO is opened for writing as well: it must not end with its first writer.
+ *
+ * Return: 0 or -errno.
+ */
+int script_open(struct vmm *vmm)
+{
+	if (!vmm->control_path)
+		return 0;
+	if (!strcmp(vmm->control_path, "-"))
+		vmm->control_fd = dup(STDIN_FILENO);
+	else
+		vmm->control_fd = open(vmm->control_path,
+				       O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (vmm->control_fd < 0)
+		return vmm_fail("control", errno, "open %s",
+				vmm->control_path);
+	return 0;
+}
+
+/**
+ * script_serve() - let the guest run
+ * @vmm: the VMM; with paused vCPUs nothing but time passes
+ * @ms: for how long; returns earlier on a line of control or a signal
+ */
+void script_serve(struct vmm *vmm, int ms)
+{
+	const u64 end = vmm_now_ns() + ms * 1000000ULL;
+	u64 quiet_since = vmm_now_ns();
+	struct timespec pause = { .tv_nsec = vmm->irq_pause_us * 1000L };
+
+	while (!vmm->ended) {
+		struct pollfd fds[VMM_VECTORS + 1] = {
+			{ .fd = vmm->control_fd, .events = POLLIN },
+		};
+		const u64 now = vmm_now_ns();
+		bool came = false;
+
+		for (unsigned int i = 0; i < VMM_VECTORS; i++)
+			fds[i + 1] = (struct pollfd) {
+				.fd = vmm->quiesced ? -1 : vmm->irq_fd[i],
+				.events = POLLIN,
+			};
+		if (poll(fds, ARRAY_SIZE(fds),
+			 now >= end ? 0 :
+			 end - now > 100000000 ? 100 : (int)((end - now) / 1000000 + 1)) < 0)
+			return;
+		for (unsigned int i = 0; i < VMM_VECTORS && vmm->nic_live; i++) {
+			u64 count = fds[i + 1].revents ? irq_take(vmm, i) : 0;
+
+			if (!count)
+				continue;
+			came = true;
+			vmm->guest->irq[i] += count;
+			if (vmm->irq_pause_us)
+				nanosleep(&pause, NULL);
+			nic_interrupt(vmm, i);
+		}
+		if (came || vmm->quiesced || !vmm->nic_live) {
+			quiet_since = vmm_now_ns();
+		} else if (vmm_now_ns() - quiet_since > SCRIPT_STALL_MS * 1000000ULL) {
+			/* A frame here means that its interrupt was lost. */
+			if (nic_receive(vmm))
+				vmm->stalls++;
+			quiet_since = vmm_now_ns();
+		}
+		if (fds[0].revents || now >= end)
+			return;
+	}
+}
+
+static int script_run(struct vmm *vmm, const char *arg)
+{
+	u64 ms, end;
+
+	if (!arg || parse_time_ms(arg, &ms))
+		return vmm_fail("run", EINVAL, "run=TIME");
+	end = vmm_now_ns() + ms * 1000000;
+	while (!vmm->ended && vmm_now_ns() < end)
+		script_serve(vmm, (end - vmm_now_ns()) / 1000000 + 1);
+	return 0;
+}
+
+static int script_frames(struct vmm *vmm, const char *arg)
+{
+	const u64 end = vmm_now_ns() + 120000000000ULL;
+	u64 count;
+
+	if (!arg || parse_size(arg, &count))
+		return vmm_fail("frames", EINVAL, "frames=N");
+	while (!vmm->ended && vmm->guest->frames < count) {
+		if (vmm_now_ns() > end)
+			return vmm_fail("frames", ETIMEDOUT,
+					"%llu of %llu frames in two minutes",
+					vmm->guest->frames, count);
+		script_serve(vmm, 10);
+	}
+	return 0;
+}
+
+/* Until nothing has landed for a time: the end of what was injected. */
+static int script_drain(struct vmm *vmm, const char *arg)
+{
+	u64 ms = 1000, last, since;
+
+	if (arg && parse_time_ms(arg, &ms))
+		return vmm_fail("drain", EINVAL, "drain=TIME");
+	last = vmm->guest->next;
+	since = vmm_now_ns();
+	while (!vmm->ended && vmm_now_ns() - since < ms * 1000000) {
+		script_serve(vmm, 20);
+		if (vmm->guest->next != last) {
+			last = vmm->guest->next;
+			since = vmm_now_ns();
+		}
+	}
+	return 0;
+}
+
+static int script_sleep(struct vmm *vmm, const char *arg)
+{
+	struct timespec ts;
+	u64 ms;
+
+	(void)vmm;
+	if (!arg || parse_time_ms(arg, &ms))
+		return vmm_fail("sleep", EINVAL, "sleep=TIME");
+	ts.tv_sec = ms / 1000;
+	ts.tv_nsec = ms % 1000 * 1000000;
+	nanosleep(&ts, NULL);
+	return 0;
+}
+
+static int script_freeze(struct vmm *vmm, const char *arg)
+{
+	int ret = kept_open(vmm, true);
+
+	(void)arg;
+	return ret ?: kept_freeze(vmm);
+}
+
+static int script_unfreeze(struct vmm *vmm, const char *arg)
+{
+	(void)arg;
+	return kept_unfreeze(vmm);
+}
+
+static int script_quiesce(struct vmm *vmm, const char *arg)
+{
+	(void)arg;
+	return kept_quiesce(vmm);
+}
+
+static int script_release(struct vmm *vmm, const char *arg)
+{
+	int ret = kept_open(vmm, true);
+
+	(void)arg;
+	return ret ?: kept_release(vmm);
+}
+
+static int script_info(struct vmm *vmm, const char *arg)
+{
+	(void)arg;
+	return kept_info(vmm, false);
+}
+
+static int script_save(struct vmm *vmm, const char *arg)
+{
+	(void)arg;
+	return state_save(vmm);
+}
+
+static int script_raise(struct vmm *vmm, const char *arg)
+{
+	u64 causes = 0;
+
+	if (arg && parse_size(arg, &causes))
+		return vmm_fail("raise", EINVAL, "raise[=CAUSES]");
+	if (!vmm->bar0)
+		return vmm_fail("raise", ENODEV, "the device is not open");
+	nic_raise(vmm, causes);
+	return 0;
+}
+
+/*
+ * The interrupts of one cycle are handled between two cycles, so the guest does
+ * not starve, and the two never wait for each other.
+ */
+static int script_cycles(struct vmm *vmm, const char *arg)
+{
+	u64 count;
+	int ret;
+
+	if (!arg || parse_size(arg, &count))
+		return vmm_fail("cycles", EINVAL, "cycles=N");
+	ret = kept_open(vmm, true);
+	for (u64 i = 0; !ret && i < count && !vmm->ended; i++) {
+		ret = kept_freeze(vmm);
+		if (ret)
+			break;
+		script_serve(vmm, 0);
+		ret = kept_unfreeze(vmm);
+		script_serve(vmm, 0);
+	}
+	return ret;
+}
+
+static int script_verify(struct vmm *vmm, const char *arg)
+{
+	(void)arg;
+	return nic_verify(vmm);
+}
+
+static int script_report(struct vmm *vmm, const char *arg)
+{
+	(void)arg;
+	vmm_report(vmm, stdout);
+	return 0;
+}
+
+static int script_kill(struct vmm *vmm, const char *arg)
+{
+	(void)vmm;
+	(void)arg;
+	raise(SIGKILL);
+	return 0;
+}
+
+static int script_exit(struct vmm *vmm, const char *arg)
+{
+	(void)arg;
+	vmm->ended = true;
+	return 0;
+}
+
+/* Lines of control are actions, until one says "go". */
+static int script_wait(struct vmm *vmm, const char *arg)
+{
+	static char line[256];
+	static size_t used;
+
+	(void)arg;
+	while (!vmm->ended) {
+		char *end = memchr(line, '\n', used);
+		ssize_t n;
+		bool go;
+
+		if (end) {
+			*end++ = 0;
+			go = !strcmp(line, "go");
+			if (!go && line[0])
+				script_do(vmm, line);
+			used -= end - line;
+			memmove(line, end, used);
+			if (go)
+				return 0;
+			continue;
+		}
+		if (used == sizeof(line))
+			used = 0;
+		script_serve(vmm, 1000);
+		if (vmm->control_fd < 0)
+			continue;
+		n = read(vmm->control_fd, line + used, sizeof(line) - used);
+		if (n > 0) {
+			used += n;
+		} else if (!n) {
+			close(vmm->control_fd);
+			vmm->control_fd = -1;
+		}
+	}
+	return 0;
+}
+
+static const struct script_action script_actions[] = {
+	{ "run", script_run },
+	{ "frames", script_frames },
+	{ "drain", script_drain },
+	{ "sleep", script_sleep },
+	{ "freeze", script_freeze },
+	{ "quiesce", script_quiesce },
+	{ "unfreeze", script_unfreeze },
+	{ "release", script_release },
+	{ "cycles", script_cycles },
+	{ "info", script_info },
+	{ "raise", script_raise },
+	{ "save", script_save },
+	{ "verify", script_verify },
+	{ "report", script_report },
+	{ "wait", script_wait },
+	{ "kill", script_kill },
+	{ "exit", script_exit },
+};
+
+/**
+ * script_do() - do one action
+ * @vmm: the VMM
+ * @action: NAME[=ARG]; "!NAME" must fail, and it is an error if it does not
+ *
+ * After it the options --pause-at, --stop-at and --kill-at apply.
+ *
+ * Return: 0 or -errno.
+ */
+int script_do(struct vmm *vmm, const char *action)
+{
+	const struct script_action *a = NULL;
+	const bool refused = action[0] == '!';
+	const char *name = action + refused;
+	const char *arg = strchr(name, '=');
+	size_t n = arg ? (size_t)(arg - name) : strlen(name);
+	u64 begin = vmm_now_ns();
+	int ret;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(script_actions); i++)
+		if (!strncmp(script_actions[i].name, name, n) &&
+		    !script_actions[i].name[n])
+			a = &script_actions[i];
+	if (!a)
+		return vmm_fail("script", EINVAL, "no action \"%s\"", action);
+
+	ret = a->run(vmm, arg ? arg + 1 : NULL);
+	if (refused) {
+		if (!ret)
+			return vmm_fail(a->name, EPROTO,
+					"%s was not refused", a->name);
+		vmm_step(vmm, "refused", "action=%s errno=%d", a->name, -ret);
+		return 0;
+	}
+	if (ret)
+		return ret;
+	vmm_step(vmm, a->name, "us=%llu", (vmm_now_ns() - begin) / 1000);
+	if (script_listed(vmm->kill_at, a->name))
+		raise(SIGKILL);
+	if (script_listed(vmm->stop_at, a->name))
+		_exit(VMM_OK);
+	if (script_listed(vmm->pause_at, a->name))
+		return script_wait(vmm, NULL);
+	return 0;
+}

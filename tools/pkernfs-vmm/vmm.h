@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * pkernfs-vmm: a VMM without vCPUs. It does to guest RAM and to one VFIO device
+ * what a VMM does, in the same order, and plays the guest's driver itself: a
+ * receive ring in guest RAM whose every frame is checked.
+ *
+ * What outlives the process lies in three places, as with a real VMM:
+ *
+ *	guest RAM	what the guest knows: ring, buffers, and in its first
+ *			page (struct guest_page) how far the driver has come
+ *	state file	what the VMM knows: memory layout, interrupts
+ *	device		its registers, which nobody resets
+ *
+ * The kernel's VFIO selftest library (tools/testing/selftests/vfio/lib) is not
+ * used: it attaches by IOAS, so the device first gets an empty domain, where a
+ * restore needs a HWPT that is filled already; it ends the process where we
+ * want the errno; and it needs libuuid, also in a static program.
+ */
+#ifndef PKERNFS_VMM_H
+#define PKERNFS_VMM_H
+
+#include <stdio.h>
+
+#include "types.h"
+
+/* exit codes */
+enum vmm_exit {
+	VMM_OK = 0,
+	VMM_BAD_DATA = 1,	/* a frame is missing, doubled or damaged */
+	VMM_USAGE = 2,
+	VMM_FAILED = 3,		/* a step failed; the ERROR line names it */
+};
+
+#define VMM_VECTORS	3
+#define VMM_IRQ_RX	0
+#define VMM_IRQ_OTHER	1	/* link, overrun, and `raise` */
+#define VMM_IRQ_TX	2
+
+#define VMM_MAPS	16
+
+/**
+ * struct vmm_map - one IOAS map
+ * @off: offset in RAM, in bytes; ~0: anonymous memory instead of RAM
+ * @len: length in bytes
+ * @iova: where
+ * @prot: IOMMU_IOAS_MAP_READABLE and _WRITEABLE
+ */
+struct vmm_map {
+	u64 off;
+	u64 len;
+	u64 iova;
+	u32 prot;
+};
+
+#define VMM_MAP_ANON	(~0ULL)
+
+#define GUEST_MAGIC	0x5453455547ULL		/* "GUEST" */
+
+/**
+ * struct guest_page - first page of guest RAM: the memory of the guest's driver
+ * @magic: GUEST_MAGIC
+ * @iova: IOVA of RAM offset 0, as the device is told
+ * @ring_off: RAM offset of the descriptors
+ * @buf_off: RAM offset of the buffers
+ * @ring: number of descriptors
+ * @recycle: buffers are handed back to the device
+ * @next: frames taken from the ring since it was set up
+ * @run: run id of the frames, 0: none seen yet
+ * @pad: zero
+ * @first: sequence number of the first frame
+ * @expected: sequence number that must come next
+ * @frames: good frames
+ * @missing: numbers skipped
+ * @late: numbers that came again or too late
+ * @bad: damaged frames
+ * @foreign: frames of other senders or runs
+ * @irq: interrupts delivered, by vector
+ * @raised: causes raised by the `raise` action
+ */
+struct guest_page {
+	u64 magic;
+	u64 iova;
+	u64 ring_off;
+	u64 buf_off;
+	u32 ring;
+	u32 recycle;
+	u64 next;
+	u32 run;
+	u32 pad;
+	u64 first;
+	u64 expected;
+	u64 frames;
+	u64 missing;
+	u64 late;
+	u64 bad;
+	u64 foreign;
+	u64 irq[VMM_VECTORS];
+	u64 raised;
+};
+
+/**
+ * struct vmm - all of one VMM
+ *
+ * Options are set by main.c and read only from then on; the rest belongs to the
+ * file named at it.
+ */
+struct vmm {
+	/* options */
+	const char *verb;		/* "run" or "restore" */
+	const char *ram_path;
+	const char *state_path;
+	const char *device_path;
+	const char *control_path;
+	const char *bdf;
+	u64 ram_size;
+	u64 iova;
+	u32 ring_size;
+	u32 hwpt_flags;
+	u32 irq_pause_us;
+	bool recycle;
+	bool by_file;
+	bool by_ioas;
+	bool bind_driver;
+	bool no_reset;
+	const char *pause_at;
+	const char *stop_at;
+	const char *kill_at;
+
+	/* ram.c */
+	int ram_fd;
+	u8 *ram;
+	struct guest_page *guest;
+
+	/* vfio.c */
+	int dev_fd;
+	int iommufd;
+	u32 dev_id;
+	u32 ioas_id;
+	u32 hwpt_id;
+	u64 config_off;
+	volatile u32 *bar0;
+	u64 bar0_size;
+	struct vmm_map map[VMM_MAPS];
+	unsigned int maps;
+	bool maps_given;
+
+	/* irq.c */
+	int irq_fd[VMM_VECTORS];
+	u64 irq_new[VMM_VECTORS];	/* since this process began */
+	u64 irq_pending[VMM_VECTORS];	/* drained at quiesce, for the next VMM */
+	u64 irq_late;			/* came after the drain: must stay 0 */
+
+	/* nic.c */
+	bool nic_live;
+	u64 stalls;			/* frames found without an interrupt */
+
+	/* kept.c */
+	int file_fd;			/* device file, -1 if none */
+	bool frozen;
+	bool quiesced;			/* vCPUs are paused */
+
+	/* script.c */
+	int control_fd;
+	volatile bool ended;		/* SIGTERM or exit */
+	u64 freeze_min_ns, freeze_max_ns, freeze_sum_ns, freezes;
+	u64 unfreeze_max_ns;
+};
+
+/* report.c: lines for people and machines; each returns -errno */
+void vmm_step(struct vmm *vmm, const char *step, const char *fmt, ...)
+	__printf(3, 4);
+int vmm_fail(const char *step, int err, const char *fmt, ...)
+	__printf(3, 4);
+void vmm_report(struct vmm *vmm, FILE *out);
+u64 vmm_now_ns(void);
+
+/* ram.c */
+int ram_create(struct vmm *vmm);
+int ram_open(struct vmm *vmm);
+bool ram_holds(const struct vmm *vmm, u64 off, u64 len);
+
+/* vfio.c */
+int vfio_open_device(struct vmm *vmm);
+int vfio_bind(struct vmm *vmm);
+int vfio_map(struct vmm *vmm);
+int vfio_hwpt(struct vmm *vmm);
+int vfio_attach(struct vmm *vmm);
+int vfio_bars(struct vmm *vmm);
+int vfio_bus_master(struct vmm *vmm);
+int vfio_reset(struct vmm *vmm);
+void vfio_close(struct vmm *vmm);
+
+/* irq.c */
+int irq_enable(struct vmm *vmm);
+u64 irq_take(struct vmm *vmm, unsigned int vector);
+void irq_drain(struct vmm *vmm);
+
+/* nic.c */
+int nic_start(struct vmm *vmm);
+int nic_resume(struct vmm *vmm);
+void nic_interrupt(struct vmm *vmm, unsigned int vector);
+u64 nic_receive(struct vmm *vmm);
+void nic_raise(struct vmm *vmm, u32 causes);
+int nic_raise_sysfs(const char *bdf, u32 causes);
+int nic_verify(struct vmm *vmm);
+u32 nic_reg(struct vmm *vmm, u32 reg);
+
+/* state.c */
+int state_save(struct vmm *vmm);
+int state_load(struct vmm *vmm);
+
+/* kept.c */
+int kept_open(struct vmm *vmm, bool create);
+int kept_freeze(struct vmm *vmm);
+int kept_quiesce(struct vmm *vmm);
+int kept_unfreeze(struct vmm *vmm);
+int kept_release(struct vmm *vmm);
+int kept_info(struct vmm *vmm, bool quiet);
+
+/* script.c */
+int script_open(struct vmm *vmm);
+int script_do(struct vmm *vmm, const char *action);
+void script_serve(struct vmm *vmm, int ms);
+bool script_listed(const char *list, const char *name);
+
+/* parse.c */
+int parse_size(const char *text, u64 *value);
+int parse_time_ms(const char *text, u64 *ms);
+int parse_map(struct vmm *vmm, const char *text);
+
+#endif

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-2.0
+"""DMA that goes on by itself: a NIC fed from the host, and eyes on guest RAM.
+
+A scenario puts NIC into its DEVICES, files() into FILES, and in run(t):
+
+    m = t.machine()
+    d = dma.Dma(t, m, span='512M@1G')
+    m.start()
+    m.wait('STEP ring')
+    d.start(rate=1000)
+    ...
+    d.stop()                    # nothing is sent any more, all has been seen
+    m.finish()
+    d.watch['landed'], d.phase['jump']['longest_gap_ms']
+
+The guest's "PHASE name" lines become the phases of the timeline.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import time
+
+from . import env
+from .result import Failure
+
+BDF = '0000:00:04.0'
+# A NIC that nobody resets when the kernel changes; frames come over a socket.
+NIC = ('-netdev dgram,id=n0,local.type=unix,local.path={tmp}/nic,'
+       'remote.type=unix,remote.path={tmp}/far -device e1000e,netdev=n0,addr=4.0')
+
+
+def _make(folder, target, *variables):
+    """A program of this repository by its own Makefile."""
+    out = os.path.join(env.OUT, 'bin', target)
+    os.makedirs(out, exist_ok=True)
+    env.sh(['make', '-s', '-C', os.path.join(env.REPO, folder), 'O=' + out,
+            *variables])
+    return os.path.join(out, target)
+
+
+def vmm():
+    """The small VMM, a static program for the guest."""
+    ksrc = env.sh([os.path.join(env.REPO, 'tools/kernel/fetch.sh')])
+    return _make('tools/pkernfs-vmm', 'pkernfs-vmm', 'KSRC=' + ksrc.split('\n')[-2])
+
+
+def host():
+    """The program that sends, watches and scans."""
+    return _make('tools/testing/boot/host', 'pkernfs-host')
+
+
+def files():
+    return (('/bin/pkernfs-vmm', vmm()),)
+
+
+def values(line):
+    """key=value words of a line as a dictionary; numbers as numbers."""
+    found = {}
+    for key, text in re.findall(r'([\w.]+)=("[^"]*"|\S+)', line):
+        if re.fullmatch(r'-?\d+', text):
+            found[key] = int(text)
+        elif re.fullmatch(r'-?\d+\.\d+', text):
+            found[key] = float(text)
+        else:
+            found[key] = text.strip('"')
+    return found
+
+
+def report(machine, word='REPORT', nth=-1):
+    """A line of the VMM from the console, as a dictionary."""
+    lines = [text for _, text in machine.console.lines
+             if re.search(r'(^|[\s>:])%s ' % word, text)]
+    if not lines:
+        raise Failure('the VMM gave no %s line' % word)
+    return values(lines[nth])
+
+
+class Dma:
+    """What is sent into a machine, and what lands there."""
+
+    def __init__(self, t, machine, span, run=None):
+        self.t = t
+        self.m = machine
+        self.span = span
+        self.host = host()
+        self.run = run or (int(time.monotonic() * 1000) & 0xffffffff) | 1
+        self.csv = os.path.join(t.dir, machine.name + '-landings.csv')
+        self.phases = os.path.join(t.dir, machine.name + '-phases')
+        self.svg = os.path.join(t.dir, machine.name + '-timeline.svg')
+        self.inject = self.watch = None
+        self.phase = {}
+        self._watch = self._poll = None
+
+    def _log(self, name):
+        return os.path.join(self.t.dir, '%s-%s' % (self.m.name, name))
+
+    def _spawn(self, name, *args):
+        with open(self._log(name), 'w') as out:
+            return subprocess.Popen([self.host, *args], stdin=subprocess.DEVNULL,
+                                    stdout=out, stderr=subprocess.STDOUT)
+
+    def start(self, rate=1000, count=0, poll_us=200, settle=1500):
+        """Send and watch, from now until stop()."""
+        self._watch = self._spawn(
+            'watch', 'watch', '--ram', self.m.ram, '--range', self.span,
+            '--out', self.csv, '--socket', os.path.join(self.m.tmp, 'nic'),
+            '--local', os.path.join(self.m.tmp, 'far'), '--rate', str(rate),
+            '--count', str(count), '--poll-us', str(poll_us),
+            '--settle', str(settle), '--run', str(self.run))
+
+    def poll(self, *bdfs, pause_us=1000):
+        """Log what becomes of the remapping unit and of these functions."""
+        args = []
+        for bdf in bdfs or (BDF,):
+            args += ['--bdf', bdf]
+        self._poll = self._spawn(
+            'vtd', 'vtdpoll', '--qtest', os.path.join(self.m.tmp, 'qtest'),
+            '--ram', self.m.ram, '--range', self.span, *args,
+            '--pause-us', str(pause_us), '--out', self._log('vtd-changes'))
+
+    def mark(self):
+        """What poll() counts, it counts from now."""
+        self._poll.send_signal(signal.SIGUSR1)
+
+    def stop(self):
+        """End what start() and poll() began; returns what watch said."""
+        if self._poll:
+            self._poll.send_signal(signal.SIGTERM)
+            self._poll.wait(10)
+        if self._watch.poll() is None:
+            self._watch.send_signal(signal.SIGTERM)
+        self._watch.wait(60)
+        with open(self._log('watch')) as f:
+            text = f.read()
+        for line in text.split('\n'):
+            if line.startswith('INJECT '):
+                self.inject = values(line)
+            if line.startswith('WATCH '):
+                self.watch = values(line)
+        if not self.watch or not self.inject:
+            raise Failure('the watcher failed: ' + text.strip())
+        return self.watch
+
+    def polled(self):
+        """The counts of poll()."""
+        with open(self._log('vtd')) as f:
+            text = f.read()
+        for line in text.split('\n'):
+            if line.startswith('POLL '):
+                return values(line)
+        raise Failure('the VT-d poller failed: ' + text.strip())
+
+    def timeline(self, quiet, ratio=0, floor_ms=20, draw=False):
+        """Phases by the guest's PHASE lines; True if none is over the ratio."""
+        with open(self.phases, 'w') as f:
+            for now, text in self.m.console.lines:
+                hit = re.search(r'PHASE (\S+)', text)
+                if hit:
+                    at = (self.m.console.start + now) * 1e9
+                    f.write('%d %s\n' % (at, hit.group(1)))
+        p = subprocess.run(
+            [self.host, 'timeline', '--in', self.csv, '--phases', self.phases,
+             '--quiet', quiet, '--max-ratio', str(ratio), '--floor-ms',
+             str(floor_ms), '--svg', self.svg] + ([] if draw else ['--no-draw']),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            universal_newlines=True)
+        with open(self._log('timeline'), 'w') as f:
+            f.write(p.stdout)
+        if p.returncode > 1:
+            raise Failure('timeline: ' + p.stdout.strip())
+        for line in p.stdout.split('\n'):
+            if line.startswith('PHASE '):
+                v = values(line)
+                self.phase[v['name']] = v
+        if draw:
+            print(p.stdout, flush=True)
+        return p.returncode == 0
+
+    def scan(self, count=None):
+        """Look through guest RAM; the machine must not have been stopped yet."""
+        p = subprocess.run(
+            [self.host, 'scan', '--ram', self.m.ram, '--range', self.span,
+             '--run', str(self.run), '--verbose', '--count',
+             str(self.inject['sent'] if count is None else count)],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            universal_newlines=True)
+        with open(self._log('scan'), 'w') as f:
+            f.write(p.stdout)
+        for line in p.stdout.split('\n'):
+            if line.startswith('SCAN '):
+                return values(line)
+        raise Failure('scan failed: ' + p.stdout.strip())
+
+    def walk(self):
+        """One look at the device's tables: the words of all lines."""
+        p = subprocess.run(
+            [self.host, 'vtdwalk', '--qtest', os.path.join(self.m.tmp, 'qtest'),
+             '--ram', self.m.ram, '--range', self.span, '--bdf', BDF],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            universal_newlines=True)
+        with open(self._log('walk'), 'a') as f:
+            f.write(p.stdout)
+        if p.returncode > 1:
+            raise Failure('vtdwalk: ' + p.stdout.strip())
+        return values(p.stdout)
