@@ -241,9 +241,7 @@ int pkernfs_core_load_locked(struct pkernfs_region *r)
 
 	sb = pkernfs_sb_find(r, &why);
 	if (!sb) {
-		/* A blank region is no failure worth a reason of its own. */
-		WRITE_ONCE(r->reason, memchr_inv(r->virt, 0, PKERNFS_BLOCK_SIZE) ?
-			   why : NULL);
+		WRITE_ONCE(r->reason, why);
 		return -EINVAL;
 	}
 	WRITE_ONCE(r->sb, sb);

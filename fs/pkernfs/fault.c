@@ -133,6 +133,17 @@ static const struct vm_operations_struct pkernfs_vm_ops = {
 };
 
 /**
+ * pkernfs_vma_pinnable - may pages of this DAX mapping be pinned for long?
+ * @vma: the mapping
+ *
+ * Those of pkernfs may: no page is taken from a file while it has users.
+ */
+bool pkernfs_vma_pinnable(struct vm_area_struct *vma)
+{
+	return vma->vm_ops == &pkernfs_vm_ops;
+}
+
+/**
  * pkernfs_mmap_prepare - mmap
  * @desc: the mapping to be
  *

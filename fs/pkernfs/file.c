@@ -222,8 +222,9 @@ static int pkernfs_unmap(struct inode *inode, loff_t from, loff_t to)
 	bool held;
 
 	unmap_mapping_range(inode->i_mapping, first, last - first + 1, 0);
-	unmap_mapping_range(inode->i_mapping, round_up(from, PAGE_SIZE),
-			    to - round_up(from, PAGE_SIZE), 1);
+	if (to > round_up(from, PAGE_SIZE))	/* a length of 0 means all the rest */
+		unmap_mapping_range(inode->i_mapping, round_up(from, PAGE_SIZE),
+				    to - round_up(from, PAGE_SIZE), 1);
 	for (i = 0; i < PKERNFS_BUSY_TRIES; i++) {
 		if (!pkernfs_extent_busy(c, pkernfs_node(inode),
 					 first >> PKERNFS_GRANULE_SHIFT,
@@ -239,11 +240,12 @@ static int pkernfs_unmap(struct inode *inode, loff_t from, loff_t to)
 static int pkernfs_shrink(struct inode *inode, loff_t size)
 {
 	struct pkernfs_core *c = pkernfs_inode_core(inode);
-	int err;
+	int err = 0;
 
 	filemap_invalidate_lock(inode->i_mapping);
-	/* Pages behind the old end may be allocated, but never mapped nor pinned. */
-	err = pkernfs_unmap(inode, size, max(i_size_read(inode), size + 1));
+	/* Memory behind the old end is never mapped nor pinned: it may just go. */
+	if (size < i_size_read(inode))
+		err = pkernfs_unmap(inode, size, i_size_read(inode));
 	if (!err)
 		err = pkernfs_extent_cut(c, pkernfs_node(inode),
 					 DIV_ROUND_UP_ULL(size, PKERNFS_GRANULE_SIZE),

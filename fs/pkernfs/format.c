@@ -161,7 +161,7 @@ const char *pkernfs_sb_check(struct pkernfs_region *r, unsigned int copy)
 /**
  * pkernfs_sb_find - the first superblock copy that proves itself
  * @r: the region, mapped
- * @why: set if there is none; of copy 1 if that one at least has a magic
+ * @why: set if there is none; NULL: blank, neither copy even has a magic
  *
  * Return: the copy, or NULL.
  */
@@ -178,7 +178,11 @@ const struct pkernfs_sb *pkernfs_sb_find(struct pkernfs_region *r,
 		pr_warn("region %u: %s; taking the copy at the end\n", r->index, why0);
 		return sb1;
 	}
-	*why = le64_to_cpu(sb1->magic) == PKERNFS_SB_MAGIC ? why1 : why0;
+	*why = NULL;
+	if (le64_to_cpu(sb1->magic) == PKERNFS_SB_MAGIC)
+		*why = why1;
+	if (le64_to_cpu(((struct pkernfs_sb *)r->virt)->magic) == PKERNFS_SB_MAGIC)
+		*why = why0;
 	return NULL;
 }
 

@@ -119,8 +119,7 @@ static int pkernfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_time_gran = 1;
 	sb->s_time_min = div_s64(S64_MIN, NSEC_PER_SEC) + 1;
 	sb->s_time_max = div_s64(S64_MAX, NSEC_PER_SEC) - 1;
-	/* Nothing to write back; and truncate keeps its hands off pinned pages. */
-	sb->s_iflags |= SB_I_SKIP_SYNC | SB_I_DAX_LONGTERM;
+	sb->s_iflags |= SB_I_SKIP_SYNC;	/* nothing is ever dirty */
 
 	err = pkernfs_load_for_mount(sb, fc);
 	if (err)

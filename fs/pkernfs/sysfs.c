@@ -61,6 +61,17 @@ static u64 pkernfs_count_holds(struct pkernfs_core *c)
 	return held;
 }
 
+/* Mapped, pinned, or otherwise referred to by somebody. */
+static u64 pkernfs_count_busy(struct pkernfs_core *c)
+{
+	u64 busy = 0;
+	u32 i;
+
+	for (i = 0; i < c->granules; i++)
+		busy += !pkernfs_granule_idle(c, i);
+	return busy;
+}
+
 /* A number of a loaded region; empty while it is not loaded. */
 #define PKERNFS_NUMBER(name, expr)						\
 static ssize_t name##_show(struct kobject *dir, struct kobj_attribute *attr,	\
@@ -86,6 +97,7 @@ PKERNFS_NUMBER(mounted, !!c->sb);
 PKERNFS_NUMBER(granules, c->granules);
 PKERNFS_NUMBER(granules_free, c->granules_free);
 PKERNFS_NUMBER(granules_held, pkernfs_count_holds(c));
+PKERNFS_NUMBER(granules_busy, pkernfs_count_busy(c));
 PKERNFS_NUMBER(inodes, c->inodes - 1);
 PKERNFS_NUMBER(inodes_free, c->inodes_free);
 PKERNFS_NUMBER(pool_blocks, c->pool_blocks);
@@ -101,6 +113,7 @@ static struct attribute *pkernfs_core_attrs[] = {
 	&pkernfs_granules_attr.attr,
 	&pkernfs_granules_free_attr.attr,
 	&pkernfs_granules_held_attr.attr,
+	&pkernfs_granules_busy_attr.attr,
 	&pkernfs_inodes_attr.attr,
 	&pkernfs_inodes_free_attr.attr,
 	&pkernfs_pool_blocks_attr.attr,
@@ -123,7 +136,7 @@ static void __init pkernfs_sysfs_probe(struct pkernfs_region *r)
 	if (r->virt && !r->sb && !r->reason) {
 		sb = pkernfs_sb_find(r, &why);
 		WRITE_ONCE(r->sb, sb);
-		if (!sb && memchr_inv(r->virt, 0, PKERNFS_BLOCK_SIZE))
+		if (!sb)
 			WRITE_ONCE(r->reason, why);
 	}
 	mutex_unlock(&pkernfs_format_lock);

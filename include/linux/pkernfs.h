@@ -29,6 +29,7 @@ struct inode;
 struct kimage;
 struct iommu_domain;
 struct iommufd_device;
+struct vm_area_struct;
 struct pkernfs_core;
 struct pkernfs_device;
 
@@ -89,6 +90,10 @@ struct pkernfs_device *pkernfs_inode_device(struct inode *inode);
 int pkernfs_ino_set_device(struct pkernfs_region *r, u64 ino, u32 generation,
 			   struct pkernfs_device *pd);
 
+/* --- fs/pkernfs/fault.c: called by GUP --------------------------------------- */
+
+bool pkernfs_vma_pinnable(struct vm_area_struct *vma);
+
 /* --- kernel/pkernfs_kexec.c: the image of the next kernel ------------------ */
 
 bool pkernfs_kexec_armed(void);
@@ -97,6 +102,7 @@ void pkernfs_kexec_inspect(struct kimage *image);
 void pkernfs_kexec_forget(struct kimage *image);
 
 #else
+static inline bool pkernfs_vma_pinnable(struct vm_area_struct *vma) { return false; }
 static inline bool pkernfs_region_overlaps(phys_addr_t base, u64 bytes) { return false; }
 static inline bool pkernfs_kexec_armed(void) { return false; }
 static inline int pkernfs_kexec_check_segments(const struct kimage *image) { return 0; }

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pkernfs KUnit: granules, extents, the pool, holds.
+ */
+
+#include <linux/prandom.h>
+#include <linux/sizes.h>
+
+#include "fixture.h"
+
+static phys_addr_t pkernfs_test_phys(struct pkernfs_core *c, u32 granule)
+{
+	return c->r->base + (pkernfs_granule_virt(c, granule) - c->r->virt);
+}
+
+static u32 pkernfs_test_granule(struct pkernfs_node *n, u64 logical)
+{
+	const struct pkernfs_extent *e = pkernfs_extent_find(n, logical);
+
+	return e ? e->granule + (logical - e->logical) : PKERNFS_NO_GRANULE;
+}
+
+static void pkernfs_test_reserve(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_core *c;
+	u32 got, a, b;
+
+	pkernfs_test_load(test, r);
+	c = r->core;
+	down_write(&c->lock);
+	a = pkernfs_granule_reserve(c, PKERNFS_NO_GRANULE, 3, &got);
+	KUNIT_EXPECT_EQ(test, got, 3);
+	KUNIT_EXPECT_EQ(test, c->granules_free, c->granules - 3);
+	/* Where it is wished for, if that is free. */
+	b = pkernfs_granule_reserve(c, a + 3, 2, &got);
+	KUNIT_EXPECT_EQ(test, b, a + 3);
+	KUNIT_EXPECT_EQ(test, got, 2);
+	b = pkernfs_granule_reserve(c, a, 1, &got);
+	KUNIT_EXPECT_NE(test, b, a);
+	pkernfs_granule_release(c, b, 1);
+	/* The hole in the middle is too small: the long run wins. */
+	pkernfs_granule_release(c, a + 1, 1);
+	b = pkernfs_granule_reserve(c, PKERNFS_NO_GRANULE, 2, &got);
+	KUNIT_EXPECT_EQ(test, got, 2);
+	KUNIT_EXPECT_GE(test, b, a + 5);
+	/* Everything, in as many runs as there are; then nothing. */
+	while (pkernfs_granule_reserve(c, PKERNFS_NO_GRANULE, 1000, &got) !=
+	       PKERNFS_NO_GRANULE)
+		KUNIT_EXPECT_GT(test, got, 0);
+	KUNIT_EXPECT_EQ(test, c->granules_free, 0);
+	up_write(&c->lock);
+}
+
+/*
+ * Random fills and cuts against a model; after each some checks, and from time to
+ * time a load, which must find the same.
+ */
+static void pkernfs_test_model(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	static const char * const names[] = { "a", "b" };
+	u32 ino[2], i, f, g, used, step;
+	bool model[2][64] = {};
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, 42);
+	pkernfs_test_load(test, r);
+	for (f = 0; f < 2; f++)
+		ino[f] = pkernfs_test_file(test, r->core, names[f])->ino;
+
+	for (step = 0; step < 400; step++) {
+		struct pkernfs_core *c = r->core;
+		struct pkernfs_node *n;
+		u64 first, last;
+		int err;
+
+		f = prandom_u32_state(&rnd) % 2;
+		n = c->node[ino[f]];
+		first = prandom_u32_state(&rnd) % 64;
+		last = min(first + prandom_u32_state(&rnd) % 4, 63ULL);
+		if (prandom_u32_state(&rnd) % 2) {
+			err = pkernfs_extent_fill(c, n, first, last);
+			/* Full: the model takes over what has been filled. */
+			KUNIT_ASSERT_TRUE(test, !err || err == -ENOSPC);
+			for (i = first; i <= last; i++)
+				model[f][i] = err ? !!pkernfs_extent_find(n, i) : true;
+		} else {
+			KUNIT_ASSERT_EQ(test, pkernfs_extent_cut(c, n, first, last, -1), 0);
+			for (i = first; i <= last; i++)
+				model[f][i] = false;
+		}
+		if (step % 16 == 15)
+			pkernfs_test_reload(test, r);
+
+		c = r->core;
+		used = 0;
+		for (f = 0; f < 2; f++) {
+			n = c->node[ino[f]];
+			for (i = 0; i < 64; i++) {
+				g = pkernfs_test_granule(n, i);
+				KUNIT_ASSERT_EQ_MSG(test, g != PKERNFS_NO_GRANULE, model[f][i],
+						    "step %u file %u granule %u", step, f, i);
+				if (g == PKERNFS_NO_GRANULE)
+					continue;
+				used++;
+				KUNIT_ASSERT_EQ(test, c->owner[g], ino[f]);
+			}
+			for (i = 1; i < n->extents; i++)
+				KUNIT_ASSERT_GE(test, n->extent[i].logical,
+						n->extent[i - 1].logical +
+						n->extent[i - 1].count);
+			KUNIT_ASSERT_EQ(test, bitmap_weight(n->slots, PKERNFS_SLOTS),
+					n->extents);
+		}
+		KUNIT_ASSERT_EQ(test, c->granules_free, c->granules - used);
+	}
+}
+
+/* What a file gets is zero, whatever was there; and it keeps its content. */
+static void pkernfs_test_zeroed(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_node *n;
+	u32 g;
+
+	memset(pkernfs_block(r, pkernfs_area_start(&((struct pkernfs_sb *)r->virt)->data)),
+	       0xaa, 4 * PKERNFS_GRANULE_SIZE);
+	pkernfs_test_load(test, r);
+	n = pkernfs_test_file(test, r->core, "file");
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 1, 1), 0);
+	g = pkernfs_test_granule(n, 1);
+	KUNIT_EXPECT_NULL(test, memchr_inv(pkernfs_granule_virt(r->core, g), 0,
+					   PKERNFS_GRANULE_SIZE));
+	memset(pkernfs_granule_virt(r->core, g), 0x55, 100);
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 0, 3), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_granule(n, 1), g);
+	KUNIT_EXPECT_NULL(test, memchr_inv(pkernfs_granule_virt(r->core, g), 0x55, 100));
+	KUNIT_EXPECT_NULL(test, memchr_inv(pkernfs_granule_virt(r->core, g) + 100, 0, 100));
+}
+
+/* A file that grows downwards and upwards from its middle stays in one piece. */
+static void pkernfs_test_joined(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_node *n;
+	unsigned int i;
+
+	pkernfs_test_load(test, r);
+	n = pkernfs_test_file(test, r->core, "file");
+	for (i = 0; i < 3; i++)
+		KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 2 * i, 2 * i), 0);
+	KUNIT_EXPECT_EQ(test, n->extents, 3);
+	for (i = 0; i < 3; i++)
+		KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 2 * i + 1, 2 * i + 1), 0);
+	KUNIT_EXPECT_EQ(test, n->extents, 1);
+	KUNIT_EXPECT_EQ(test, n->extent[0].count, 6);
+	pkernfs_test_reload(test, r);
+	n = r->core->node[pkernfs_test_lookup(r->core, "file")];
+	KUNIT_EXPECT_EQ(test, n->extents, 1);
+}
+
+static void pkernfs_test_pool(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	u64 start, count, free, i;
+	phys_addr_t phys;
+	void *block;
+
+	pkernfs_test_load(test, r);
+	start = pkernfs_area_start(&r->sb->pool);
+	count = pkernfs_area_count(&r->sb->pool);
+	pkernfs_test_file(test, r->core, "file");	/* a directory block */
+	free = r->core->pool_free;
+	KUNIT_EXPECT_EQ(test, free, count - 1);
+
+	block = pkernfs_pool_alloc(r);
+	KUNIT_ASSERT_NOT_NULL(test, block);
+	KUNIT_EXPECT_TRUE(test, IS_ALIGNED((unsigned long)block, PKERNFS_BLOCK_SIZE));
+	memset(block, 0xff, PKERNFS_BLOCK_SIZE);
+	phys = r->base + (block - r->virt);
+	KUNIT_EXPECT_EQ(test, pkernfs_pool_claim(r, phys), -EEXIST);
+	pkernfs_pool_free(r, block);
+	KUNIT_EXPECT_EQ(test, r->core->pool_free, free);
+
+	KUNIT_EXPECT_EQ(test, pkernfs_pool_claim(r, phys), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_pool_claim(r, phys), -EEXIST);
+	KUNIT_EXPECT_EQ(test, pkernfs_pool_claim(r, phys + 1), -ERANGE);
+	KUNIT_EXPECT_EQ(test, pkernfs_pool_claim(r, r->base), -ERANGE);
+	KUNIT_EXPECT_EQ(test, pkernfs_pool_claim(r, r->base - SZ_4K), -ERANGE);
+	KUNIT_EXPECT_EQ(test, pkernfs_pool_claim(r, r->base + r->bytes), -ERANGE);
+	KUNIT_EXPECT_EQ(test, pkernfs_pool_claim(r, pkernfs_test_phys(r->core, 0)), -ERANGE);
+	KUNIT_EXPECT_EQ(test, pkernfs_pool_claim(r, r->base + ((start + count) <<
+							       PKERNFS_BLOCK_SHIFT)), -ERANGE);
+
+	/* All of it, each block once and zeroed, and none of those in use. */
+	for (i = 0; i < free - 1; i++) {
+		block = pkernfs_pool_alloc(r);
+		KUNIT_ASSERT_NOT_NULL(test, block);
+		KUNIT_ASSERT_EQ(test, *(u64 *)block, 0);
+		KUNIT_ASSERT_NE(test, r->base + (block - r->virt), phys);
+		*(u64 *)block = 1;
+	}
+	KUNIT_EXPECT_NULL(test, pkernfs_pool_alloc(r));
+	KUNIT_EXPECT_NE(test, pkernfs_test_lookup(r->core, "file"), 0);
+}
+
+static void pkernfs_test_holds(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_node *a, *b;
+	struct pkernfs_core *c;
+	phys_addr_t pa, pb;
+	u32 generation = 0;
+	bool held;
+	u64 ino = 0;
+
+	pkernfs_test_load(test, r);
+	c = r->core;
+	a = pkernfs_test_file(test, c, "a");
+	b = pkernfs_test_file(test, c, "b");
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(c, a, 0, 2), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(c, b, 0, 0), 0);
+	pa = pkernfs_test_phys(c, pkernfs_test_granule(a, 0));
+	pb = pkernfs_test_phys(c, pkernfs_test_granule(b, 0));
+	KUNIT_ASSERT_EQ(test, pb, pa + 3 * SZ_2M);
+
+	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, pa + 5 * SZ_4K, SZ_2M, &ino, &generation), 0);
+	KUNIT_EXPECT_EQ(test, ino, a->ino);
+	KUNIT_EXPECT_EQ(test, generation, 1);
+	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, pa, 3 * SZ_2M, NULL, NULL), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, pa, 3 * SZ_2M + 1, NULL, NULL), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, pb, SZ_2M + 1, NULL, NULL), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, pa, 0, NULL, NULL), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, r->base, SZ_4K, NULL, NULL), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, pa, U64_MAX, NULL, NULL), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, U64_MAX, SZ_4K, NULL, NULL), -ENOENT);
+
+	/* All or nothing. */
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pa, 5 * SZ_2M), -ENOENT);
+	KUNIT_EXPECT_EQ(test, a->holds, 0);
+
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pa + SZ_2M + SZ_4K, SZ_4K), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pa + SZ_2M, SZ_4K), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, a, 1, 1, -1), -EBUSY);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, a, 0, 100, 0), -EBUSY);
+	KUNIT_EXPECT_TRUE(test, pkernfs_extent_busy(c, a, 0, 1, &held));
+	KUNIT_EXPECT_TRUE(test, held);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, a, 2, 2, -1), 0);
+	pkernfs_unhold(r, pa + SZ_2M, SZ_4K);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, a, 1, 1, -1), -EBUSY);
+	/* Held by two, of two files. */
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pb, 1), 0);
+	KUNIT_EXPECT_EQ(test, b->holds, 1);
+	pkernfs_unhold(r, pa + SZ_2M + SZ_4K, SZ_4K);
+	KUNIT_EXPECT_EQ(test, a->holds, 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, a, 0, 100, 0), 0);
+	pkernfs_unhold(r, pb, 1);
+
+	/* An unlinked file owns its memory to the end, but nobody can come back. */
+	KUNIT_EXPECT_EQ(test, pkernfs_test_rename(c, "a", "b"), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, pb, SZ_4K, NULL, NULL), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pb, SZ_4K), -ENOENT);
+	KUNIT_EXPECT_EQ(test, c->granules_free, c->granules - 1);
+	KUNIT_EXPECT_EQ(test, pkernfs_node_destroy(c, b), 0);
+	KUNIT_EXPECT_EQ(test, c->granules_free, c->granules);
+}
+
+/* Orphans live through a load, and go at the mount. */
+static void pkernfs_test_orphan(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	u32 ino, generation;
+
+	pkernfs_test_load(test, r);
+	pkernfs_test_file(test, r->core, "a");
+	ino = pkernfs_test_file(test, r->core, "b")->ino;
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, r->core->node[ino], 0, 5), 0);
+	generation = le32_to_cpu(r->core->node[ino]->ser->generation);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_rename(r->core, "a", "b"), 0);
+	pkernfs_test_reload(test, r);
+	KUNIT_EXPECT_EQ(test, r->core->granules_free, r->core->granules - 6);
+	pkernfs_orphan_reclaim(r->core);
+	KUNIT_EXPECT_EQ(test, r->core->granules_free, r->core->granules);
+	KUNIT_EXPECT_NULL(test, r->core->node[ino]);
+	pkernfs_test_reload(test, r);
+	KUNIT_EXPECT_EQ(test, r->core->granules_free, r->core->granules);
+
+	/* The slot comes back with another generation. */
+	do {
+		char name[8];
+		static int i;
+
+		snprintf(name, sizeof(name), "n%d", i++);
+		pkernfs_test_file(test, r->core, name);
+	} while (!r->core->node[ino]);
+	KUNIT_EXPECT_EQ(test, le32_to_cpu(r->core->node[ino]->ser->generation),
+			generation + 1);
+}
+
+/* Names of all lengths; removing and adding never moves or hides one. */
+static void pkernfs_test_names(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	const struct pkernfs_dirent_ser *de;
+	char name[PKERNFS_NAME_MAX + 1];
+	u64 cookie = 0, after;
+	unsigned int i, seen = 0;
+	u32 ino;
+
+	pkernfs_test_load(test, r);
+	for (i = 0; i < 20; i++) {
+		memset(name, 'a' + i, sizeof(name));
+		name[i * 13 + 1] = 0;
+		KUNIT_ASSERT_EQ(test, pkernfs_test_create(r->core, name, &ino), 0);
+	}
+	pkernfs_test_reload(test, r);
+
+	/* Half way through, all that was seen goes, and one long name comes. */
+	down_read(&r->core->lock);
+	for (i = 0; i < 10; i++)
+		KUNIT_ASSERT_NOT_NULL(test, pkernfs_dirent_next(r->core,
+				      r->core->node[PKERNFS_ROOT_INO], &cookie));
+	up_read(&r->core->lock);
+	for (i = 0; i < 10; i++) {
+		memset(name, 'a' + i, sizeof(name));
+		name[i * 13 + 1] = 0;
+		KUNIT_ASSERT_EQ(test, pkernfs_test_unlink(r->core, name), 0);
+	}
+	memset(name, 'z', sizeof(name));
+	name[PKERNFS_NAME_MAX] = 0;
+	KUNIT_ASSERT_EQ(test, pkernfs_test_create(r->core, name, &ino), 0);
+
+	/* What was there all the time is seen once. */
+	after = cookie;
+	down_read(&r->core->lock);
+	while ((de = pkernfs_dirent_next(r->core, r->core->node[PKERNFS_ROOT_INO], &cookie)))
+		if (de->name[0] != 'z')
+			seen++;
+	/* A cookie in the middle of an entry, even a forged one, is harmless. */
+	for (cookie = 0; cookie < after + 300; cookie++) {
+		u64 at = cookie;
+
+		de = pkernfs_dirent_next(r->core, r->core->node[PKERNFS_ROOT_INO], &at);
+		KUNIT_EXPECT_TRUE(test, !de || de->len);
+	}
+	up_read(&r->core->lock);
+	KUNIT_EXPECT_EQ(test, seen, 10);
+	pkernfs_test_reload(test, r);
+}
+
+static struct kunit_case pkernfs_alloc_cases[] = {
+	KUNIT_CASE(pkernfs_test_reserve),
+	KUNIT_CASE_SLOW(pkernfs_test_model),
+	KUNIT_CASE(pkernfs_test_zeroed),
+	KUNIT_CASE(pkernfs_test_joined),
+	KUNIT_CASE(pkernfs_test_pool),
+	KUNIT_CASE(pkernfs_test_holds),
+	KUNIT_CASE(pkernfs_test_orphan),
+	KUNIT_CASE(pkernfs_test_names),
+	{}
+};
+
+static struct kunit_suite pkernfs_alloc_suite = {
+	.name = "pkernfs-alloc",
+	.exit = pkernfs_test_exit,
+	.test_cases = pkernfs_alloc_cases,
+};
+kunit_test_suite(pkernfs_alloc_suite);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * pkernfs KUnit: a region in ordinary memory, without struct pages of its own.
+ */
+#ifndef _PKERNFS_TESTS_FIXTURE_H
+#define _PKERNFS_TESTS_FIXTURE_H
+
+#include <kunit/test.h>
+
+#include "../pkernfs.h"
+
+#define PKERNFS_TEST_BASE	(1ULL << 32)
+#define PKERNFS_TEST_BYTES	(32ULL << 20)
+#define PKERNFS_TEST_INODES	32
+
+struct pkernfs_region *pkernfs_test_region(struct kunit *test);
+void pkernfs_test_load(struct kunit *test, struct pkernfs_region *r);
+void pkernfs_test_unload(struct pkernfs_region *r);
+void pkernfs_test_reload(struct kunit *test, struct pkernfs_region *r);
+void pkernfs_test_exit(struct kunit *test);
+int pkernfs_test_create(struct pkernfs_core *c, const char *name, u32 *ino);
+int pkernfs_test_unlink(struct pkernfs_core *c, const char *name);
+int pkernfs_test_rename(struct pkernfs_core *c, const char *from, const char *to);
+u32 pkernfs_test_lookup(struct pkernfs_core *c, const char *name);
+struct pkernfs_node *pkernfs_test_file(struct kunit *test, struct pkernfs_core *c,
+				       const char *name);
+
+#endif

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pkernfs KUnit: the region that the suites work on, and operations on names as
+ * dir.c does them, without the VFS.
+ */
+
+#include <linux/string.h>
+#include <linux/vmalloc.h>
+
+#include "fixture.h"
+
+/* A formatted region, not loaded. pkernfs_test_exit() frees it. */
+struct pkernfs_region *pkernfs_test_region(struct kunit *test)
+{
+	struct pkernfs_format opt = { .inodes = PKERNFS_TEST_INODES, .label = "test" };
+	struct pkernfs_region *r = kunit_kzalloc(test, sizeof(*r), GFP_KERNEL);
+	struct pkernfs_sb sb;
+
+	KUNIT_ASSERT_NOT_NULL(test, r);
+	r->base = PKERNFS_TEST_BASE;
+	r->bytes = PKERNFS_TEST_BYTES;
+	r->virt = vzalloc(r->bytes);
+	KUNIT_ASSERT_NOT_NULL(test, r->virt);
+	test->priv = r;
+	KUNIT_ASSERT_EQ(test, pkernfs_layout(r->base, r->bytes, 0, &opt, &sb), 0);
+	pkernfs_format_write(r, &sb);
+	return r;
+}
+
+void pkernfs_test_load(struct kunit *test, struct pkernfs_region *r)
+{
+	const char *why = NULL;
+
+	r->sb = pkernfs_sb_find(r, &why);
+	KUNIT_ASSERT_NOT_NULL_MSG(test, r->sb, "%s", why);
+	r->core = pkernfs_core_new(r, &why);
+	if (IS_ERR(r->core)) {
+		r->core = NULL;
+		KUNIT_FAIL_AND_ABORT(test, "not loaded: %s", why);
+	}
+}
+
+void pkernfs_test_unload(struct pkernfs_region *r)
+{
+	if (r->core)
+		pkernfs_core_free(r->core);
+	r->core = NULL;
+}
+
+/* What the next kernel would see. */
+void pkernfs_test_reload(struct kunit *test, struct pkernfs_region *r)
+{
+	pkernfs_test_unload(r);
+	pkernfs_test_load(test, r);
+}
+
+void pkernfs_test_exit(struct kunit *test)
+{
+	struct pkernfs_region *r = test->priv;
+
+	if (!r)
+		return;
+	pkernfs_test_unload(r);
+	vfree(r->virt);
+}
+
+static struct qstr pkernfs_test_name(const char *name)
+{
+	return (struct qstr)QSTR_INIT(name, strlen(name));
+}
+
+static int pkernfs_test_create_tx(struct pkernfs_core *c, const struct qstr *name,
+				  u32 *ino)
+{
+	struct pkernfs_node *d = c->node[PKERNFS_ROOT_INO], *n;
+	struct pkernfs_inode_ser *ser;
+	struct pkernfs_place at;
+	int err;
+
+	*ino = pkernfs_ino_find(c);
+	if (!*ino)
+		return -ENOSPC;
+	n = pkernfs_node_new(c, *ino, true);
+	if (!n)
+		return -ENOMEM;
+	err = pkernfs_dirent_room(c, d, name, &at);
+	if (err)
+		goto free;
+	ser = pkernfs_tx_inode(c, *ino);
+	memset(ser, 0, PKERNFS_INODE_STATIC);
+	ser->magic = cpu_to_le32(PKERNFS_INODE_MAGIC);
+	ser->generation = cpu_to_le32(le32_to_cpu(n->ser->generation) + 1);
+	ser->ino = cpu_to_le64(*ino);
+	ser->mode = cpu_to_le16(S_IFREG | 0644);
+	ser->nlink = cpu_to_le32(1);
+	pkernfs_dirent_add(c, d, &at, name, *ino, DT_REG);
+	err = pkernfs_tx_commit(c);
+	if (err) {
+		pkernfs_dirent_drop(c, &at);
+		goto free;
+	}
+	pkernfs_dirent_keep(d, &at);
+	return 0;
+free:
+	pkernfs_node_free(c, n);
+	return err;
+}
+
+int pkernfs_test_create(struct pkernfs_core *c, const char *name, u32 *ino)
+{
+	struct qstr q = pkernfs_test_name(name);
+	int err = pkernfs_tx_begin(c);
+
+	if (err)
+		return err;
+	err = pkernfs_test_create_tx(c, &q, ino);
+	pkernfs_tx_end(c);
+	return err;
+}
+
+int pkernfs_test_unlink(struct pkernfs_core *c, const char *name)
+{
+	struct pkernfs_node *d = c->node[PKERNFS_ROOT_INO];
+	struct qstr q = pkernfs_test_name(name);
+	const struct pkernfs_dirent_ser *de;
+	struct pkernfs_place at;
+	int err = pkernfs_tx_begin(c);
+	u32 ino = 0;
+
+	if (err)
+		return err;
+	err = -ENOENT;
+	de = pkernfs_dirent_find(c, d, &q, &at);
+	if (de) {
+		ino = le64_to_cpu(de->ino);
+		pkernfs_dirent_del(c, d, &at);
+		pkernfs_tx_inode(c, ino)->nlink = 0;
+		err = pkernfs_tx_commit(c);
+	}
+	pkernfs_tx_end(c);
+	return err ?: pkernfs_node_destroy(c, c->node[ino]);
+}
+
+/* Over an existing file too, which is left an orphan: as rename(2) in use. */
+int pkernfs_test_rename(struct pkernfs_core *c, const char *from, const char *to)
+{
+	struct pkernfs_node *d = c->node[PKERNFS_ROOT_INO];
+	struct qstr qf = pkernfs_test_name(from), qt = pkernfs_test_name(to);
+	const struct pkernfs_dirent_ser *de, *over;
+	struct pkernfs_place at, at_to;
+	int err = pkernfs_tx_begin(c);
+	u32 ino;
+
+	if (err)
+		return err;
+	err = -ENOENT;
+	de = pkernfs_dirent_find(c, d, &qf, &at);
+	if (!de)
+		goto out;
+	ino = le64_to_cpu(de->ino);
+	over = pkernfs_dirent_find(c, d, &qt, &at_to);
+	if (over) {
+		pkernfs_tx_inode(c, le64_to_cpu(over->ino))->nlink = 0;
+		pkernfs_dirent_set(c, d, &at_to, ino, DT_REG);
+	} else {
+		err = pkernfs_dirent_room(c, d, &qt, &at_to);
+		if (err)
+			goto out;
+		pkernfs_dirent_add(c, d, &at_to, &qt, ino, DT_REG);
+	}
+	pkernfs_dirent_del(c, d, &at);
+	err = pkernfs_tx_commit(c);
+	if (err)
+		pkernfs_dirent_drop(c, &at_to);
+	else
+		pkernfs_dirent_keep(d, &at_to);
+out:
+	pkernfs_tx_end(c);
+	return err;
+}
+
+u32 pkernfs_test_lookup(struct pkernfs_core *c, const char *name)
+{
+	struct qstr q = pkernfs_test_name(name);
+	const struct pkernfs_dirent_ser *de;
+	u32 ino = 0;
+
+	down_read(&c->lock);
+	de = pkernfs_dirent_find(c, c->node[PKERNFS_ROOT_INO], &q, NULL);
+	if (de)
+		ino = le64_to_cpu(de->ino);
+	up_read(&c->lock);
+	return ino;
+}
+
+struct pkernfs_node *pkernfs_test_file(struct kunit *test, struct pkernfs_core *c,
+				       const char *name)
+{
+	u32 ino = 0;
+
+	KUNIT_ASSERT_EQ(test, pkernfs_test_create(c, name, &ino), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_lookup(c, name), ino);
+	return c->node[ino];
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pkernfs KUnit: layout, superblock, and what a load refuses.
+ */
+
+#include <linux/crc32.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+
+#include "fixture.h"
+
+static void pkernfs_test_layout(struct kunit *test)
+{
+	static const u64 sizes[] = { SZ_16M, SZ_64M, SZ_1G, SZ_1T, 16ULL * SZ_1T };
+	struct pkernfs_format opt = { .label = "a label" };
+	struct pkernfs_region r = { .base = SZ_1T };
+	unsigned int i;
+
+	/* sb_check() of copy 0 looks at block 0 only. */
+	r.virt = kunit_kzalloc(test, PKERNFS_BLOCK_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, r.virt);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct pkernfs_sb *sb = r.virt;
+
+		r.bytes = sizes[i];
+		KUNIT_ASSERT_EQ(test, pkernfs_layout(r.base, r.bytes, 3, &opt, sb), 0);
+		sb->crc = cpu_to_le32(crc32c(~0, sb, offsetof(struct pkernfs_sb, crc)));
+		KUNIT_EXPECT_STREQ(test, pkernfs_sb_check(&r, 0) ?: "", "");
+		KUNIT_EXPECT_GE(test, pkernfs_area_count(&sb->data) << PKERNFS_BLOCK_SHIFT,
+				r.bytes / 2);
+		KUNIT_EXPECT_TRUE(test, memchr_inv(sb->uuid, 0, sizeof(sb->uuid)));
+	}
+}
+
+static void pkernfs_test_layout_refused(struct kunit *test)
+{
+	struct pkernfs_format opt = {}, big_pool = { .pool_blocks = SZ_1M };
+	struct pkernfs_format many = { .inodes = ~0U };
+	struct pkernfs_sb sb;
+
+	KUNIT_EXPECT_EQ(test, pkernfs_layout(SZ_1G + SZ_4K, SZ_1G, 0, &opt, &sb), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pkernfs_layout(SZ_1G, SZ_1G + SZ_4K, 0, &opt, &sb), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pkernfs_layout(SZ_1G, 0, 0, &opt, &sb), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, pkernfs_layout(SZ_1G, SZ_2M, 0, &opt, &sb), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, pkernfs_layout(SZ_1G, SZ_16M, 0, &big_pool, &sb), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pkernfs_layout(SZ_1G, SZ_1G, 0, &many, &sb), -EINVAL);
+}
+
+/* Every single damaged byte of a superblock is seen, in both copies. */
+static void pkernfs_test_sb_flip(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	u64 last = (r->bytes >> PKERNFS_BLOCK_SHIFT) - 1;
+	unsigned int copy, i, bit;
+
+	for (copy = 0; copy < 2; copy++) {
+		u8 *sb = pkernfs_block(r, copy ? last : 0);
+
+		KUNIT_ASSERT_STREQ(test, pkernfs_sb_check(r, copy) ?: "", "");
+		for (i = 0; i < sizeof(struct pkernfs_sb); i++) {
+			for (bit = 0; bit < 8; bit++) {
+				sb[i] ^= 1 << bit;
+				KUNIT_EXPECT_NOT_NULL_MSG(test, pkernfs_sb_check(r, copy),
+							  "copy %u byte %u bit %u",
+							  copy, i, bit);
+				sb[i] ^= 1 << bit;
+			}
+		}
+		KUNIT_EXPECT_STREQ(test, pkernfs_sb_check(r, copy) ?: "", "");
+	}
+}
+
+static void pkernfs_test_sb_copies(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	void *sb1 = pkernfs_block(r, (r->bytes >> PKERNFS_BLOCK_SHIFT) - 1);
+	const char *why = NULL;
+
+	KUNIT_EXPECT_PTR_EQ(test, pkernfs_sb_find(r, &why), r->virt);
+	((u8 *)r->virt)[100] ^= 1;
+	KUNIT_EXPECT_PTR_EQ(test, pkernfs_sb_find(r, &why), sb1);
+	pkernfs_test_load(test, r);	/* from the other copy */
+	pkernfs_test_unload(r);
+	((u8 *)sb1)[100] ^= 1;
+	KUNIT_EXPECT_NULL(test, pkernfs_sb_find(r, &why));
+	KUNIT_EXPECT_STREQ(test, why, "superblock: wrong checksum");
+
+	/* A copy at the other end is no copy. */
+	((u8 *)r->virt)[100] ^= 1;
+	memcpy(sb1, r->virt, PKERNFS_BLOCK_SIZE);
+	KUNIT_EXPECT_STREQ(test, pkernfs_sb_check(r, 1),
+			   "superblock: this copy belongs elsewhere");
+
+	/* The same bytes at another address or of another size are not ours. */
+	r->base += SZ_2M;
+	KUNIT_EXPECT_NOT_NULL(test, pkernfs_sb_check(r, 0));
+	r->base -= SZ_2M;
+	r->bytes -= SZ_2M;
+	KUNIT_EXPECT_NOT_NULL(test, pkernfs_sb_check(r, 0));
+	r->bytes += SZ_2M;
+
+	/* Blank memory has no reason to complain about. */
+	memset(r->virt, 0, PKERNFS_BLOCK_SIZE);
+	memset(sb1, 0, PKERNFS_BLOCK_SIZE);
+	KUNIT_EXPECT_NULL(test, pkernfs_sb_find(r, &why));
+	KUNIT_EXPECT_NULL(test, why);
+}
+
+/* Areas that overlap or lie outside are refused even with a right checksum. */
+static void pkernfs_test_sb_areas(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_sb good = *(struct pkernfs_sb *)r->virt, *sb = r->virt;
+	struct pkernfs_area *area = &sb->journal;
+	u64 blocks = r->bytes >> PKERNFS_BLOCK_SHIFT;
+	const u64 starts[] = { 0, blocks - 1, blocks, U64_MAX };
+	const u64 counts[] = { 0, blocks, U64_MAX, U64_MAX - 1 };
+	unsigned int i, j;
+
+	for (i = 0; i < 6; i++) {
+		for (j = 0; j < 2 * ARRAY_SIZE(starts); j++) {
+			*sb = good;
+			if (j < ARRAY_SIZE(starts))
+				area[i].start = cpu_to_le64(starts[j]);
+			else
+				area[i].count = cpu_to_le64(counts[j - ARRAY_SIZE(starts)]);
+			sb->crc = cpu_to_le32(crc32c(~0, sb,
+						     offsetof(struct pkernfs_sb, crc)));
+			KUNIT_EXPECT_NOT_NULL_MSG(test, pkernfs_sb_check(r, 0),
+						  "area %u case %u", i, j);
+		}
+		*sb = good;
+		area[i].start = area[(i + 1) % 6].start;
+		sb->crc = cpu_to_le32(crc32c(~0, sb, offsetof(struct pkernfs_sb, crc)));
+		KUNIT_EXPECT_NOT_NULL_MSG(test, pkernfs_sb_check(r, 0), "area %u", i);
+	}
+}
+
+static void pkernfs_expect_refused(struct kunit *test, struct pkernfs_region *r,
+				   const char *what, unsigned int at)
+{
+	const char *why = NULL;
+	struct pkernfs_core *c = pkernfs_core_new(r, &why);
+
+	KUNIT_EXPECT_TRUE_MSG(test, IS_ERR(c), "%s, byte %u: loaded", what, at);
+	if (!IS_ERR(c))
+		pkernfs_core_free(c);
+	else
+		KUNIT_EXPECT_NOT_NULL(test, why);
+}
+
+/* Every damaged byte of an inode, an extent block or a directory is seen. */
+static void pkernfs_test_metadata_flip(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_node *n;
+	u8 *inode, *dir, *chain;
+	unsigned int i;
+
+	pkernfs_test_load(test, r);
+	n = pkernfs_test_file(test, r->core, "file");
+	/* Every other granule, so that none joins: 10 extents, one block of them. */
+	for (i = 0; i < 10; i++)
+		KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 100 * i, 100 * i), 0);
+	KUNIT_ASSERT_EQ(test, n->chains, 1);
+	inode = (u8 *)n->ser;
+	chain = pkernfs_block(r, n->chain[0]);
+	dir = pkernfs_block(r, r->core->node[PKERNFS_ROOT_INO]->chain[0]);
+	pkernfs_test_reload(test, r);
+	pkernfs_test_unload(r);
+
+	for (i = 0; i < PKERNFS_INODE_STATIC; i++) {
+		inode[i] ^= 0x11;
+		pkernfs_expect_refused(test, r, "inode", i);
+		inode[i] ^= 0x11;
+	}
+	for (i = 0; i < PKERNFS_BLOCK_SIZE; i += i < 300 ? 1 : 61) {
+		chain[i] ^= 0x11;
+		pkernfs_expect_refused(test, r, "extent block", i);
+		chain[i] ^= 0x11;
+		dir[i] ^= 0x11;
+		pkernfs_expect_refused(test, r, "directory block", i);
+		dir[i] ^= 0x11;
+	}
+	/* Times are outside of the checksum. */
+	for (i = PKERNFS_INODE_STATIC; i < PKERNFS_INODE_SIZE; i++)
+		inode[i] ^= 0x11;
+	pkernfs_test_load(test, r);
+}
+
+/* Damage that has a right checksum: each is caught by what it contradicts. */
+static void pkernfs_test_metadata_lies(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_inode_ser *a, *b, good_a, good_b;
+	struct pkernfs_dir_block_ser *dir, *good_dir;
+	struct pkernfs_dirent_ser *de;
+	const char *why;
+	u32 ino;
+
+	pkernfs_test_load(test, r);
+	a = pkernfs_test_file(test, r->core, "a")->ser;
+	b = pkernfs_test_file(test, r->core, "b")->ser;
+	ino = le64_to_cpu(b->ino);
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, r->core->node[ino], 0, 1), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core,
+						  r->core->node[le64_to_cpu(a->ino)], 0, 1), 0);
+	dir = pkernfs_block(r, r->core->node[PKERNFS_ROOT_INO]->chain[0]);
+	pkernfs_test_reload(test, r);
+	pkernfs_test_unload(r);
+	good_a = *a;
+	good_b = *b;
+	good_dir = kunit_kmalloc(test, sizeof(*dir), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, good_dir);
+	*good_dir = *dir;
+
+#define PKERNFS_LIE(change, reason) do {					\
+	struct pkernfs_core *c;							\
+										\
+	change;									\
+	a->crc = cpu_to_le32(pkernfs_inode_crc(a));				\
+	b->crc = cpu_to_le32(pkernfs_inode_crc(b));				\
+	pkernfs_block_seal(dir);						\
+	c = pkernfs_core_new(r, &why);						\
+	KUNIT_EXPECT_TRUE_MSG(test, IS_ERR(c), "%s", #change);			\
+	if (!IS_ERR(c))								\
+		pkernfs_core_free(c);						\
+	else									\
+		KUNIT_EXPECT_STREQ(test, why, reason);				\
+	*a = good_a;								\
+	*b = good_b;								\
+	*dir = *good_dir;							\
+} while (0)
+
+	PKERNFS_LIE(a->extent[0] = b->extent[0], "extent: memory that belongs to another file");
+	PKERNFS_LIE(a->extent[1] = a->extent[0], "extent: overlaps another one of its file");
+	PKERNFS_LIE(le64_add_cpu(&a->extent[0].phys, 4096),
+		    "extent: not a range of the data area");
+	PKERNFS_LIE(a->extent[0].phys = cpu_to_le64(r->base),
+		    "extent: not a range of the data area");
+	PKERNFS_LIE(a->extent[0].phys = cpu_to_le64(r->base - SZ_2M),
+		    "extent: not a range of the data area");
+	PKERNFS_LIE(a->extent[0].bytes = cpu_to_le64(U64_MAX << PKERNFS_GRANULE_SHIFT),
+		    "extent: not a range of the data area");
+	PKERNFS_LIE(a->extent[0].bytes = cpu_to_le64(SZ_2M | 1),
+		    "extent: not a range of the data area");
+	PKERNFS_LIE(a->extent[0].logical = cpu_to_le64(U64_MAX << PKERNFS_GRANULE_SHIFT),
+		    "extent: not a range of the data area");
+	PKERNFS_LIE(a->chain = cpu_to_le64(1), "extent block: not in the pool, or used twice");
+	PKERNFS_LIE(a->chain = cpu_to_le64(U64_MAX),
+		    "extent block: not in the pool, or used twice");
+	PKERNFS_LIE(a->chain = cpu_to_le64(pkernfs_area_start(&r->sb->pool) + 3),
+		    "extent block: wrong checksum or owner");
+	PKERNFS_LIE(a->nlink = cpu_to_le32(2), "inode: wrong number of links");
+	PKERNFS_LIE(a->nlink = 0, "inode: wrong number of links");
+	PKERNFS_LIE(a->mode = cpu_to_le16(S_IFCHR), "inode: unknown type");
+	PKERNFS_LIE(a->mode = 0, "directory: entry without an inode");
+	PKERNFS_LIE(a->flags = cpu_to_le16(1), "inode: a flag that this kernel does not know");
+	PKERNFS_LIE(a->size = cpu_to_le64(U64_MAX), "inode: impossible size");
+	PKERNFS_LIE(a->ino = b->ino, "inode: wrong checksum");
+
+	de = (void *)dir->unit[0];
+	PKERNFS_LIE(de->units = 0, "directory: entry of impossible length");
+	PKERNFS_LIE(de->units = 200, "directory: entry of impossible length");
+	PKERNFS_LIE(de->len = 0, "directory: entry of impossible length");
+	PKERNFS_LIE(de->len = 255, "directory: entry of impossible length");
+	PKERNFS_LIE(de->ino = cpu_to_le64(U64_MAX), "directory: entry without an inode");
+	PKERNFS_LIE(de->ino = cpu_to_le64(PKERNFS_ROOT_INO), "directory: entry without an inode");
+	PKERNFS_LIE(de->type = DT_DIR, "directory: entry of another type than its inode");
+	PKERNFS_LIE(de->name[0] = '/', "directory: impossible name");
+	PKERNFS_LIE(de->name[0] = '.', "directory: impossible name");
+	PKERNFS_LIE(dir->next = r->core ? 0 : cpu_to_le64(((void *)dir - r->virt) >>
+							  PKERNFS_BLOCK_SHIFT),
+		    "directory block: not in the pool, or used twice");
+	pkernfs_test_load(test, r);
+}
+
+static struct kunit_case pkernfs_format_cases[] = {
+	KUNIT_CASE(pkernfs_test_layout),
+	KUNIT_CASE(pkernfs_test_layout_refused),
+	KUNIT_CASE(pkernfs_test_sb_flip),
+	KUNIT_CASE(pkernfs_test_sb_copies),
+	KUNIT_CASE(pkernfs_test_sb_areas),
+	KUNIT_CASE_SLOW(pkernfs_test_metadata_flip),
+	KUNIT_CASE(pkernfs_test_metadata_lies),
+	{}
+};
+
+static struct kunit_suite pkernfs_format_suite = {
+	.name = "pkernfs-format",
+	.exit = pkernfs_test_exit,
+	.test_cases = pkernfs_format_cases,
+};
+kunit_test_suite(pkernfs_format_suite);

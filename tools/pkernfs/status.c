@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pkernfsctl status, list: regions, files, devices.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <mntent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ctl.h"
+
+/* An attribute of sysfs without its newline; false and "": not there or empty. */
+bool read_attr(const char *dir, const char *name, char *buf, size_t bytes)
+{
+	char path[512];
+	FILE *f;
+	bool ok;
+
+	*buf = 0;
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	ok = fgets(buf, bytes, f);
+	fclose(f);
+	if (ok)
+		buf[strcspn(buf, "\n")] = 0;
+	return ok && *buf;
+}
+
+static const char * const texts[] = { "state", "reason", "uuid", "label", NULL };
+static const char * const numbers[] = {
+	"base", "size", "mounted", "granules", "granules_free", "granules_held",
+	"granules_busy",
+	"inodes", "inodes_free", "pool_blocks", "pool_free", "orphans", NULL
+};
+
+static void region_json(const char *name, const char *dir)
+{
+	char value[256];
+	int i;
+
+	json_open(NULL, '{');
+	json_string("name", name);
+	for (i = 0; texts[i]; i++) {
+		read_attr(dir, texts[i], value, sizeof(value));
+		json_string(texts[i], value);
+	}
+	for (i = 0; numbers[i]; i++)
+		if (read_attr(dir, numbers[i], value, sizeof(value)))
+			json_number(numbers[i], strtoull(value, NULL, 0));
+	json_close('}');
+}
+
+static uint64_t number(const char *dir, const char *name)
+{
+	char value[64];
+
+	read_attr(dir, name, value, sizeof(value));
+	return strtoull(value, NULL, 0);
+}
+
+static void region_text(const char *name, const char *dir)
+{
+	uint64_t base = number(dir, "base"), size = number(dir, "size");
+	char value[256];
+
+	read_attr(dir, "state", value, sizeof(value));
+	printf("%s: %s, %" PRIu64 " MiB at %#" PRIx64, name, value, size >> 20, base);
+	if (read_attr(dir, "reason", value, sizeof(value)))
+		printf(": %s", value);
+	if (read_attr(dir, "label", value, sizeof(value)))
+		printf(", label %s", value);
+	if (read_attr(dir, "uuid", value, sizeof(value)))
+		printf(", uuid %s", value);
+	printf("\n");
+	if (!read_attr(dir, "granules", value, sizeof(value)))
+		return;
+	printf("  %s, %" PRIu64 " of %" PRIu64 " MiB free, %" PRIu64
+	       " MiB held for devices\n",
+	       number(dir, "mounted") ? "mounted" : "not mounted",
+	       number(dir, "granules_free") << (PKERNFS_GRANULE_SHIFT - 20),
+	       number(dir, "granules") << (PKERNFS_GRANULE_SHIFT - 20),
+	       number(dir, "granules_held") << (PKERNFS_GRANULE_SHIFT - 20));
+	printf("  %" PRIu64 " inodes used, %" PRIu64 " of %" PRIu64
+	       " pool blocks free, %" PRIu64 " orphans\n",
+	       number(dir, "inodes") - number(dir, "inodes_free"),
+	       number(dir, "pool_free"), number(dir, "pool_blocks"),
+	       number(dir, "orphans"));
+}
+
+static int select_region(const struct dirent *d)
+{
+	return !strncmp(d->d_name, "region", 6);
+}
+
+/* --- files --------------------------------------------------------------------- */
+
+#define PKERNFS_MAX_SEEN	16	/* more regions than there can be */
+
+static bool want_json, devices_only;
+
+static int visit(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	struct pkernfs_info info = { .state = PKERNFS_STATE_ORDINARY };
+	bool device;
+	int fd;
+
+	(void)type;
+	if (!ftw->level || S_ISLNK(st->st_mode))
+		return 0;
+	if (S_ISREG(st->st_mode)) {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0 && get_info(fd, &info))
+			memset(&info, 0, sizeof(info));
+		if (fd >= 0)
+			close(fd);
+	}
+	device = info.state != PKERNFS_STATE_ORDINARY;
+	if (devices_only && !device)
+		goto out;
+	if (want_json) {
+		json_open(NULL, '{');
+		json_string("path", path);
+		json_number("inode", st->st_ino);
+		json_string("type", S_ISDIR(st->st_mode) ? "directory" :
+			    device ? "device" : "file");
+		json_number("size", st->st_size);
+		json_number("allocated", (uint64_t)st->st_blocks * 512);
+		if (device)
+			print_info(&info, true);
+		json_close('}');
+	} else if (device) {
+		printf("  %s: %04x:%02x:%02x.%x %s, %" PRIu64 " pages\n", path,
+		       info.segment, info.rid >> 8, info.rid >> 3 & 31, info.rid & 7,
+		       state_name(info.state), (uint64_t)info.pages);
+	} else {
+		printf("  %s%s: %" PRIu64 " bytes, %" PRIu64 " allocated\n", path,
+		       S_ISDIR(st->st_mode) ? "/" : "", (uint64_t)st->st_size,
+		       (uint64_t)st->st_blocks * 512);
+	}
+out:
+	free((void *)(uintptr_t)info.ranges);
+	return 0;
+}
+
+static int walk(const char *path)
+{
+	if (!nftw(path, visit, 16, FTW_PHYS | FTW_MOUNT))
+		return EXIT_OK;
+	complain("%s: %s", path, strerror(errno));
+	return EXIT_REFUSED;
+}
+
+/* All mounted regions, each once. */
+static int walk_mounts(void)
+{
+	FILE *f = setmntent("/proc/self/mounts", "r");
+	dev_t seen[PKERNFS_MAX_SEEN];
+	unsigned int count = 0, i;
+	struct mntent *m;
+	int ret = EXIT_OK;
+	struct stat st;
+
+	if (!f)
+		return EXIT_OK;
+	while ((m = getmntent(f))) {
+		if (strcmp(m->mnt_type, "pkernfs") || stat(m->mnt_dir, &st))
+			continue;
+		for (i = 0; i < count; i++)
+			if (seen[i] == st.st_dev)
+				break;
+		if (i < count || count == PKERNFS_MAX_SEEN)
+			continue;
+		seen[count++] = st.st_dev;
+		if (walk(m->mnt_dir))
+			ret = EXIT_REFUSED;
+	}
+	endmntent(f);
+	return ret;
+}
+
+int cmd_list(int argc, char **argv)
+{
+	int i, ret = EXIT_OK;
+
+	want_json = take_flag(&argc, argv, "--json");
+	devices_only = false;
+	if (want_json)
+		json_open(NULL, '[');
+	for (i = 0; i < argc; i++)
+		if (walk(argv[i]))
+			ret = EXIT_REFUSED;
+	if (!argc)
+		ret = walk_mounts();
+	if (want_json)
+		json_close(']');
+	return ret;
+}
+
+int cmd_status(int argc, char **argv)
+{
+	struct dirent **d = NULL;
+	char dir[300], armed[8];
+	int i, n;
+
+	want_json = take_flag(&argc, argv, "--json");
+	if (argc)
+		return usage_error("no argument expected", argv[0]);
+	n = scandir(SYSFS, &d, select_region, versionsort);
+	if (n < 0) {
+		complain("%s: %s", SYSFS, strerror(errno));
+		return EXIT_NO_KERNEL;
+	}
+	read_attr(SYSFS, "armed", armed, sizeof(armed));
+
+	if (want_json) {
+		json_open(NULL, '{');
+		json_bool("armed", !strcmp(armed, "1"));
+		json_open("regions", '[');
+	} else if (!n) {
+		printf("no region (pkernfs= on the kernel's command line)\n");
+	}
+	for (i = 0; i < n; i++) {
+		snprintf(dir, sizeof(dir), SYSFS "/%s", d[i]->d_name);
+		if (want_json)
+			region_json(d[i]->d_name, dir);
+		else
+			region_text(d[i]->d_name, dir);
+		free(d[i]);
+	}
+	free(d);
+	devices_only = true;
+	if (want_json) {
+		json_close(']');
+		json_open("devices", '[');
+	} else {
+		printf("kexec image: %s\n", !strcmp(armed, "1") ? "armed" : "not armed");
+		printf("devices:\n");
+	}
+	walk_mounts();
+	if (want_json) {
+		json_close(']');
+		json_close('}');
+	}
+	return n ? EXIT_OK : EXIT_NO_KERNEL;
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pkernfs: files, names and space by system call.
+ */
+#include <dirent.h>
+#include <linux/falloc.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "fs_test.h"
+
+#ifndef RENAME_NOREPLACE
+#define RENAME_NOREPLACE	1
+#define RENAME_EXCHANGE		2
+#endif
+
+static char buf[4 * MIB], back[4 * MIB];
+
+static int sys_rename(const char *from, const char *to, unsigned int flags)
+{
+	return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags);
+}
+
+static void touch(const char *name)
+{
+	int fd = open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
+
+	if (fd < 0)
+		die(name);
+	close(fd);
+}
+
+static void test_data(void)
+{
+	uint64_t before = free_bytes();
+	struct stat st;
+	int fd;
+
+	fd = open("data", O_CREAT | O_RDWR, 0640);
+	ok(fd >= 0, "create");
+	fill(buf, sizeof(buf), 1);
+	ok(pwrite(fd, buf, 3 * MIB, 5) == 3 * MIB, "write across granules, unaligned");
+	ok(!fstat(fd, &st) && st.st_size == 3 * MIB + 5, "size");
+	ok(st.st_blocks == 2 * GRANULE / 512, "two granules allocated");
+	ok(free_bytes() == before - 2 * GRANULE, "statfs says so");
+	ok(pread(fd, back, sizeof(back), 5) == 3 * MIB && !memcmp(buf, back, 3 * MIB),
+	   "read back");
+	ok(pread(fd, back, 5, 0) == 5 && zeroes(back, 5), "nothing before it but zeroes");
+	ok(pread(fd, back, 1, 3 * MIB + 5) == 0, "end of file");
+
+	ok(pwrite(fd, buf, 1000, 10 * MIB) == 1000, "write far behind the end");
+	ok(!fstat(fd, &st) && st.st_blocks == 3 * GRANULE / 512, "leaves a hole");
+	ok(pread(fd, back, MIB, 6 * MIB) == MIB && zeroes(back, MIB), "hole reads zeroes");
+	ok(pread(fd, back, MIB, 3 * MIB + 5) == MIB && zeroes(back, MIB),
+	   "zeroes behind the old end");
+	ok(lseek(fd, 3 * MIB, SEEK_HOLE) == 4 * MIB, "SEEK_HOLE");
+	ok(lseek(fd, 4 * MIB, SEEK_DATA) == 10 * MIB, "SEEK_DATA");
+	fails(lseek(fd, 11 * MIB, SEEK_DATA), ENXIO, "SEEK_DATA behind the end");
+
+	ok(!ftruncate(fd, 100), "truncate");
+	ok(!fstat(fd, &st) && st.st_size == 100 && st.st_blocks == GRANULE / 512,
+	   "one granule left");
+	ok(!ftruncate(fd, 2 * MIB), "grow again");
+	ok(pread(fd, back, 2 * MIB, 0) == 2 * MIB && !memcmp(back + 5, buf, 95) &&
+	   zeroes(back + 100, 2 * MIB - 100), "what was cut off is zero now");
+	ok(!ftruncate(fd, 1UL << 40), "1 TiB sparse");
+	ok(!fstat(fd, &st) && st.st_blocks == GRANULE / 512, "costs nothing");
+	ok(fcntl(fd, F_SETFL, O_APPEND) == 0 && write(fd, "x", 1) == 1, "append");
+	ok(!fstat(fd, &st) && st.st_size == (1L << 40) + 1, "at the end");
+	ok(!fsync(fd), "fsync");
+	close(fd);
+	ok(!unlink("data"), "unlink");
+	ok(free_bytes() == before, "all space is back");
+}
+
+static void test_fallocate(void)
+{
+	uint64_t before = free_bytes();
+	struct stat st;
+	int fd = open("f", O_CREAT | O_RDWR, 0600);
+
+	ok(!fallocate(fd, 0, MIB, 4 * MIB), "fallocate");
+	ok(!fstat(fd, &st) && st.st_size == 5 * MIB && st.st_blocks == 3 * GRANULE / 512,
+	   "size and blocks");
+	ok(!fallocate(fd, FALLOC_FL_KEEP_SIZE, 8 * MIB, 2 * MIB), "KEEP_SIZE");
+	ok(!fstat(fd, &st) && st.st_size == 5 * MIB && st.st_blocks == 4 * GRANULE / 512,
+	   "keeps the size");
+	fill(buf, sizeof(buf), 2);
+	ok(pwrite(fd, buf, 4 * MIB, 0) == 4 * MIB && pwrite(fd, buf, MIB, 4 * MIB) == MIB,
+	   "fill");
+	ok(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, MIB, 3 * MIB),
+	   "punch");
+	ok(!fstat(fd, &st) && st.st_size == 5 * MIB && st.st_blocks == 3 * GRANULE / 512,
+	   "one granule went");
+	ok(pread(fd, back, 4 * MIB, 0) == 4 * MIB && !memcmp(back, buf, MIB) &&
+	   zeroes(back + MIB, 3 * MIB), "zeroes where it was punched, data before");
+	ok(pread(fd, back, MIB, 4 * MIB) == MIB && !memcmp(back, buf, MIB), "data behind");
+	fails(fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, 4096), EOPNOTSUPP, "collapse");
+	fails(fallocate(fd, 0, 0, before + GRANULE), ENOSPC, "more than there is");
+	ok(!ftruncate(fd, 0) && free_bytes() == before, "truncate to 0 gives all back");
+	ok(pwrite(fd, buf, MIB, 0) == MIB, "and the file goes on");
+	close(fd);
+	unlink("f");
+	ok(free_bytes() == before, "all space is back");
+}
+
+static void test_names(void)
+{
+	uint64_t inodes = free_inodes();
+	char name[300], path[600];
+	struct stat st, st2;
+	struct dirent *de;
+	int i, seen = 0;
+	DIR *d;
+
+	ok(!mkdir("d", 0755), "mkdir");
+	ok(!stat("d", &st) && st.st_nlink == 2, "a new directory has 2 links");
+	ok(!mkdir("d/sub", 0700) && !stat("d", &st) && st.st_nlink == 3, "3 with a child");
+	fails(mkdir("d", 0755), EEXIST, "mkdir again");
+	fails(rmdir("d"), ENOTEMPTY, "rmdir of a full one");
+
+	for (i = 0; i < 200; i++) {
+		snprintf(path, sizeof(path), "d/file-with-a-name-%d", i);
+		touch(path);
+	}
+	d = opendir("d");
+	while ((de = readdir(d)))
+		seen += !strncmp(de->d_name, "file-", 5) && de->d_type == DT_REG;
+	ok(seen == 200, "readdir sees all 200");
+	/* rm -r style: remove while reading */
+	rewinddir(d);
+	while ((de = readdir(d)))
+		if (!strncmp(de->d_name, "file-", 5)) {
+			snprintf(path, sizeof(path), "d/%s", de->d_name);
+			seen -= !unlink(path);
+		}
+	closedir(d);
+	ok(!seen, "all removed while reading");
+
+	memset(name, 'n', 255);
+	name[255] = 0;
+	touch(name);
+	ok(!stat(name, &st) && !unlink(name), "a name of 255 bytes");
+	memset(name, 'n', 256);
+	name[256] = 0;
+	fails(open(name, O_CREAT | O_RDWR, 0600), ENAMETOOLONG, "256");
+
+	touch("a");
+	touch("b");
+	stat("a", &st);
+	fails(sys_rename("a", "b", RENAME_NOREPLACE), EEXIST, "NOREPLACE");
+	ok(!sys_rename("a", "d/sub/a", RENAME_NOREPLACE) && !stat("d/sub/a", &st2) &&
+	   st2.st_ino == st.st_ino, "rename into a subdirectory");
+	ok(!sys_rename("d/sub/a", "b", 0) && !stat("b", &st2) && st2.st_ino == st.st_ino,
+	   "rename over a file");
+	ok(!sys_rename("d/sub", "sub", 0) && !stat("d", &st) && st.st_nlink == 2 &&
+	   !stat("sub/..", &st) && !stat(".", &st2) && st.st_ino == st2.st_ino,
+	   "rename of a directory into another parent");
+	ok(!sys_rename("sub", "d", 0) && stat("sub", &st) && !stat("d", &st),
+	   "rename over an empty directory");
+	touch("c");
+	stat("b", &st);
+	ok(!sys_rename("b", "c", RENAME_EXCHANGE) && !stat("c", &st2) &&
+	   st.st_ino == st2.st_ino, "exchange");
+	ok(!link("c", "d/l") && !stat("c", &st) && st.st_nlink == 2, "hard link");
+	ok(!unlink("c") && !stat("d/l", &st) && st.st_nlink == 1, "one link left");
+	ok(!symlink("d/l", "s") && !stat("s", &st2) && st.st_ino == st2.st_ino, "symlink");
+	ok(readlink("s", name, sizeof(name)) == 3, "readlink");
+	unlink("s");
+	unlink("b");
+	unlink("d/l");
+	ok(!rmdir("d"), "rmdir");
+	ok(free_inodes() == inodes, "all inodes are back");
+}
+
+static void test_attributes(void)
+{
+	struct timespec ts[2] = { { 1000000000, 123456789 }, { 2000000000, 987654321 } };
+	struct stat st;
+	int fd;
+
+	touch("t");
+	ok(!chmod("t", 04711) && !stat("t", &st) && (st.st_mode & 07777) == 04711, "chmod");
+	ok(!chown("t", 1234, 5678) && !stat("t", &st) && st.st_uid == 1234 &&
+	   st.st_gid == 5678, "chown");
+	ok(!utimensat(AT_FDCWD, "t", ts, 0) && !stat("t", &st) &&
+	   st.st_atim.tv_nsec == 123456789 && st.st_mtim.tv_sec == 2000000000, "times");
+	fd = open("t", O_RDWR);
+	ok(write(fd, "x", 1) == 1 && !fstat(fd, &st) && st.st_mtim.tv_sec < 2000000000,
+	   "write changes mtime");
+	close(fd);
+	unlink("t");
+}
+
+/* Unlinked and open: the data stays, the space comes back at close. */
+static void test_unlinked(void)
+{
+	uint64_t before = free_bytes();
+	int fd = open("u", O_CREAT | O_RDWR, 0600);
+
+	fill(buf, MIB, 3);
+	ok(pwrite(fd, buf, MIB, 0) == MIB && !unlink("u"), "unlink an open file");
+	ok(pread(fd, back, MIB, 0) == MIB && !memcmp(buf, back, MIB), "still readable");
+	ok(pwrite(fd, buf, MIB, 4 * MIB) == MIB, "and writable");
+	ok(free_bytes() == before - 2 * GRANULE, "its space is in use");
+	close(fd);
+	ok(free_bytes() == before, "until it is closed");
+}
+
+static void test_full(void)
+{
+	uint64_t before = free_bytes();
+	int fd = open("full", O_CREAT | O_RDWR, 0600);
+	ssize_t n, total = 0;
+
+	while ((n = pwrite(fd, buf, sizeof(buf), total)) > 0)
+		total += n;
+	ok(n == -1 && errno == ENOSPC, "a full filesystem says ENOSPC");
+	ok((uint64_t)total + sizeof(buf) > before, "when it is full");
+	close(fd);
+	unlink("full");
+	ok(free_bytes() == before, "all space is back");
+}
+
+int main(int argc, char **argv)
+{
+	struct statfs st;
+
+	enter(argc, argv);
+	ok(!statfs(".", &st) && st.f_type == 0x504b4653, "statfs names pkernfs");
+	test_data();
+	test_fallocate();
+	test_names();
+	test_attributes();
+	test_unlinked();
+	test_full();
+	return tap_done();
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pkernfs: mappings: shared ones are huge, private ones are private, and the
+ * file never shows more or less than its size.
+ */
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+
+#include "fs_test.h"
+
+#ifndef PAGEMAP_SCAN
+#error "needs headers with PAGEMAP_SCAN"
+#endif
+
+/* Bytes of [addr, addr + bytes) that PMDs map. */
+static size_t huge_bytes(void *addr, size_t bytes)
+{
+	struct page_region regions[64];
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.start = (uintptr_t)addr,
+		.end = (uintptr_t)addr + bytes,
+		.vec = (uintptr_t)regions,
+		.vec_len = 64,
+		.category_mask = PAGE_IS_HUGE | PAGE_IS_PRESENT,
+		.return_mask = PAGE_IS_HUGE | PAGE_IS_PRESENT,
+	};
+	int fd = open("/proc/self/pagemap", O_RDONLY), n, i;
+	size_t total = 0;
+
+	n = ioctl(fd, PAGEMAP_SCAN, &arg);
+	if (n < 0)
+		die("PAGEMAP_SCAN");
+	for (i = 0; i < n; i++)
+		total += regions[i].end - regions[i].start;
+	close(fd);
+	return total;
+}
+
+static sigjmp_buf jump;
+
+static void on_bus(int sig)
+{
+	(void)sig;
+	siglongjmp(jump, 1);
+}
+
+static bool faults(volatile char *p, bool write)
+{
+	if (sigsetjmp(jump, 1))
+		return true;
+	if (write)
+		*p = 1;
+	else
+		(void)*p;
+	return false;
+}
+
+static uint64_t pfn_of(void *p)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t entry = 0;
+
+	if (pread(fd, &entry, 8, (uintptr_t)p / 4096 * 8) != 8)
+		die("pagemap");
+	close(fd);
+	return entry >> 63 ? entry & ((1UL << 55) - 1) : 0;
+}
+
+static void test_shared(void)
+{
+	uint64_t before = free_bytes();
+	struct stat st;
+	char byte;
+	char *p;
+	int fd = open("ram", O_CREAT | O_RDWR, 0600);
+	int i;
+
+	ok(!ftruncate(fd, 16 * MIB), "ram file of 16 MiB");
+	p = mmap(NULL, 16 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ok(p != MAP_FAILED, "mmap");
+	ok((uintptr_t)p % GRANULE == 0, "is aligned to 2 MiB by itself");
+	for (i = 0; i < 8; i++)
+		p[i * GRANULE + 12345] = i + 1;
+	ok(huge_bytes(p, 16 * MIB) == 16 * MIB, "all of it is mapped by PMDs");
+	ok(!fstat(fd, &st) && st.st_blocks == 16 * MIB / 512, "and allocated");
+	ok(zeroes(p, 12345) && zeroes(p + 12346, GRANULE - 12346), "zeroes around");
+	ok(pread(fd, &byte, 1, 3 * GRANULE + 12345) == 1 && byte == 4, "read sees the store");
+	ok(pwrite(fd, "x", 1, 5) == 1 && p[5] == 'x', "and the load the write");
+	ok(pfn_of(p + GRANULE) && pfn_of(p + GRANULE) % 512 == 0, "granule alignment of PFNs");
+	ok(pfn_of(p + 7 * GRANULE) == pfn_of(p) + 7 * 512, "one run of memory");
+	ok(!msync(p, 16 * MIB, MS_SYNC), "msync");
+	fill(p, 16 * MIB, 7);
+	if (!fork())
+		_exit(filled(p, 16 * MIB, 7) ? 0 : 1);
+	wait(&i);
+	ok(!i, "a child sees the same");
+	munmap(p, 16 * MIB);
+
+	p = mmap(NULL, 8 * MIB, PROT_READ, MAP_SHARED, fd, 4 * MIB);
+	ok(faults(p, true) && !faults(p, false), "read-only is read-only");
+	ok(huge_bytes(p, GRANULE) == GRANULE, "and huge, at an offset");
+	munmap(p, 8 * MIB);
+
+	/* Not aligned like the file: PTEs of the same pages. */
+	p = mmap(NULL, 8 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	p = mmap((char *)(((uintptr_t)p + GRANULE) & ~(GRANULE - 1)) + 4096, 4 * MIB,
+		 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	ok(p != MAP_FAILED && filled(p, 4 * MIB, 7), "a mapping that is aligned otherwise");
+	ok(huge_bytes(p, 4 * MIB) == 0, "has PTEs");
+	p[4097] = 'y';
+	ok(pread(fd, &byte, 1, 4097) == 1 && byte == 'y', "of the same pages");
+	munmap(p, 4 * MIB);
+	close(fd);
+	unlink("ram");
+	ok(free_bytes() == before, "all space is back");
+}
+
+static void test_private(void)
+{
+	int fd = open("priv", O_CREAT | O_RDWR, 0600);
+	char byte, *p;
+	struct stat st;
+
+	ftruncate(fd, 4 * MIB);
+	pwrite(fd, "abc", 3, 0);
+	p = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	ok(!memcmp(p, "abc", 3), "a private mapping reads the file");
+	p[1] = 'X';
+	ok(pread(fd, &byte, 1, 1) == 1 && byte == 'b', "its stores stay private");
+	ok(!memcmp(p, "aXc", 3), "and are seen by itself");
+	pwrite(fd, "Z", 1, 4096);
+	ok(p[4096] == 'Z', "pages not written follow the file");
+	p[3 * MIB] = 1;
+	ok(!fstat(fd, &st) && st.st_blocks == GRANULE / 512, "a hole stays a hole");
+	ok(!ftruncate(fd, 0), "truncate under a private mapping");
+	ok(faults(p + 1, false), "takes the private copies too");
+	munmap(p, 4 * MIB);
+	close(fd);
+	unlink("priv");
+}
+
+static void test_size(void)
+{
+	int fd = open("size", O_CREAT | O_RDWR, 0600);
+	char buf[8192];
+	char *p;
+
+	ftruncate(fd, 3 * MIB + 100);
+	p = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ok(!faults(p, true) && huge_bytes(p, GRANULE) == GRANULE, "whole granule: huge");
+	ok(!faults(p + 3 * MIB, true) && huge_bytes(p + GRANULE, GRANULE) == 0,
+	   "the last, half one: not");
+	ok(faults(p + 3 * MIB + 4096, false), "behind the end: SIGBUS");
+	memset(p + 3 * MIB, 'e', 4096);
+	ok(!ftruncate(fd, 4 * MIB) && pread(fd, buf, 8192, 3 * MIB) == 8192 &&
+	   buf[99] == 'e' && zeroes(buf + 100, 8092), "growing shows zeroes behind the old end");
+	ok(!faults(p + 3 * MIB + 4096, false), "now there is something");
+
+	fill(p, 4 * MIB, 9);
+	ok(!ftruncate(fd, MIB + 4096), "truncate a mapped file");
+	ok(!faults(p, false) && filled(p, MIB + 4096, 9), "what stays is there");
+	ok(faults(p + MIB + 4096, false), "what went is not");
+	ok(!ftruncate(fd, 4 * MIB) && zeroes(p + MIB + 4096, 3 * MIB - 4096),
+	   "and is zero when it comes back");
+	fill(p, 4 * MIB, 10);
+	ok(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, GRANULE),
+	   "punch under a mapping");
+	ok(zeroes(p, GRANULE), "gives zeroes");
+	munmap(p, 4 * MIB);
+	close(fd);
+	unlink("size");
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction sa = { .sa_handler = on_bus };
+
+	sigaction(SIGBUS, &sa, NULL);
+	sigaction(SIGSEGV, &sa, NULL);
+	enter(argc, argv);
+	test_shared();
+	test_private();
+	test_size();
+	return tap_done();
+}

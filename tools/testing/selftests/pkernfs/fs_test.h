@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * pkernfs selftests: TAP, and what the tests of the filesystem share. They run
+ * as root inside a guest, on a mounted and empty filesystem.
+ */
+#ifndef PKERNFS_FS_TEST_H
+#define PKERNFS_FS_TEST_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#define MIB	(1UL << 20)
+#define GRANULE	(2 * MIB)
+
+static int tap_count, tap_failed;
+
+/* One line of TAP. */
+__attribute__((format(printf, 2, 3)))
+static bool ok(bool good, const char *fmt, ...)
+{
+	int err = errno;
+	va_list ap;
+
+	printf("%sok %d - ", good ? "" : "not ", ++tap_count);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	if (!good)
+		printf(" # errno %d (%s)", err, strerror(err));
+	printf("\n");
+	fflush(stdout);
+	tap_failed += !good;
+	return good;
+}
+
+/* The expression fails, and with this errno. */
+#define fails(expr, want, what) do {						\
+	errno = 0;								\
+	long fails_ret = (long)(expr);						\
+	ok(fails_ret == -1 && errno == (want), "%s is %s", what, #want);	\
+} while (0)
+
+static inline int tap_done(void)
+{
+	printf("1..%d\n", tap_count);
+	return tap_failed ? 1 : 0;
+}
+
+static inline void die(const char *what)
+{
+	printf("Bail out! %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+/* Where to work: the argument, or /mnt. */
+static inline void enter(int argc, char **argv)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (chdir(argc > 1 ? argv[1] : "/mnt"))
+		die("chdir");
+}
+
+static inline uint64_t free_bytes(void)
+{
+	struct statfs st;
+
+	if (statfs(".", &st))
+		die("statfs");
+	return (uint64_t)st.f_bfree * st.f_bsize;
+}
+
+static inline uint64_t free_inodes(void)
+{
+	struct statfs st;
+
+	if (statfs(".", &st))
+		die("statfs");
+	return st.f_ffree;
+}
+
+/* A pattern that names its place. */
+static inline void fill(void *buf, size_t bytes, uint64_t seed)
+{
+	uint64_t *p = buf;
+	size_t i;
+
+	for (i = 0; i < bytes / 8; i++)
+		p[i] = seed * 0x9e3779b97f4a7c15UL + i;
+}
+
+static inline bool filled(const void *buf, size_t bytes, uint64_t seed)
+{
+	const uint64_t *p = buf;
+	size_t i;
+
+	for (i = 0; i < bytes / 8; i++)
+		if (p[i] != seed * 0x9e3779b97f4a7c15UL + i)
+			return false;
+	return true;
+}
+
+static inline bool zeroes(const void *buf, size_t bytes)
+{
+	const char *p = buf;
+
+	return !bytes || (!p[0] && !memcmp(p, p + 1, bytes - 1));
+}
+
+#endif
