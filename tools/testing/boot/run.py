@@ -17,7 +17,7 @@ import traceback
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
-from pkboot import env, scenario  # noqa: E402
+from pkboot import env, machine, scenario  # noqa: E402
 from pkboot.result import BuildError, EarlyHang, Failure, Skip  # noqa: E402
 
 
@@ -91,7 +91,7 @@ def main():
     retried = 0
     build(scenarios)
     for s in scenarios:
-        start = time.monotonic()
+        start = time.monotonic() - machine.waited
         how, notes, why = run_one(s, echo)
         if how == 'hung':
             out('       %-20s hung before any of our code ran: %s; once more' %
@@ -103,7 +103,7 @@ def main():
         count[how] += 1
         out('%-6s %-20s %6.1f s%s' %
             ({'passed': 'ok', 'failed': 'FAILED', 'skipped': 'skip'}[how],
-             s.name, time.monotonic() - start,
+             s.name, time.monotonic() - machine.waited - start,
              '  ' + '; '.join(notes) if notes else ''))
         if why:
             out('       ' + why.replace('\n', '\n       '))

@@ -18,6 +18,8 @@ from .result import EarlyHang, Failure
 LOCK = os.environ.get('PKERNFS_QEMU_LOCK') or os.path.join(env.CACHE, 'qemu.lock')
 # Multiplies every timeout, for slow or busy machines.
 SLOW = float(os.environ.get('PKERNFS_SLOW') or 1)
+# Seconds spent waiting for the lock, by all machines so far.
+waited = 0.0
 
 
 def _size(text):
@@ -95,8 +97,11 @@ class Machine:
         return self.tmp
 
     def start(self):
+        global waited
+        asked = time.monotonic()
         self._lock = open(LOCK, 'w')
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        waited += time.monotonic() - asked
         with open(os.path.join(self.dir, self.name + '-qemu.cmd'), 'w') as f:
             f.write(' '.join(self.argv) + '\n')
         err = open(self.stderr_log, 'w')

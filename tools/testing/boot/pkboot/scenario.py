@@ -18,7 +18,7 @@ DEFAULTS = {
     'APPEND': '',           # more for the command line of the first kernel
     'K2_APPEND': '',        # more for those that follow
     'STAGES': 1,            # kernels started, one by the machine, others by kexec
-    'FILES': (),            # more files for the guest
+    'FILES': (),            # more files for the guest, or a function that tells
     'TRACE': (),            # QEMU trace events
     'IGNORE': (),           # console lines that are no faults here
     'TIMEOUT': 60,          # seconds, of one machine
@@ -77,10 +77,12 @@ class Test:
         pkernfs, append = get('PKERNFS'), get('APPEND')
         if pkernfs:
             append = ('pkernfs=%s %s' % (pkernfs, append)).strip()
+        files = get('FILES')
+        files = files() if callable(files) else files
         m = machine.Machine(
             self.dir, name, kernel=env.kernel(kernel), script=get('GUEST'),
             memory=get('MEMORY'), devices=get('DEVICES'), append=append,
-            stages=stages, files=get('FILES'), k2_append=get('K2_APPEND'),
+            stages=stages, files=files, k2_append=get('K2_APPEND'),
             k2_kernel=env.kernel(k2_kernel or kernel) if stages > 1 else None,
             trace=get('TRACE'), ignore=get('IGNORE'), timeout=get('TIMEOUT'),
             echo=self._echo, **over)
@@ -115,7 +117,30 @@ class Test:
             m.stop()
 
 
+class Broken:
+    """Stands for a scenario file that cannot be loaded: it fails."""
+
+    def __init__(self, path, error):
+        self.name = os.path.splitext(os.path.basename(path))[0]
+        self.summary = 'cannot be loaded: %s' % error
+        self.error = error
+
+    def flavours(self):
+        return []
+
+    def run(self, t):
+        raise Failure(self.summary)
+
+
 def load_all():
     folder = os.path.join(env.BOOT, 'scenarios')
-    return [Scenario(os.path.join(folder, f))
-            for f in sorted(os.listdir(folder)) if f.endswith('.py')]
+    found = []
+    for f in sorted(os.listdir(folder)):
+        if not f.endswith('.py'):
+            continue
+        path = os.path.join(folder, f)
+        try:
+            found.append(Scenario(path))
+        except Exception as e:      # noqa: B902 whatever is wrong with it
+            found.append(Broken(path, e))
+    return found
