@@ -51,3 +51,29 @@ kexec_jump() {
 	kexec -e
 	fail "kexec -e came back: $?"
 }
+
+# --- a region, and the small VMM in it --------------------------------------
+
+nic=0000:00:04.0
+
+region_mount() {
+	mount -t pkernfs "${1:-region0}" /mnt || fail "mount: $?"
+}
+
+# A new filesystem with a folder for one VM.
+region_make() {
+	mkfs.pkernfs -q region0 || fail "mkfs: $?"
+	region_mount
+	mkdir /mnt/vm0
+}
+
+# vmm run|restore [OPTION|ACTION]...: in the foreground; without actions it does
+# what the host types (Live.do). What it says goes to the console line by line.
+vmm() {
+	local verb=$1 rc=0
+	shift
+	stty -F /dev/console -echo
+	pkernfs-vmm "$verb" --bdf $nic --ram /mnt/vm0/ram --state /mnt/vm0/state \
+		--device /mnt/vm0/nic0 --control - "$@" >/dev/kmsg 2>&1 || rc=$?
+	[ "$rc" = 0 ] || fail "pkernfs-vmm $verb: exit code $rc"
+}

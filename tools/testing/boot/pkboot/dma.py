@@ -31,24 +31,24 @@ NIC = ('-netdev dgram,id=n0,local.type=unix,local.path={tmp}/nic,'
        'remote.type=unix,remote.path={tmp}/far -device e1000e,netdev=n0,addr=4.0')
 
 
-def _make(folder, target, *variables):
+def make(folder, target, *variables, variable='O'):
     """A program of this repository by its own Makefile."""
     out = os.path.join(env.OUT, 'bin', target)
     os.makedirs(out, exist_ok=True)
-    env.sh(['make', '-s', '-C', os.path.join(env.REPO, folder), 'O=' + out,
-            *variables])
+    env.sh(['make', '-s', '-C', os.path.join(env.REPO, folder),
+            variable + '=' + out, *variables])
     return os.path.join(out, target)
 
 
 def vmm():
     """The small VMM, a static program for the guest."""
     ksrc = env.sh([os.path.join(env.REPO, 'tools/kernel/fetch.sh')])
-    return _make('tools/pkernfs-vmm', 'pkernfs-vmm', 'KSRC=' + ksrc.split('\n')[-2])
+    return make('tools/pkernfs-vmm', 'pkernfs-vmm', 'KSRC=' + ksrc.split('\n')[-2])
 
 
 def host():
     """The program that sends, watches and scans."""
-    return _make('tools/testing/boot/host', 'pkernfs-host')
+    return make('tools/testing/boot/host', 'pkernfs-host')
 
 
 def files():
@@ -152,14 +152,20 @@ class Dma:
                 return values(line)
         raise Failure('the VT-d poller failed: ' + text.strip())
 
-    def timeline(self, quiet, ratio=0, floor_ms=20, draw=False):
-        """Phases by the guest's PHASE lines; True if none is over the ratio."""
+    def timeline(self, quiet, ratio=0, floor_ms=20, draw=False, phases=None):
+        """True if no phase is over the ratio.
+
+        phases: (seconds of the console's time, name); None: the guest's PHASE
+        lines
+        """
+        if phases is None:
+            hits = ((now, re.search(r'PHASE (\S+)', text))
+                    for now, text in self.m.console.lines)
+            phases = [(now, hit.group(1)) for now, hit in hits if hit]
         with open(self.phases, 'w') as f:
-            for now, text in self.m.console.lines:
-                hit = re.search(r'PHASE (\S+)', text)
-                if hit:
-                    at = (self.m.console.start + now) * 1e9
-                    f.write('%d %s\n' % (at, hit.group(1)))
+            for now, name in phases:
+                at = (self.m.console.start + now) * 1e9
+                f.write('%d %s\n' % (at, name))
         p = subprocess.run(
             [self.host, 'timeline', '--in', self.csv, '--phases', self.phases,
              '--quiet', quiet, '--max-ratio', str(ratio), '--floor-ms',

@@ -124,7 +124,7 @@ class Machine:
         hit = self.console.wait(pattern, left, start)
         if hit:
             return hit
-        if self.proc.poll() is not None:
+        if self.console.done:
             self.finish()       # names the reason, if it knows a better one
             raise Failure('machine ended before the console said /%s/' % pattern)
         if time.monotonic() >= self.deadline:
