@@ -182,15 +182,10 @@ static void pkernfs_pci_hold(struct pkernfs_pci *pp)
 	pp->held = true;
 }
 
-static void pkernfs_pci_release(struct pkernfs_pci *pp)
+static void pkernfs_pci_release(struct pci_dev *pdev, bool bus_reset)
 {
-	struct pci_dev *pdev = pp->pdev;
-
-	if (!pp->held)
-		return;
-	pp->held = false;
 	pkernfs_pci_fix_bars(pdev, false);
-	if (pp->bus_reset)
+	if (bus_reset)
 		pdev->dev_flags &= ~PCI_DEV_FLAGS_NO_BUS_RESET;
 	pm_runtime_put(&pdev->dev);
 }
@@ -268,13 +263,13 @@ int pkernfs_pci_expect(struct pkernfs_device *pd)
 void pkernfs_pci_unkeep(struct pkernfs_device *pd)
 {
 	struct pkernfs_pci *pp = pd->pci;
+	bool linger, held, bus_reset;
 	struct pci_dev *pdev;
-	bool linger;
 	u16 ctrl = 0;
 
 	if (!pp)
 		return;
-	pdev = pp->pdev;
+	pdev = pci_dev_get(pp->pdev);
 	pd->pci = NULL;
 	if (!pdev) {
 		pkernfs_pci_forget(pp);
@@ -292,12 +287,17 @@ void pkernfs_pci_unkeep(struct pkernfs_device *pd)
 		linger = pp->open &&
 			 (((ctrl & PCI_MSIX_FLAGS_ENABLE) && !pdev->msix_enabled) ||
 			  !bitmap_empty(pp->raise, PKERNFS_MSIX_VECTORS));
+		held = pp->held;
+		bus_reset = pp->bus_reset;
 	}
-	pkernfs_pci_release(pp);
-	if (linger)
-		return;
-	pkernfs_msix_disable(pdev);
-	pkernfs_pci_forget(pp);
+	/* A lingering @pp is the VFIO user's: its close may have freed it by now. */
+	if (!linger) {
+		pkernfs_msix_disable(pdev);
+		pkernfs_pci_forget(pp);
+	}
+	if (held)
+		pkernfs_pci_release(pdev, bus_reset);
+	pci_dev_put(pdev);
 }
 
 /**

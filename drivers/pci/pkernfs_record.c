@@ -268,8 +268,8 @@ static int pkernfs_pci_count_alias(struct pci_dev *pdev, u16 alias, void *data)
 static const char *pkernfs_pci_option(void)
 {
 	static const char * const bad[] = {
-		"realloc", "assign-busses", "resource_alignment=", "pcie_bus_", "conf1",
-		"conf2", "hpmmiosize", "nocrs",
+		"realloc", "assign-busses", "resource_alignment=", "pcie_bus_safe",
+		"pcie_bus_perf", "pcie_bus_peer2peer",
 	};
 	const char *p = saved_command_line;
 	unsigned int i;
@@ -280,8 +280,7 @@ static const char *pkernfs_pci_option(void)
 		p += strlen("pci=");
 		while (word && *p && *p != ' ') {
 			for (i = 0; i < ARRAY_SIZE(bad); i++)
-				if (!strncmp(p, bad[i], strlen(bad[i])) &&
-				    strncmp(p, "realloc=off", 11))
+				if (strstarts(p, bad[i]) && !strstarts(p, "realloc=off"))
 					return bad[i];
 			p += strcspn(p, ", ");
 			p += *p == ',';
@@ -333,6 +332,9 @@ static int pkernfs_pci_check_irq(struct pci_dev *pdev, struct pkernfs_refusal *w
 	if (type == VFIO_PCI_MSI_IRQ_INDEX || pdev->msi_enabled)
 		return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL,
 				      "MSI is in use; MSI-X and INTx can be carried");
+	if (type == VFIO_PCI_INTX_IRQ_INDEX && !pci_intx_mask_supported(pdev))
+		return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL,
+				      "its INTx cannot be masked in the device");
 	if (!pdev->msix_cap)
 		return 0;
 	pci_read_config_dword(pdev, pdev->msix_cap + PCI_MSIX_TABLE, &table);

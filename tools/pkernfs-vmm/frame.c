@@ -116,17 +116,17 @@ void frame_seal(void *buf, u64 sent_ns)
 enum frame_verdict frame_check(const void *buf, size_t room,
 			       struct frame_id *id)
 {
-	const volatile struct frame_head *head = buf;
+	const struct frame_head *head = buf;
 	const size_t from = offsetof(struct frame_head, magic);
 	const u8 *p = buf;
 	u32 crc;
 
-	if (room < FRAME_MIN || head->magic != FRAME_MAGIC)
+	if (room < FRAME_MIN || READ_ONCE(head->magic) != FRAME_MAGIC)
 		return FRAME_NONE;
-	id->len = head->len;
-	id->run = head->run;
-	id->seq = head->seq;
-	id->sent_ns = head->sent_ns;
+	id->len = READ_ONCE(head->len);
+	id->run = READ_ONCE(head->run);
+	id->seq = READ_ONCE(head->seq);
+	id->sent_ns = READ_ONCE(head->sent_ns);
 	if (id->len < FRAME_MIN || id->len > FRAME_MAX || id->len > room)
 		return FRAME_DAMAGED;
 	crc = frame_crc32c(~0U, p + from, id->len - 4 - from);

@@ -167,6 +167,7 @@ int kept_info(struct vmm *vmm, bool quiet)
 		.ranges = (uintptr_t)range,
 	};
 	const char *state = "?";
+	char what[128], why[256];
 
 	if (vmm->file_fd < 0)
 		return quiet ? 0 : -EBADF;
@@ -175,12 +176,15 @@ int kept_info(struct vmm *vmm, bool quiet)
 	if (info.state < ARRAY_SIZE(kept_states))
 		state = kept_states[info.state];
 	info.reason[sizeof(info.reason) - 1] = 0;
-	printf("INFO state=%s segment=%u rid=%02x:%02x.%x id=%04x:%04x did=%u irq=%s tables=%llu pages=%llu ranges=%u error=%u error_iova=0x%llx reason=\"%s\"\n",
-	       state, info.segment, info.rid >> 8, info.rid >> 3 & 31,
-	       info.rid & 7, info.vendor, info.device, info.did,
-	       info.irq == PKERNFS_IRQ_QUIESCED ? "quiesced" : "uncertain",
-	       info.tables, info.pages, info.range_count, info.error,
-	       info.error_iova, info.reason);
+	snprintf(what, sizeof(what),
+		 "segment=%u rid=%02x:%02x.%x id=%04x:%04x did=%u irq=%s",
+		 info.segment, info.rid >> 8, info.rid >> 3 & 31, info.rid & 7,
+		 info.vendor, info.device, info.did,
+		 info.irq == PKERNFS_IRQ_QUIESCED ? "quiesced" : "uncertain");
+	snprintf(why, sizeof(why), "error=%u error_iova=0x%llx reason=\"%s\"",
+		 info.error, info.error_iova, info.reason);
+	printf("INFO state=%s %s tables=%llu pages=%llu ranges=%u %s\n", state,
+	       what, info.tables, info.pages, info.range_count, why);
 	for (u32 i = 0; i < info.range_count && i < ARRAY_SIZE(range); i++)
 		printf("RANGE iova=0x%llx bytes=0x%llx phys=0x%llx prot=%u\n",
 		       range[i].iova, range[i].bytes, range[i].phys,

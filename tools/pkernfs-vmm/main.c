@@ -41,7 +41,7 @@ static const char help[] =
 "  --ram FILE        RAM file; memfd or hugetlb: an anonymous one (controls)\n"
 "  --size SIZE       its size (K, M, G); default 160M, or that of the file\n"
 "  --bdf BDF         PCI address, as 0000:00:03.0\n"
-"  --state FILE      state file: written by save, read by restore\n"
+"  --state FILE      state file: written by ring and save, read by restore\n"
 "  --device FILE     device file of pkernfs: freeze and what follows it\n"
 "  --iova ADDR       IOVA of RAM offset 0; default 4G\n"
 "  --map OFF:LEN:IOVA[:r|w|rw]\n"
@@ -60,6 +60,8 @@ static const char help[] =
 "  --pause-at STEPS  after each of these steps, wait\n"
 "  --stop-at STEPS   after one of these, leave without a word\n"
 "  --kill-at STEPS   after one of these, SIGKILL\n"
+"  --phases          say \"PHASE name\" before each step and before freeze,\n"
+"                    quiesce, unfreeze and save\n"
 "\n"
 "Steps, each announced by a line \"STEP name ...\" when it is done:\n"
 "  run:     ram open bind map hwpt attach irqs ring, then the actions\n"
@@ -75,6 +77,7 @@ static const char help[] =
 "  save              write the state file\n"
 "  verify            check all of a ring that is not recycled again\n"
 "  report            REPORT line, also given at the end\n"
+"  phase=NAME        say \"PHASE NAME\"\n"
 "  wait              serve the guest and do the actions that come from control,\n"
 "                    until \"go\"; without control until a signal\n"
 "  kill exit         SIGKILL; leave\n"
@@ -87,7 +90,7 @@ enum {
 	OPT_RAM = 256, OPT_SIZE, OPT_BDF, OPT_STATE, OPT_DEVICE, OPT_IOVA,
 	OPT_MAP, OPT_BY_FILE, OPT_BY_IOAS, OPT_HWPT_FLAGS, OPT_RING,
 	OPT_RECYCLE, OPT_IRQ_PAUSE, OPT_BIND, OPT_NO_RESET, OPT_CONTROL,
-	OPT_PAUSE_AT, OPT_STOP_AT, OPT_KILL_AT, OPT_HELP,
+	OPT_PAUSE_AT, OPT_STOP_AT, OPT_KILL_AT, OPT_PHASES, OPT_HELP,
 };
 
 static const struct option options[] = {
@@ -110,6 +113,7 @@ static const struct option options[] = {
 	{ "pause-at", required_argument, NULL, OPT_PAUSE_AT },
 	{ "stop-at", required_argument, NULL, OPT_STOP_AT },
 	{ "kill-at", required_argument, NULL, OPT_KILL_AT },
+	{ "phases", no_argument, NULL, OPT_PHASES },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ 0 }
 };
@@ -123,7 +127,7 @@ static int usage(const char *what)
 static void on_signal(int sig)
 {
 	(void)sig;
-	vmm.ended = true;
+	WRITE_ONCE(vmm.ended, true);
 }
 
 static int parse_number(const char *text, u64 max, u32 *value)
@@ -177,6 +181,9 @@ static int parse_option(int opt, const char *arg)
 		return 0;
 	case OPT_NO_RESET:
 		vmm.no_reset = true;
+		return 0;
+	case OPT_PHASES:
+		vmm.phases = true;
 		return 0;
 	case OPT_CONTROL:
 		vmm.control_path = arg;
@@ -235,11 +242,13 @@ static int do_irqs(struct vmm *v)
 	return ret ?: irq_enable(v);
 }
 
+/* Saved at once, so that a VMM that is killed leaves one to be restored. */
 static int do_ring(struct vmm *v)
 {
 	int ret = vfio_bus_master(v);
 
-	return ret ?: nic_start(v);
+	ret = ret ?: nic_start(v);
+	return ret ?: state_save(v);
 }
 
 struct step {
@@ -276,9 +285,11 @@ static int do_steps(const struct step *step)
 {
 	int ret;
 
-	for (; step->name && !vmm.ended; step++) {
+	for (; step->name && !READ_ONCE(vmm.ended); step++) {
 		u64 begin = vmm_now_ns();
 
+		if (vmm.phases)
+			printf("PHASE %s\n", step->name);
 		ret = step->run(&vmm);
 		if (ret)
 			return ret;
@@ -322,7 +333,7 @@ static int run(int argc, char **argv)
 		ret = do_steps(restore ? restore_steps : run_steps);
 	if (!ret && !argc)
 		ret = script_do(&vmm, "wait");
-	for (int i = 0; !ret && i < argc && !vmm.ended; i++)
+	for (int i = 0; !ret && i < argc && !READ_ONCE(vmm.ended); i++)
 		ret = script_do(&vmm, argv[i]);
 	/* After the drain of a quiesced device nothing may come here. */
 	for (unsigned int i = 0; i < VMM_VECTORS && vmm.quiesced; i++)

@@ -59,19 +59,19 @@ struct rx_desc {
 
 u32 nic_reg(struct vmm *vmm, u32 reg)
 {
-	return vmm->bar0 ? vmm->bar0[reg / 4] : ~0U;
+	return vmm->bar0 ? READ_ONCE(vmm->bar0[reg / 4]) : ~0U;
 }
 
 static void nic_write(struct vmm *vmm, u32 reg, u32 value)
 {
-	vmm->bar0[reg / 4] = value;
+	WRITE_ONCE(vmm->bar0[reg / 4], value);
 }
 
-static volatile struct rx_desc *nic_desc(struct vmm *vmm, u64 index)
+static struct rx_desc *nic_desc(struct vmm *vmm, u64 index)
 {
 	struct guest_page *g = vmm->guest;
 
-	return (volatile struct rx_desc *)(vmm->ram + g->ring_off) +
+	return (struct rx_desc *)(vmm->ram + g->ring_off) +
 	       index % g->ring;
 }
 
@@ -134,7 +134,7 @@ int nic_start(struct vmm *vmm)
 	nic_write(vmm, NIC_CTRL, nic_reg(vmm, NIC_CTRL) | CTRL_SLU);
 
 	for (u32 i = 0; i < g->ring; i++) {
-		volatile struct rx_desc *d = nic_desc(vmm, i);
+		struct rx_desc *d = nic_desc(vmm, i);
 
 		d->addr = g->iova + nic_buf_off(vmm, i);
 		d->status = 0;
@@ -233,15 +233,15 @@ u64 nic_receive(struct vmm *vmm)
 	u64 taken = 0;
 
 	while (g->recycle || g->next < g->ring - 1) {
-		volatile struct rx_desc *d = nic_desc(vmm, g->next);
+		struct rx_desc *d = nic_desc(vmm, g->next);
 
-		if (!(d->status & RXD_DD))
+		if (!(READ_ONCE(d->status) & RXD_DD))
 			break;
 		/* The status was written after the frame: read in that order. */
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		nic_account(g, vmm->ram + nic_buf_off(vmm, g->next));
 		if (g->recycle)
-			d->status = 0;
+			WRITE_ONCE(d->status, 0);
 		g->next++;
 		taken++;
 		if (g->recycle && !(g->next % NIC_RECYCLE))
@@ -292,7 +292,7 @@ void nic_raise(struct vmm *vmm, u32 causes)
 int nic_raise_sysfs(const char *bdf, u32 causes)
 {
 	char path[256];
-	volatile u32 *bar;
+	u32 *bar;
 	int fd;
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource0", bdf);
@@ -303,10 +303,10 @@ int nic_raise_sysfs(const char *bdf, u32 causes)
 	close(fd);
 	if (bar == MAP_FAILED)
 		return vmm_fail("raise", errno, "mmap %s", path);
-	bar[NIC_ICS / 4] = causes ?: INT_OTHER;
-	printf("RAISED icr=0x%08x ims=0x%08x\n", bar[NIC_ICS / 4],
-	       bar[NIC_IMS / 4]);
-	munmap((void *)bar, 4096);
+	WRITE_ONCE(bar[NIC_ICS / 4], causes ?: INT_OTHER);
+	printf("RAISED icr=0x%08x ims=0x%08x\n", READ_ONCE(bar[NIC_ICS / 4]),
+	       READ_ONCE(bar[NIC_IMS / 4]));
+	munmap(bar, 4096);
 	return 0;
 }
 

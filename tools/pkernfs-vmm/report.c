@@ -69,24 +69,30 @@ void vmm_report(struct vmm *vmm, FILE *out)
 	const struct guest_page *g = vmm->guest;
 
 	fprintf(out, "REPORT verb=%s ram_size=%llu", vmm->verb, vmm->ram_size);
-	if (g)
-		fprintf(out,
-			" ring=%u recycle=%u next=%llu run=%u first=%llu expected=%llu frames=%llu missing=%llu late=%llu bad=%llu foreign=%llu raised=%llu irq0=%llu irq1=%llu irq2=%llu",
-			g->ring, g->recycle, g->next, g->run, g->first,
-			g->expected, g->frames, g->missing, g->late, g->bad,
-			g->foreign, g->raised, g->irq[0], g->irq[1],
-			g->irq[2]);
-	fprintf(out, " new_irq0=%llu new_irq1=%llu new_irq2=%llu late_irq=%llu stalls=%llu",
-		vmm->irq_new[0], vmm->irq_new[1], vmm->irq_new[2],
-		vmm->irq_late, vmm->stalls);
-	fprintf(out, " pending0=%llu pending1=%llu pending2=%llu frozen=%d quiesced=%d",
-		vmm->irq_pending[0], vmm->irq_pending[1], vmm->irq_pending[2],
-		vmm->frozen, vmm->quiesced);
-	if (vmm->freezes)
-		fprintf(out, " freezes=%llu freeze_min_us=%llu freeze_avg_us=%llu freeze_max_us=%llu unfreeze_max_us=%llu",
-			vmm->freezes, vmm->freeze_min_ns / 1000,
+	if (g) {
+		fprintf(out, " ring=%u recycle=%u next=%llu run=%u first=%llu",
+			g->ring, g->recycle, g->next, g->run, g->first);
+		fprintf(out, " expected=%llu frames=%llu missing=%llu late=%llu",
+			g->expected, g->frames, g->missing, g->late);
+		fprintf(out, " bad=%llu foreign=%llu raised=%llu", g->bad,
+			g->foreign, g->raised);
+		for (unsigned int i = 0; i < VMM_VECTORS; i++)
+			fprintf(out, " irq%u=%llu", i, g->irq[i]);
+	}
+	for (unsigned int i = 0; i < VMM_VECTORS; i++)
+		fprintf(out, " new_irq%u=%llu pending%u=%llu", i,
+			vmm->irq_new[i], i, vmm->irq_pending[i]);
+	fprintf(out, " late_irq=%llu stalls=%llu frozen=%d quiesced=%d",
+		vmm->irq_late, vmm->stalls, vmm->frozen, vmm->quiesced);
+	if (vmm->freezes) {
+		fprintf(out, " freezes=%llu freeze_min_us=%llu", vmm->freezes,
+			vmm->freeze_min_ns / 1000);
+		fprintf(out, " freeze_avg_us=%llu freeze_max_us=%llu",
 			vmm->freeze_sum_ns / vmm->freezes / 1000,
-			vmm->freeze_max_ns / 1000, vmm->unfreeze_max_ns / 1000);
+			vmm->freeze_max_ns / 1000);
+		fprintf(out, " unfreeze_max_us=%llu",
+			vmm->unfreeze_max_ns / 1000);
+	}
 	if (vmm->bar0)
 		fprintf(out, " rdh=%u rdt=%u", nic_reg(vmm, 0x2810),
 			nic_reg(vmm, 0x2818));

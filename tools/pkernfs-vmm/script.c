@@ -17,9 +17,16 @@
 
 #define SCRIPT_STALL_MS	1000
 
+/**
+ * struct script_action - one action
+ * @name: its name
+ * @run: does it; 0 or -errno
+ * @phase: a phase of a live update, announced with --phases
+ */
 struct script_action {
 	const char *name;
 	int (*run)(struct vmm *vmm, const char *arg);
+	bool phase;
 };
 
 /**
@@ -77,7 +84,7 @@ void script_serve(struct vmm *vmm, int ms)
 	u64 quiet_since = vmm_now_ns();
 	struct timespec pause = { .tv_nsec = vmm->irq_pause_us * 1000L };
 
-	while (!vmm->ended) {
+	while (!READ_ONCE(vmm->ended)) {
 		struct pollfd fds[VMM_VECTORS + 1] = {
 			{ .fd = vmm->control_fd, .events = POLLIN },
 		};
@@ -124,7 +131,7 @@ static int script_run(struct vmm *vmm, const char *arg)
 	if (!arg || parse_time_ms(arg, &ms))
 		return vmm_fail("run", EINVAL, "run=TIME");
 	end = vmm_now_ns() + ms * 1000000;
-	while (!vmm->ended && vmm_now_ns() < end)
+	while (!READ_ONCE(vmm->ended) && vmm_now_ns() < end)
 		script_serve(vmm, (end - vmm_now_ns()) / 1000000 + 1);
 	return 0;
 }
@@ -136,7 +143,7 @@ static int script_frames(struct vmm *vmm, const char *arg)
 
 	if (!arg || parse_size(arg, &count))
 		return vmm_fail("frames", EINVAL, "frames=N");
-	while (!vmm->ended && vmm->guest->frames < count) {
+	while (!READ_ONCE(vmm->ended) && vmm->guest->frames < count) {
 		if (vmm_now_ns() > end)
 			return vmm_fail("frames", ETIMEDOUT,
 					"%llu of %llu frames in two minutes",
@@ -155,7 +162,7 @@ static int script_drain(struct vmm *vmm, const char *arg)
 		return vmm_fail("drain", EINVAL, "drain=TIME");
 	last = vmm->guest->next;
 	since = vmm_now_ns();
-	while (!vmm->ended && vmm_now_ns() - since < ms * 1000000) {
+	while (!READ_ONCE(vmm->ended) && vmm_now_ns() - since < ms * 1000000) {
 		script_serve(vmm, 20);
 		if (vmm->guest->next != last) {
 			last = vmm->guest->next;
@@ -243,7 +250,7 @@ static int script_cycles(struct vmm *vmm, const char *arg)
 	if (!arg || parse_size(arg, &count))
 		return vmm_fail("cycles", EINVAL, "cycles=N");
 	ret = kept_open(vmm, true);
-	for (u64 i = 0; !ret && i < count && !vmm->ended; i++) {
+	for (u64 i = 0; !ret && i < count && !READ_ONCE(vmm->ended); i++) {
 		ret = kept_freeze(vmm);
 		if (ret)
 			break;
@@ -264,6 +271,15 @@ static int script_report(struct vmm *vmm, const char *arg)
 {
 	(void)arg;
 	vmm_report(vmm, stdout);
+	return 0;
+}
+
+static int script_phase(struct vmm *vmm, const char *arg)
+{
+	(void)vmm;
+	if (!arg || !*arg)
+		return vmm_fail("phase", EINVAL, "phase=NAME");
+	printf("PHASE %s\n", arg);
 	return 0;
 }
 
@@ -289,7 +305,7 @@ static int script_wait(struct vmm *vmm, const char *arg)
 	static size_t used;
 
 	(void)arg;
-	while (!vmm->ended) {
+	while (!READ_ONCE(vmm->ended)) {
 		char *end = memchr(line, '\n', used);
 		ssize_t n;
 		bool go;
@@ -322,23 +338,24 @@ static int script_wait(struct vmm *vmm, const char *arg)
 }
 
 static const struct script_action script_actions[] = {
-	{ "run", script_run },
-	{ "frames", script_frames },
-	{ "drain", script_drain },
-	{ "sleep", script_sleep },
-	{ "freeze", script_freeze },
-	{ "quiesce", script_quiesce },
-	{ "unfreeze", script_unfreeze },
-	{ "release", script_release },
-	{ "cycles", script_cycles },
-	{ "info", script_info },
-	{ "raise", script_raise },
-	{ "save", script_save },
-	{ "verify", script_verify },
-	{ "report", script_report },
-	{ "wait", script_wait },
-	{ "kill", script_kill },
-	{ "exit", script_exit },
+	{ "run", script_run, false },
+	{ "frames", script_frames, false },
+	{ "drain", script_drain, false },
+	{ "sleep", script_sleep, false },
+	{ "freeze", script_freeze, true },
+	{ "quiesce", script_quiesce, true },
+	{ "unfreeze", script_unfreeze, true },
+	{ "release", script_release, false },
+	{ "cycles", script_cycles, false },
+	{ "info", script_info, false },
+	{ "raise", script_raise, false },
+	{ "save", script_save, true },
+	{ "verify", script_verify, false },
+	{ "report", script_report, false },
+	{ "wait", script_wait, false },
+	{ "phase", script_phase, false },
+	{ "kill", script_kill, false },
+	{ "exit", script_exit, false },
 };
 
 /**
@@ -367,6 +384,8 @@ int script_do(struct vmm *vmm, const char *action)
 	if (!a)
 		return vmm_fail("script", EINVAL, "no action \"%s\"", action);
 
+	if (vmm->phases && a->phase)
+		printf("PHASE %s\n", a->name);
 	ret = a->run(vmm, arg ? arg + 1 : NULL);
 	if (refused) {
 		if (!ret)

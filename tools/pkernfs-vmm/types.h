@@ -17,6 +17,9 @@ typedef __u64 u64;
 #define BIT(n)		(1U << (n))
 #define __packed	__attribute__((__packed__))
 #define __printf(f, a)	__attribute__((__format__(printf, f, a)))
+/* Once, whole, and where it stands: flags of signals, memory of devices. */
+#define READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, v)	(*(volatile __typeof__(x) *)&(x) = (v))
 #define fallthrough	__attribute__((__fallthrough__))
 
 #endif

@@ -332,7 +332,7 @@ int vfio_reset(struct vmm *vmm)
 void vfio_close(struct vmm *vmm)
 {
 	if (vmm->bar0)
-		munmap((void *)vmm->bar0, vmm->bar0_size);
+		munmap(vmm->bar0, vmm->bar0_size);
 	vmm->bar0 = NULL;
 	if (vmm->dev_fd >= 0)
 		close(vmm->dev_fd);

@@ -122,6 +122,7 @@ struct vmm {
 	bool by_ioas;
 	bool bind_driver;
 	bool no_reset;
+	bool phases;
 	const char *pause_at;
 	const char *stop_at;
 	const char *kill_at;
@@ -138,7 +139,7 @@ struct vmm {
 	u32 ioas_id;
 	u32 hwpt_id;
 	u64 config_off;
-	volatile u32 *bar0;
+	u32 *bar0;
 	u64 bar0_size;
 	struct vmm_map map[VMM_MAPS];
 	unsigned int maps;
@@ -161,7 +162,7 @@ struct vmm {
 
 	/* script.c */
 	int control_fd;
-	volatile bool ended;		/* SIGTERM or exit */
+	bool ended;		/* SIGTERM or exit */
 	u64 freeze_min_ns, freeze_max_ns, freeze_sum_ns, freezes;
 	u64 unfreeze_max_ns;
 };

@@ -205,13 +205,14 @@ bool __pkernfs_vfio_close(struct vfio_pci_core_device *vdev)
  * pkernfs_vfio_revoke - take the device away from a user that lives at kexec
  * @pd: device about to be handed over
  *
- * BAR mappings are zapped and fault no more, reads, writes and SET_IRQS fail,
- * vectors are masked. There is no way back: the kernel ends.
+ * BAR mappings are zapped and not faulted in again, reads, writes and SET_IRQS
+ * fail, eventfds write to no BAR, vectors are masked. There is no way back: the kernel ends.
  *
  * Context: process, reboot notifier, transition lock.
  */
 void pkernfs_vfio_revoke(struct pkernfs_device *pd)
 {
+	struct vfio_pci_ioeventfd *ioeventfd;
 	struct vfio_pci_core_device *vdev;
 	struct pkernfs_pci *pp = pd->pci;
 
@@ -225,7 +226,11 @@ void pkernfs_vfio_revoke(struct pkernfs_device *pd)
 	if (!vdev)
 		return;
 	vfio_pci_zap_and_down_write_memory_lock(vdev);
+	vfio_pci_dma_buf_move(vdev, true);
 	up_write(&vdev->memory_lock);
+	scoped_guard(mutex, &vdev->ioeventfds_lock)
+		list_for_each_entry(ioeventfd, &vdev->ioeventfds_list, next)
+			vfio_virqfd_disable(&ioeventfd->virqfd);
 	pkernfs_vfio_irq_lock(pp->pdev);
 	pkernfs_pci_mask_last(pp->pdev);
 	pkernfs_vfio_irq_unlock(pp->pdev);

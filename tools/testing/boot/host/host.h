@@ -23,7 +23,7 @@ enum host_exit {
 #define GRANULE		(2ULL << 20)
 
 /* main.c */
-extern volatile bool host_stop;		/* SIGTERM or SIGINT */
+extern bool host_stop;		/* SIGTERM or SIGINT */
 u64 host_now_ns(void);
 int host_fail(const char *fmt, ...) __printf(1, 2);
 int host_size(const char *text, u64 *value);
@@ -90,8 +90,8 @@ struct inject {
 	u64 refused;
 	u64 begin_ns;
 	u64 end_ns;
-	volatile bool stop;
-	volatile bool done;
+	bool stop;
+	bool done;
 };
 
 /* inject.c */

@@ -127,12 +127,12 @@ int inject_run(struct inject *inject)
 	ret = inject_address(&addr, inject->path);
 	fd = ret ? ret : inject_socket(inject);
 	if (fd < 0) {
-		inject->done = true;
+		WRITE_ONCE(inject->done, true);
 		return fd;
 	}
 	prctl(PR_SET_TIMERSLACK, 1000UL);
 	due = host_now_ns();
-	while (!inject->stop && !host_stop &&
+	while (!READ_ONCE(inject->stop) && !READ_ONCE(host_stop) &&
 	       (!inject->count || inject->sent < inject->count)) {
 		u64 now = host_now_ns();
 
@@ -150,7 +150,7 @@ int inject_run(struct inject *inject)
 			now = host_now_ns();
 			frame_seal(frame, now);
 			ret = inject_try(inject, fd, frame, &addr, &connected);
-		} while (!ret && !inject->stop && !host_stop);
+		} while (!ret && !READ_ONCE(inject->stop) && !READ_ONCE(host_stop));
 		if (ret <= 0)
 			break;
 		if (!inject->sent)
@@ -167,7 +167,7 @@ int inject_run(struct inject *inject)
 	close(fd);
 	if (inject->local)
 		unlink(inject->local);
-	inject->done = true;
+	WRITE_ONCE(inject->done, true);
 	return ret < 0 ? ret : 0;
 }
 

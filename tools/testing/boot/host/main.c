@@ -9,7 +9,7 @@
 
 #include "host.h"
 
-volatile bool host_stop;
+bool host_stop;
 
 struct command {
 	const char *name;
@@ -84,16 +84,16 @@ int host_size(const char *text, u64 *value)
 static void on_signal(int sig)
 {
 	(void)sig;
-	host_stop = true;
+	WRITE_ONCE(host_stop, true);
 }
 
-static void usage(FILE *out)
+static void print_commands(FILE *out)
 {
 	fputs("Usage: pkernfs-host COMMAND [OPTION...]\n\n", out);
 	for (unsigned int i = 0; i < ARRAY_SIZE(commands); i++)
 		fprintf(out, "  %-10s%s\n", commands[i].name, commands[i].what);
-	fputs("\nEach command has --help. Exit: 0 good, 1 not as it should be, 2 usage, 3 failed.\n",
-	      out);
+	fputs("\nEach command has --help.\n"
+	      "Exit: 0 good, 1 not as it should be, 2 usage, 3 failed.\n", out);
 }
 
 int main(int argc, char **argv)
@@ -101,11 +101,11 @@ int main(int argc, char **argv)
 	struct sigaction action = { .sa_handler = on_signal };
 
 	if (argc < 2) {
-		usage(stderr);
+		print_commands(stderr);
 		return HOST_USAGE;
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
-		usage(stdout);
+		print_commands(stdout);
 		return HOST_OK;
 	}
 	sigaction(SIGTERM, &action, NULL);

@@ -35,7 +35,7 @@ int qtest_open(struct qtest *q, const char *path)
 	if (fd < 0)
 		return host_fail("socket");
 	while (connect(fd, (void *)&addr, sizeof(addr))) {
-		if ((errno != ENOENT && errno != ECONNREFUSED) || host_stop ||
+		if ((errno != ENOENT && errno != ECONNREFUSED) || READ_ONCE(host_stop) ||
 		    host_now_ns() > end)
 			return host_fail("connect %s", path);
 		nanosleep(&later, NULL);

@@ -141,9 +141,10 @@ static void scan_tally(const struct found *at, size_t count, u64 expect,
 
 static void scan_print(u32 run, const struct tally *t)
 {
-	printf("SCAN run=%u found=%llu twice=%llu missing=%llu damaged=%llu outside=%llu first=%llu last=%llu\n",
-	       run, t->once, t->twice, t->missing, t->damaged, t->outside,
-	       t->first, t->last);
+	printf("SCAN run=%u found=%llu twice=%llu missing=%llu damaged=%llu ",
+	       run, t->once, t->twice, t->missing, t->damaged);
+	printf("outside=%llu first=%llu last=%llu\n", t->outside, t->first,
+	       t->last);
 }
 
 static const char scan_help[] =

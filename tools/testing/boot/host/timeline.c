@@ -135,11 +135,12 @@ static int judge(const struct landings *l, const struct phases *p,
 		double ratio = quiet_ms ? g.gap_ns / 1e6 / quiet_ms : 0;
 		bool over = o->max_ratio && ratio > o->max_ratio;
 
-		printf("PHASE name=%s ms=%.1f landed=%llu longest_gap_ms=%.3f before_seq=%llu ratio=%.2f send_gap_ms=%.3f longest_wait_ms=%.3f verdict=%s\n",
-		       p->at[i].name,
-		       (p->at[i].end_ns - p->at[i].begin_ns) / 1e6, g.landed,
-		       g.gap_ns / 1e6, g.gap_seq, ratio, g.send_ns / 1e6,
-		       g.wait_ns / 1e6, over ? "over" : "good");
+		printf("PHASE name=%s ms=%.1f landed=%llu ", p->at[i].name,
+		       (p->at[i].end_ns - p->at[i].begin_ns) / 1e6, g.landed);
+		printf("longest_gap_ms=%.3f before_seq=%llu ratio=%.2f ",
+		       g.gap_ns / 1e6, g.gap_seq, ratio);
+		printf("send_gap_ms=%.3f longest_wait_ms=%.3f verdict=%s\n",
+		       g.send_ns / 1e6, g.wait_ns / 1e6, over ? "over" : "good");
 		bad |= over;
 	}
 	if (o->max_ratio && (!quiet_ms || !p->count)) {

@@ -16,7 +16,7 @@
 
 #define POLL_BDFS	8
 
-static volatile bool poll_mark;
+static bool poll_mark;
 
 /* What one poll sees of a device. */
 struct seen_device {
@@ -128,8 +128,9 @@ static int poll_device(struct poll *p, struct seen_device *d, u64 now)
 
 static void poll_print(const struct poll *p)
 {
-	printf("POLL samples=%llu tes=%d tes_drops=%llu roots=%llu dids=%llu absent=%llu master_drops=%llu faults=%llu\n",
-	       p->samples, p->tes, p->tes_drops, p->roots, p->dids, p->absent,
+	printf("POLL samples=%llu tes=%d tes_drops=%llu roots=%llu dids=%llu ",
+	       p->samples, p->tes, p->tes_drops, p->roots, p->dids);
+	printf("absent=%llu master_drops=%llu faults=%llu\n", p->absent,
 	       p->master_drops, p->faults);
 	fflush(stdout);
 }
@@ -137,7 +138,7 @@ static void poll_print(const struct poll *p)
 static void on_mark(int sig)
 {
 	(void)sig;
-	poll_mark = true;
+	WRITE_ONCE(poll_mark, true);
 }
 
 static const char vtdpoll_help[] =
@@ -234,10 +235,10 @@ int cmd_vtdpoll(int argc, char **argv)
 		return ret;
 	pause.tv_nsec = pause_us * 1000;
 	signal(SIGUSR1, on_mark);
-	while (!host_stop) {
+	while (!READ_ONCE(host_stop)) {
 		u64 now = host_now_ns();
 
-		if (poll_mark) {
+		if (READ_ONCE(poll_mark)) {
 			poll_mark = false;
 			p.samples = 0;
 			p.tes_drops = 0;

@@ -76,6 +76,11 @@ static void tally_leaf(void *arg, u64 iova, u64 phys, u64 bytes, u32 prot)
 	t->run_prot = prot;
 }
 
+static const char *where(const struct tally *t, u64 phys)
+{
+	return span_holds(&t->span, phys) ? "in" : "out";
+}
+
 static const char vtdwalk_help[] =
 "Usage: pkernfs-host vtdwalk --qtest SOCKET --ram FILE --bdf BDF [OPTION...]\n"
 "\n"
@@ -108,20 +113,22 @@ static int walk_print(struct vtd *vtd, u16 rid, struct tally *t)
 		return HOST_FAILED;
 	}
 	vtd_entry(vtd, rtaddr, rid, &e);
-	printf("VTD gsts=0x%08llx tes=%d rtaddr=0x%llx root=%s irta=0x%llx fsts=0x%llx command=0x%04x master=%d\n",
-	       gsts, !!(gsts & GSTS_TES), rtaddr,
-	       span_holds(&t->span, e.root) ? "in" : "out", irta, fsts,
+	printf("VTD gsts=0x%08llx tes=%d rtaddr=0x%llx root=%s ", gsts,
+	       !!(gsts & GSTS_TES), rtaddr, where(t, e.root));
+	printf("irta=0x%llx fsts=0x%llx command=0x%04x master=%d\n", irta, fsts,
 	       command, command >> 2 & 1);
-	printf("ENTRY mode=%s present=%d did=%u aw=%u type=%u context=0x%llx context_at=%s top=0x%llx top_at=%s\n",
+	printf("ENTRY mode=%s present=%d did=%u aw=%u type=%u ",
 	       e.scalable ? "scalable" : "legacy", e.present, e.did, e.aw,
-	       e.type, e.context, span_holds(&t->span, e.context) ? "in" : "out",
-	       e.top, span_holds(&t->span, e.top) ? "in" : "out");
+	       e.type);
+	printf("context=0x%llx context_at=%s top=0x%llx top_at=%s\n", e.context,
+	       where(t, e.context), e.top, where(t, e.top));
 	vtd_tables(vtd, &e, &walk);
 	tally_flush(t);
-	printf("WALK tables_in=%llu tables_out=%llu pages_in=%llu pages_out=%llu leaves_4k=%llu leaves_2m=%llu leaves_1g=%llu ranges=%llu bad=%llu hash=0x%016llx\n",
-	       t->tables[0], t->tables[1], t->pages[0], t->pages[1],
-	       t->leaves[0], t->leaves[1], t->leaves[2], t->ranges, walk.bad,
-	       t->hash);
+	printf("WALK tables_in=%llu tables_out=%llu pages_in=%llu pages_out=%llu ",
+	       t->tables[0], t->tables[1], t->pages[0], t->pages[1]);
+	printf("leaves_4k=%llu leaves_2m=%llu leaves_1g=%llu ranges=%llu ",
+	       t->leaves[0], t->leaves[1], t->leaves[2], t->ranges);
+	printf("bad=%llu hash=0x%016llx\n", walk.bad, t->hash);
 	return gsts & GSTS_TES && e.present && !walk.bad ? HOST_OK : HOST_BAD;
 }
 

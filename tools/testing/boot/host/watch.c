@@ -182,11 +182,13 @@ static void watch_print(const struct watch *w, u64 sent)
 			gap_seq = l->seq;
 		}
 	}
-	printf("WATCH run=%u sent=%llu landed=%zu skipped=%llu missing=%lld ring=%zu longest_gap_ms=%.3f gap_before_seq=%llu longest_latency_ms=%.3f latency_seq=%llu\n",
+	printf("WATCH run=%u sent=%llu landed=%zu skipped=%llu missing=%lld ",
 	       w->run, sent, w->landings.count, w->skipped,
-	       (long long)(sent - w->landings.count),
-	       w->ring_whole ? w->ring_count : 0, gap / 1e6, gap_seq,
-	       latency / 1e6, latency_seq);
+	       (long long)(sent - w->landings.count));
+	printf("ring=%zu longest_gap_ms=%.3f gap_before_seq=%llu ",
+	       w->ring_whole ? w->ring_count : 0, gap / 1e6, gap_seq);
+	printf("longest_latency_ms=%.3f latency_seq=%llu\n", latency / 1e6,
+	       latency_seq);
 	fflush(stdout);
 }
 
@@ -332,7 +334,7 @@ int cmd_watch(int argc, char **argv)
 	prctl(PR_SET_TIMERSLACK, 1000UL);
 	pause = (struct timespec) { .tv_nsec = o.poll_us * 1000 };
 	for (;;) {
-		bool over = host_stop || (inject.path && inject.done);
+		bool over = READ_ONCE(host_stop) || (inject.path && READ_ONCE(inject.done));
 
 		while (watch_step(&w))
 			;
@@ -341,7 +343,7 @@ int cmd_watch(int argc, char **argv)
 
 			if (!ended)
 				ended = now;
-			if (inject.path && inject.done && w.next >= inject.sent)
+			if (inject.path && READ_ONCE(inject.done) && w.next >= inject.sent)
 				break;
 			if (now - (w.last_ns > ended ? w.last_ns : ended) >
 			    o.settle_ms * 1000000)

@@ -31,28 +31,45 @@ NIC = ('-netdev dgram,id=n0,local.type=unix,local.path={tmp}/nic,'
        'remote.type=unix,remote.path={tmp}/far -device e1000e,netdev=n0,addr=4.0')
 
 
-def make(folder, target, *variables, variable='O'):
+def _make(folder, target, *variables):
     """A program of this repository by its own Makefile."""
     out = os.path.join(env.OUT, 'bin', target)
     os.makedirs(out, exist_ok=True)
-    env.sh(['make', '-s', '-C', os.path.join(env.REPO, folder),
-            variable + '=' + out, *variables])
+    env.sh(['make', '-s', '-C', os.path.join(env.REPO, folder), 'O=' + out,
+            *variables])
     return os.path.join(out, target)
 
 
 def vmm():
     """The small VMM, a static program for the guest."""
     ksrc = env.sh([os.path.join(env.REPO, 'tools/kernel/fetch.sh')])
-    return make('tools/pkernfs-vmm', 'pkernfs-vmm', 'KSRC=' + ksrc.split('\n')[-2])
+    return _make('tools/pkernfs-vmm', 'pkernfs-vmm', 'KSRC=' + ksrc.split('\n')[-2])
+
+
+def ctl():
+    """mkfs.pkernfs and pkernfsctl, one static program."""
+    out = os.path.join(env.OUT, 'bin', 'pkernfsctl.d')
+    env.sh(['make', '-s', '-C', os.path.join(env.REPO, 'tools/pkernfs'),
+            'OUT=' + out, 'STATIC=1'])
+    return os.path.join(out, 'pkernfsctl')
 
 
 def host():
     """The program that sends, watches and scans."""
-    return make('tools/testing/boot/host', 'pkernfs-host')
+    return _make('tools/testing/boot/host', 'pkernfs-host')
 
 
-def files():
-    return (('/bin/pkernfs-vmm', vmm()),)
+def files(pkernfs=False):
+    """What the guest needs; with pkernfs: its tools too."""
+    found = [('/bin/pkernfs-vmm', vmm())]
+    if pkernfs:
+        found += [('/bin/pkernfsctl', ctl()), ('/bin/mkfs.pkernfs', ctl())]
+    return found
+
+
+# Phases that the second kernel's own lines begin.
+BOOT = ((r'Linux version', 'boot'), (r'pci 0000:00:00\.0: \[', 'enumerate'),
+        (r'DMAR: Intel\(R\) Virtualization', 'probe'))
 
 
 def values(line):
@@ -124,6 +141,14 @@ class Dma:
         """What poll() counts, it counts from now."""
         self._poll.send_signal(signal.SIGUSR1)
 
+    def wait(self, seconds=120):
+        """Until all of start()'s count has been sent, and has landed or not."""
+        try:
+            self._watch.wait(seconds)
+        except subprocess.TimeoutExpired:
+            pass                # stop() makes it say how far it came
+        return self.stop()
+
     def stop(self):
         """End what start() and poll() began; returns what watch said."""
         if self._poll:
@@ -152,20 +177,23 @@ class Dma:
                 return values(line)
         raise Failure('the VT-d poller failed: ' + text.strip())
 
-    def timeline(self, quiet, ratio=0, floor_ms=20, draw=False, phases=None):
-        """True if no phase is over the ratio.
+    def _phases(self):
+        """(seconds, name): by PHASE lines, and by BOOT after the jump."""
+        marks = []
+        for now, text in self.m.console.lines:
+            hit = re.search(r'PHASE (\S+)', text)
+            if hit:
+                yield now, hit.group(1)
+                if hit.group(1) == 'jump':
+                    marks = list(BOOT)
+            elif marks and re.search(marks[0][0], text):
+                yield now, marks.pop(0)[1]
 
-        phases: (seconds of the console's time, name); None: the guest's PHASE
-        lines
-        """
-        if phases is None:
-            hits = ((now, re.search(r'PHASE (\S+)', text))
-                    for now, text in self.m.console.lines)
-            phases = [(now, hit.group(1)) for now, hit in hits if hit]
+    def timeline(self, quiet, ratio=0, floor_ms=20, draw=False):
+        """Judge by phases; True if none is over the ratio."""
         with open(self.phases, 'w') as f:
-            for now, name in phases:
-                at = (self.m.console.start + now) * 1e9
-                f.write('%d %s\n' % (at, name))
+            for now, name in self._phases():
+                f.write('%d %s\n' % ((self.m.console.start + now) * 1e9, name))
         p = subprocess.run(
             [self.host, 'timeline', '--in', self.csv, '--phases', self.phases,
              '--quiet', quiet, '--max-ratio', str(ratio), '--floor-ms',

@@ -14,6 +14,8 @@ MEMORY = '1G'
 DEVICES = (dma.NIC,)
 APPEND = 'hugepages=96'
 STAGES = 2
+# The NIC is still armed when its own driver makes it a bus master again.
+IGNORE = (r'DMAR: DRHD: handling fault', r'DMAR: \[DMA Read')
 TIMEOUT = 120
 
 GUEST = r'''
