@@ -67,13 +67,21 @@ region_make() {
 	mkdir /mnt/vm0
 }
 
-# vmm run|restore [OPTION|ACTION]...: in the foreground; without actions it does
-# what the host types (Live.do). What it says goes to the console line by line.
+# Load the next kernel, armed. kexec_load shows the kernel nothing of the image,
+# so root must say that it knows pkernfs.
+load_armed() {
+	kexec_load_next "$1"
+	if [ "$1" = -c ]; then
+		[ "$(cat /sys/fs/pkernfs/armed)" = 0 ] || fail "armed by kexec_load"
+		pkernfsctl arm || fail "arm: $?"
+	fi
+	[ "$(cat /sys/fs/pkernfs/armed)" = 1 ] || fail "the image is not armed"
+}
+
+# vmm run|restore [OPTION|ACTION]...: what it says goes to the console.
 vmm() {
-	local verb=$1 rc=0
+	local verb=$1
 	shift
-	stty -F /dev/console -echo
-	pkernfs-vmm "$verb" --bdf $nic --ram /mnt/vm0/ram --state /mnt/vm0/state \
-		--device /mnt/vm0/nic0 --control - "$@" >/dev/kmsg 2>&1 || rc=$?
-	[ "$rc" = 0 ] || fail "pkernfs-vmm $verb: exit code $rc"
+	pkernfs-vmm "$verb" --phases --bdf $nic --ram /mnt/vm0/ram \
+		--state /mnt/vm0/state --device /mnt/vm0/nic0 "$@" >/dev/kmsg 2>&1
 }
