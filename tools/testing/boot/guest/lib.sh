@@ -51,3 +51,37 @@ kexec_jump() {
 	kexec -e
 	fail "kexec -e came back: $?"
 }
+
+# --- a region, and the small VMM in it --------------------------------------
+
+nic=0000:00:04.0
+
+region_mount() {
+	mount -t pkernfs "${1:-region0}" /mnt || fail "mount: $?"
+}
+
+# A new filesystem with a folder for one VM.
+region_make() {
+	mkfs.pkernfs -q region0 || fail "mkfs: $?"
+	region_mount
+	mkdir /mnt/vm0
+}
+
+# Load the next kernel, armed. kexec_load shows the kernel nothing of the image,
+# so root must say that it knows pkernfs.
+load_armed() {
+	kexec_load_next "$1"
+	if [ "$1" = -c ]; then
+		[ "$(cat /sys/fs/pkernfs/armed)" = 0 ] || fail "armed by kexec_load"
+		pkernfsctl arm || fail "arm: $?"
+	fi
+	[ "$(cat /sys/fs/pkernfs/armed)" = 1 ] || fail "the image is not armed"
+}
+
+# vmm run|restore [OPTION|ACTION]...: what it says goes to the console.
+vmm() {
+	local verb=$1
+	shift
+	pkernfs-vmm "$verb" --phases --bdf $nic --ram /mnt/vm0/ram \
+		--state /mnt/vm0/state --device /mnt/vm0/nic0 "$@" >/dev/kmsg 2>&1
+}

@@ -37,7 +37,7 @@ class Console:
         self.kernels = 0        # how many kernels have said hello
         self._ignore = [re.compile(i) for i in ignore]
         self._cond = threading.Condition()
-        self._done = False
+        self.done = False       # it has ended
         self._pipe = pipe
         self._log = log
         self._echo = echo
@@ -60,7 +60,7 @@ class Console:
                 if not chunk:
                     break
         with self._cond:
-            self._done = True
+            self.done = True
             self._cond.notify_all()
 
     def _line(self, now, text):
@@ -95,7 +95,7 @@ class Console:
                         return i, self.lines[i][0], m
                     i += 1
                 left = end - time.monotonic()
-                if self._done or left <= 0:
+                if self.done or left <= 0:
                     return None
                 self._cond.wait(left)
 

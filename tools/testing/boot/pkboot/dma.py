@@ -114,9 +114,7 @@ class Dma:
         return os.path.join(self.t.dir, '%s-%s' % (self.m.name, name))
 
     def _spawn(self, name, *args):
-        with open(self._log(name), 'w') as out:
-            return subprocess.Popen([self.host, *args], stdin=subprocess.DEVNULL,
-                                    stdout=out, stderr=subprocess.STDOUT)
+        return self.t.spawn([self.host, *args], self._log(name))
 
     def start(self, rate=1000, count=0, poll_us=200, settle=1500):
         """Send and watch, from now until stop()."""

@@ -5,7 +5,6 @@ import hashlib
 import os
 import shutil
 import subprocess
-import zlib
 
 from .result import BuildError, Skip
 
@@ -16,7 +15,9 @@ CACHE = os.path.realpath(
         os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'),
         'pkernfs'))
 # Two checkouts share downloads, sources and the compiler cache, no more.
-CHECKOUT = '%s-%u' % (os.path.basename(REPO), zlib.crc32(REPO.encode()))
+CHECKOUT = '%s-%s' % (os.path.basename(REPO), subprocess.run(
+    ['cksum'], input=REPO.encode(), stdout=subprocess.PIPE,
+    check=True).stdout.decode().split()[0])
 OUT = os.path.join(CACHE, 'boot', CHECKOUT)
 # Binaries that a plain user's PATH does not name.
 PATH = os.environ.get('PATH', '') + ':/usr/sbin:/sbin'

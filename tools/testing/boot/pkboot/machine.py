@@ -26,7 +26,7 @@ def _size(text):
     return int(text[:-1]) << {'K': 10, 'M': 20, 'G': 30}[text[-1]]
 
 
-def _die_with_parent():
+def die_with_parent():
     """In the child: a runner that is killed leaves no QEMU behind."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
@@ -107,7 +107,7 @@ class Machine:
         err = open(self.stderr_log, 'w')
         self.proc = subprocess.Popen(self.argv, stdin=subprocess.PIPE,
                                      stdout=subprocess.PIPE, stderr=err,
-                                     preexec_fn=_die_with_parent)
+                                     preexec_fn=die_with_parent)
         err.close()
         self.deadline = time.monotonic() + self.timeout
         self.console = console.Console(self.proc.stdout, self.console_log,
@@ -124,7 +124,7 @@ class Machine:
         hit = self.console.wait(pattern, left, start)
         if hit:
             return hit
-        if self.proc.poll() is not None:
+        if self.console.done:
             self.finish()       # names the reason, if it knows a better one
             raise Failure('machine ended before the console said /%s/' % pattern)
         if time.monotonic() >= self.deadline:

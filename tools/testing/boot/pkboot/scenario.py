@@ -61,6 +61,7 @@ class Test:
         self.notes = []
         self._echo = echo
         self._machines = []
+        self._procs = []
         os.makedirs(self.dir, exist_ok=True)
         for f in os.listdir(self.dir):
             os.remove(os.path.join(self.dir, f))
@@ -112,9 +113,22 @@ class Test:
             raise Failure('%s: exit code %d: %s' % (argv[0], p.returncode, last))
         return p.stdout
 
+    def spawn(self, argv, log):
+        """A host program beside the machine; ended with the scenario."""
+        with open(os.path.join(self.dir, log), 'w') as out:
+            p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out,
+                                 stderr=subprocess.STDOUT,
+                                 preexec_fn=machine.die_with_parent)
+        self._procs.append(p)
+        return p
+
     def end(self):
         for m in self._machines:
             m.stop()
+        for p in self._procs:
+            if p.poll() is None:
+                p.kill()
+            p.wait()
 
 
 class Broken:

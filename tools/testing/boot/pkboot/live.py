@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A live update with a NIC at work, as most scenarios want it.
+
+    KERNEL, MEMORY, ... = ...
+    GUEST = live.guest()
+
+    def run(t):
+        u = live.Update(t)
+        u.go()              # start to verdict
+        u.all_landed()      # seen by the VMM, by the watcher, by the scan
+        u.no_gap(ratio=10)  # in no phase
+        u.translated()      # the remapping unit, as seen from outside
+"""
+
+from . import dma
+from .result import BuildError, Failure
+
+MEMORY = '1G'
+PKERNFS = '256M@512M'
+DEVICES = (dma.NIC,)
+# The earliest lines of a kernel in time, for the phases.
+APPEND = 'earlycon=uart,io,0x3f8,115200'
+
+FIRST = ('phase=quiet run=3s freeze info phase=frozen run=500ms quiesce save '
+         'phase=leave')
+SECOND = 'phase=resumed run=2s phase=end wait drain verify info'
+
+
+def guest(load='-c', first=FIRST, second=SECOND, gone='', before='', after=''):
+    """The guest's side.
+
+    load: -c for kexec_load, -s for kexec_file_load
+    first, second: what the VMM does before and after the kexec
+    before: commands before the first VMM; gone: after it; after: after the second
+    """
+    return r'''
+stage1() {
+	region_make
+	load_armed %(load)s
+	%(before)s
+	vmm run --bind --size 160M %(first)s || fail "the first VMM: $?"
+	phase gone
+	sleep 0.5
+	%(gone)s
+	kexec_jump
+}
+
+stage2() {
+	phase userland
+	region_mount
+	mkfifo /tmp/control
+	vmm restore --control /tmp/control %(second)s &
+	await_host
+	echo go >/tmp/control
+	wait $! || fail "the second VMM: $?"
+	%(after)s
+	await_host
+}
+''' % {'load': load, 'first': first, 'second': second, 'gone': gone or ':',
+       'before': before or ':', 'after': after or ':'}
+
+
+class Update:
+    """One machine, one VMM before and one after a kexec, and what lands."""
+
+    def __init__(self, t, name='vm', span=None, **over):
+        over.setdefault('files', dma.files(pkernfs=True))
+        self.t = t
+        self.m = t.machine(name, **over)
+        self.d = dma.Dma(t, self.m, span=span or over.get('pkernfs', PKERNFS))
+        self.left = None
+
+    def go(self, rate=1000, poll=True):
+        """From power-on to the verdict."""
+        self.m.start()
+        self.m.wait('STEP ring')
+        if poll:
+            self.d.poll()
+        self.d.start(rate=rate)
+        freeze, _, _ = self.m.wait('PHASE freeze')
+        if poll:
+            self.d.mark()
+        jump, _, _ = self.m.wait('PHASE jump', start=freeze)
+        self.m.wait('PHASE end', start=jump)
+        self.d.stop()
+        self.m.send('no more frames')
+        self.m.wait('STEP closed', start=jump)
+        self.left = self.d.scan()
+        self.m.send('seen')
+        self.m.finish()
+
+    def all_landed(self):
+        """Every frame was seen, once and whole: by VMM, watcher and scan."""
+        sent = self.d.inject['sent']
+        r = dma.report(self.m)
+        self.t.note('%d frames sent, %d landed, %d found after' %
+                    (sent, self.d.watch['landed'], self.left['found']))
+        if r['frames'] != sent or r['missing'] or r['late'] or r['bad'] or \
+                r['stalls']:
+            raise Failure('of %d frames the VMM saw: %s' % (sent, r))
+        if self.left['found'] != sent or self.left['twice'] or \
+                self.left['damaged'] or self.left['outside']:
+            raise Failure('of %d frames the scan found: %s' % (sent, self.left))
+        if self.d.watch['landed'] != sent:
+            raise Failure('of %d frames the watcher saw %d' %
+                          (sent, self.d.watch['landed']))
+
+    def no_gap(self, ratio=10, floor_ms=20, draw=False):
+        """In no phase a gap longer than ratio times the quiet phase's."""
+        good = self.d.timeline('quiet', ratio, floor_ms, draw)
+        worst = max(self.d.phase.values(), key=lambda p: p['longest_gap_ms'])
+        self.t.note('longest gap %.1f ms, in %s (quiet: %.1f ms)' %
+                    (worst['longest_gap_ms'], worst['name'],
+                     self.d.phase['quiet']['longest_gap_ms']))
+        if not good:
+            raise Failure('DMA paused: ' + ', '.join(
+                '%s %.0f ms' % (n, p['longest_gap_ms'])
+                for n, p in self.d.phase.items() if p['verdict'] != 'good'))
+
+    def translated(self):
+        """Translation and bus mastering never off, one domain id, no fault."""
+        p = self.d.polled()
+        if p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults'] or \
+                p['dids']:
+            raise Failure('the remapping unit: %s' % p)
+
+    def settle(self):
+        """After a failure: have what there is to be had, for a closer look."""
+        try:
+            if not self.d.watch:
+                self.d.stop()
+            if not self.d.phase:
+                self.d.timeline('quiet')
+        except Failure as e:
+            self.t.note('not seen from outside: %s' % str(e)[:60])
+
+
+def must_fail(t, why, rate=500, **over):
+    """A control: with one piece left out the update must not pass.
+
+    why: function of the Update; true if it failed for the reason that it should
+    """
+    u = Update(t, **over)
+    try:
+        u.go(rate=rate)
+        u.all_landed()
+        u.no_gap()
+        u.translated()
+    except BuildError:
+        raise
+    except Failure as e:
+        u.settle()
+        if not why(u):
+            raise Failure('failed, but not as it should: %s' % e)
+        t.note('fails as it should: %s' % str(e).split(' (')[0][:60])
+        return
+    raise Failure('passes with a piece left out')

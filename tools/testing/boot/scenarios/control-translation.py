@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Control: with translation switched off at kexec the update fails (S3)."""
+
+from pkboot import live
+
+KERNEL = 'debug'
+MEMORY = live.MEMORY
+PKERNFS = live.PKERNFS
+DEVICES = live.DEVICES
+APPEND = live.APPEND + ' pkernfs_test=translation-off'
+STAGES = 2
+TIMEOUT = 180
+IGNORE = (r'DMAR: DRHD: handling fault', r'DMAR: \[DMA Write')
+GUEST = live.guest()
+
+
+def why(u):
+    return u.d.polled()['tes_drops']
+
+
+def run(t):
+    live.must_fail(t, why)

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A live update by kexec -s, at the top of RAM, into a kernel that wipes memory (S2).
+
+The region is the last RAM of the machine. The next kernel overwrites all its
+free memory before it looks at any device (memtest=): what would still point into
+the first kernel's memory does not live through that unseen.
+"""
+
+from pkboot import live
+from pkboot.result import Failure
+
+KERNEL = 'debug'
+MEMORY = '3G'           # q35: 2 GiB below 4 GiB, 1 GiB from there on
+PKERNFS = '256M@4864M'
+DEVICES = live.DEVICES
+APPEND = live.APPEND
+K2_APPEND = 'memtest=1'
+STAGES = 2
+TIMEOUT = 180
+GUEST = live.guest(load='-s', before=r'''
+	grep -qi '^130000000-13fffffff : pkernfs' /proc/iomem ||
+		fail "the region is not the last of the memory"
+''')
+
+
+def run(t):
+    u = live.Update(t)
+    u.go(rate=500)
+    if not any('early_memtest' in text for _, text in u.m.console.lines):
+        raise Failure('the next kernel has not overwritten its memory')
+    u.all_landed()
+    u.no_gap(ratio=10)
+    u.translated()

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the remapping unit is told in a live update (S4).
+
+By QEMU's traces: from the freeze on translation is never switched off, there is
+no fault, and the root pointer goes from the first kernel's to the handover's and
+on to the second kernel's, and nowhere else. By a look from outside: the domain
+id stays the same.
+"""
+
+import re
+
+from pkboot import live
+from pkboot.result import Failure
+
+KERNEL = 'release'
+MEMORY = live.MEMORY
+PKERNFS = live.PKERNFS
+DEVICES = live.DEVICES
+APPEND = live.APPEND
+TRACE = ('vtd_dmar_enable', 'vtd_reg_dmar_root', 'vtd_reg_write_gcmd',
+         'vtd_dmar_fault', 'vtd_frr_new', 'vtd_ce_not_present',
+         'vtd_re_not_present')
+STAGES = 2
+TIMEOUT = 120
+GUEST = live.guest()
+
+
+def run(t):
+    u = live.Update(t)
+    u.go(rate=1000)
+    u.all_landed()
+    u.translated()
+
+    with open(u.m.trace_log) as f:
+        trace = f.read()
+    base, size = 512 << 20, 256 << 20
+    enables = re.findall(r'vtd_dmar_enable enable (\d)', trace)
+    roots = [int(r, 16) for r in
+             re.findall(r'vtd_reg_dmar_root addr 0x([0-9a-f]+)', trace)]
+    t.note('root pointer: ' + ' -> '.join('%#x' % r for r in roots))
+    # On by the first kernel; the second one's writes leave it on.
+    if enables[0] != '1' or '0' in enables:
+        raise Failure('translation was switched: %s' % enables)
+    if len(roots) != 3:
+        raise Failure('the root pointer was written %d times' % len(roots))
+    if not base <= roots[1] < base + size:
+        raise Failure('the second root %#x is not in the region' % roots[1])
+    if any(base <= r < base + size for r in (roots[0], roots[2])):
+        raise Failure('a kernel\'s own root is in the region')
+    faults = re.findall(r'^.*(?:vtd_dmar_fault|vtd_frr_new|_not_present).*$',
+                        trace, re.M)
+    if faults:
+        raise Failure('%d faults, first: %s' % (len(faults), faults[0]))
