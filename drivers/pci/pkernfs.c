@@ -20,6 +20,7 @@
 #include <linux/interrupt.h>
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
+#include <linux/suspend.h>
 #include <linux/sysfs.h>
 #include <linux/vfio.h>
 
@@ -195,6 +196,9 @@ static void pkernfs_pci_override_mode(struct pci_dev *pdev, umode_t mode)
 {
 	static const struct attribute attr = { .name = "driver_override" };
 
+	/* Unplugged, it has no directory any more. */
+	if (!device_is_registered(&pdev->dev))
+		return;
 	if (sysfs_chmod_file(&pdev->dev.kobj, &attr, mode))
 		pci_dbg(pdev, "driver_override keeps its mode\n");
 }
@@ -251,6 +255,24 @@ int pkernfs_pci_expect(struct pkernfs_device *pd)
 }
 
 /**
+ * pkernfs_pci_left - the function is about to be given to pkernfs_pci_unkeep()
+ * @pd: preserved device that is off its fixed domain
+ *
+ * From now on a close is an ordinary one, with a reset.
+ *
+ * Context: any that may take a spinlock.
+ */
+void pkernfs_pci_left(struct pkernfs_device *pd)
+{
+	struct pkernfs_pci *pp = pd->pci;
+
+	if (!pp || !pp->pdev)
+		return;
+	guard(spinlock_irqsave)(&pkernfs_pci_lock);
+	clear_bit(PKERNFS_PCI_KEPT, &pp->pdev->priv_flags);
+}
+
+/**
  * pkernfs_pci_unkeep - the function is ordinary again
  * @pd: preserved device that was given to pkernfs_pci_keep() or _expect()
  *
@@ -265,7 +287,6 @@ void pkernfs_pci_unkeep(struct pkernfs_device *pd)
 	struct pkernfs_pci *pp = pd->pci;
 	bool linger, held, bus_reset;
 	struct pci_dev *pdev;
-	u16 ctrl = 0;
 
 	if (!pp)
 		return;
@@ -277,16 +298,13 @@ void pkernfs_pci_unkeep(struct pkernfs_device *pd)
 	}
 
 	pkernfs_pci_override_mode(pdev, 0644);
-	if (pdev->msix_cap)
-		pci_read_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS, &ctrl);
 	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock) {
 		pp->pd = NULL;
 		clear_bit(PKERNFS_PCI_KEPT, &pdev->priv_flags);
 		pkernfs_pci_clear_path(pdev);
 		pkernfs_pci_mark_paths();
 		linger = pp->open &&
-			 (((ctrl & PCI_MSIX_FLAGS_ENABLE) && !pdev->msix_enabled) ||
-			  !bitmap_empty(pp->raise, PKERNFS_MSIX_VECTORS));
+			 (pp->latched || !bitmap_empty(pp->raise, PKERNFS_MSIX_VECTORS));
 		held = pp->held;
 		bus_reset = pp->bus_reset;
 	}
@@ -321,35 +339,51 @@ void pkernfs_pci_stop(struct pci_dev *pdev)
 
 /* --- Interrupts -------------------------------------------------------------- */
 
-static int pkernfs_pci_mask(struct pkernfs_pci *pp)
+/*
+ * The guest may have switched memory decode off, and a table that cannot be
+ * reached reads as if all were masked: so it is on while the table is written.
+ */
+static int pkernfs_pci_mask(struct pkernfs_pci *pp, bool open)
 {
 	struct pci_dev *pdev = pp->pdev;
+	bool first = !pp->masked;
+	int error;
+	u16 cmd;
 
-	if (!pp->masked) {
+	if (first) {
 		bitmap_zero(pp->unmasked, PKERNFS_MSIX_VECTORS);
 		pci_read_config_word(pdev, PCI_COMMAND, &pp->command);
 		pp->masked = true;
 		/* Level-triggered, so nothing needs to be latched. */
 		if (!pdev->msix_enabled)
 			pci_intx(pdev, 0);
-		return pkernfs_msix_mask(pdev, pp->unmasked, &pp->msix_flags);
 	}
-	return pkernfs_msix_mask(pdev, NULL, NULL);
+	cmd = open ? pkernfs_vfio_memory_lock(pdev) : 0;
+	error = pkernfs_msix_mask(pdev, first ? pp->unmasked : NULL,
+				  first ? &pp->msix_flags : NULL);
+	if (open)
+		pkernfs_vfio_memory_unlock(pdev, cmd);
+	return error;
 }
 
 static void pkernfs_pci_unmask(struct pkernfs_pci *pp)
 {
+	struct pci_dev *pdev = pp->pdev;
+	u16 cmd;
+
 	if (!pp->masked)
 		return;
-	pkernfs_msix_unmask(pp->pdev, pp->unmasked, pp->msix_flags);
-	if (!pp->pdev->msix_enabled && !(pp->command & PCI_COMMAND_INTX_DISABLE))
-		pci_intx(pp->pdev, 1);
+	cmd = pkernfs_vfio_memory_lock(pdev);
+	pkernfs_msix_unmask(pdev, pp->unmasked, pp->msix_flags);
+	pkernfs_vfio_memory_unlock(pdev, cmd);
+	if (!pdev->msix_enabled && !(pp->command & PCI_COMMAND_INTX_DISABLE))
+		pci_intx(pdev, 1);
 	pp->masked = false;
 }
 
 /**
  * pkernfs_pci_quiesce_irq - mask all interrupts for good
- * @pd: frozen device, its user is there
+ * @pd: frozen device whose user is there; at kexec, any kept device
  * @why: the reason if it cannot be done
  *
  * When it returns, each interrupt raised before has been handled, that is, the
@@ -363,18 +397,23 @@ static void pkernfs_pci_unmask(struct pkernfs_pci *pp)
 int pkernfs_pci_quiesce_irq(struct pkernfs_device *pd, struct pkernfs_refusal *why)
 {
 	struct pkernfs_pci *pp = pd->pci;
+	bool open;
 	int error;
 
 	if (!pp || !pp->pdev)
 		return pkernfs_refuse(why, -EINVAL, ~0ULL, "it is not kept");
 
-	pkernfs_vfio_irq_lock(pp->pdev);
-	error = pp->pdev->msi_enabled ? -EOPNOTSUPP : pkernfs_pci_mask(pp);
+	/* With no user there are no interrupts set up, nor may vfio-pci be bound. */
+	open = READ_ONCE(pp->open);
+	if (open)
+		pkernfs_vfio_irq_lock(pp->pdev);
+	error = pp->pdev->msi_enabled ? -EOPNOTSUPP : pkernfs_pci_mask(pp, open);
 	if (error)
 		pkernfs_pci_unmask(pp);
 	else
 		pp->fenced = true;
-	pkernfs_vfio_irq_unlock(pp->pdev);
+	if (open)
+		pkernfs_vfio_irq_unlock(pp->pdev);
 	if (error)
 		return pkernfs_refuse(why, error, ~0ULL, error == -EOPNOTSUPP ?
 				      "its user has gone over to MSI" :
@@ -417,7 +456,7 @@ void pkernfs_pci_mask_last(struct pci_dev *pdev)
 
 	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock)
 		pp = pkernfs_pci_find(pdev);
-	if (pp && pkernfs_pci_mask(pp))
+	if (pp && pkernfs_pci_mask(pp, true))
 		pci_warn(pdev, "pkernfs: vectors cannot be masked\n");
 }
 
@@ -620,6 +659,27 @@ static int __init pkernfs_pci_settle(void)
 	return 0;
 }
 fs_initcall_sync(pkernfs_pci_settle);
+
+/* A sleeping machine would take the device out of D0. */
+static int pkernfs_pci_sleep(struct notifier_block *nb, unsigned long action, void *data)
+{
+	if (action != PM_SUSPEND_PREPARE && action != PM_HIBERNATION_PREPARE)
+		return NOTIFY_DONE;
+	if (list_empty(&pkernfs_pci_list))
+		return NOTIFY_DONE;
+	pr_info("the machine cannot sleep: a device is preserved\n");
+	return notifier_from_errno(-EBUSY);
+}
+
+static struct notifier_block pkernfs_pci_sleep_nb = {
+	.notifier_call = pkernfs_pci_sleep,
+};
+
+static int __init pkernfs_pci_init(void)
+{
+	return register_pm_notifier(&pkernfs_pci_sleep_nb);
+}
+device_initcall(pkernfs_pci_init);
 
 /* The hook in clearing bus mastering; only the tests can say no. */
 bool __pkernfs_pci_master(struct pci_dev *pdev)

@@ -19,6 +19,8 @@
  * @saved: private copy of the record's identity
  * @open: vfio-pci has it open
  * @failed: it was found and refused; never match it again
+ * @latched: opened with MSI-X enabled and masked, no eventfd connected yet
+ * @by_user: SET_IRQS is under way: what it disables is off by the user's will
  * @fenced: the user that is there quiesced its vectors: no SET_IRQS
  * @masked: @unmasked and @msix_flags hold what to go back to
  * @revoked: a kexec is under way
@@ -40,6 +42,8 @@ struct pkernfs_pci {
 	struct pkernfs_pci_ser saved;
 	bool open;
 	bool failed;
+	bool latched;
+	bool by_user;
 	bool fenced;
 	bool masked;
 	bool revoked;
@@ -99,6 +103,8 @@ void pkernfs_msix_disable(struct pci_dev *pdev);
 
 void pkernfs_vfio_irq_lock(struct pci_dev *pdev);
 void pkernfs_vfio_irq_unlock(struct pci_dev *pdev);
+u16 pkernfs_vfio_memory_lock(struct pci_dev *pdev);
+void pkernfs_vfio_memory_unlock(struct pci_dev *pdev, u16 cmd);
 void pkernfs_vfio_irq_state(struct pci_dev *pdev, u32 *type, u32 *count);
 
 #endif

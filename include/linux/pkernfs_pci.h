@@ -36,6 +36,7 @@ int pkernfs_pci_save(struct pci_dev *pdev, struct pkernfs_pci_ser *ser,
 		     struct pkernfs_refusal *why);
 int pkernfs_pci_keep(struct pkernfs_device *pd);
 int pkernfs_pci_expect(struct pkernfs_device *pd);
+void pkernfs_pci_left(struct pkernfs_device *pd);
 void pkernfs_pci_unkeep(struct pkernfs_device *pd);
 int pkernfs_pci_quiesce_irq(struct pkernfs_device *pd, struct pkernfs_refusal *why);
 void pkernfs_pci_unquiesce_irq(struct pkernfs_device *pd);
@@ -63,6 +64,7 @@ int __pkernfs_vfio_reset(struct pci_dev *pdev);
 void __pkernfs_vfio_opened(struct pci_dev *pdev);
 bool __pkernfs_vfio_close(struct vfio_pci_core_device *vdev);
 int __pkernfs_vfio_set_irqs(struct pci_dev *pdev, unsigned int index);
+void __pkernfs_vfio_set_irqs_done(struct pci_dev *pdev);
 bool __pkernfs_vfio_raise(struct pci_dev *pdev, unsigned int vector);
 bool __pkernfs_vfio_revoked(struct pci_dev *pdev);
 
@@ -86,6 +88,7 @@ static inline int __pkernfs_vfio_reset(struct pci_dev *pdev) { return 0; }
 static inline void __pkernfs_vfio_opened(struct pci_dev *pdev) { }
 static inline bool __pkernfs_vfio_close(struct vfio_pci_core_device *vdev) { return false; }
 static inline int __pkernfs_vfio_set_irqs(struct pci_dev *pdev, unsigned int index) { return 0; }
+static inline void __pkernfs_vfio_set_irqs_done(struct pci_dev *pdev) { }
 static inline bool __pkernfs_vfio_raise(struct pci_dev *pdev, unsigned int vector) { return false; }
 static inline bool __pkernfs_vfio_revoked(struct pci_dev *pdev) { return false; }
 
@@ -136,7 +139,7 @@ static inline bool pkernfs_pci_msix_init(struct pci_dev *pdev, u16 ctrl)
 /* The last vector has been freed: true if MSI-X is to stay enabled, masked. */
 static inline bool pkernfs_pci_msix_shutdown(struct pci_dev *pdev)
 {
-	return pkernfs_pci_kept(pdev) && __pkernfs_pci_msix_shutdown(pdev);
+	return pkernfs_pci_active() && __pkernfs_pci_msix_shutdown(pdev);
 }
 
 /* As device_match_driver_override(): a kept function is for vfio-pci only. */
@@ -174,6 +177,12 @@ static inline bool pkernfs_vfio_close(struct vfio_pci_core_device *vdev)
 static inline int pkernfs_vfio_set_irqs(struct pci_dev *pdev, unsigned int index)
 {
 	return pkernfs_pci_active() ? __pkernfs_vfio_set_irqs(pdev, index) : 0;
+}
+
+static inline void pkernfs_vfio_set_irqs_done(struct pci_dev *pdev)
+{
+	if (pkernfs_pci_active())
+		__pkernfs_vfio_set_irqs_done(pdev);
 }
 
 /* An eventfd was connected: true if it is to be signalled at once. */

@@ -277,15 +277,24 @@ bool __pkernfs_pci_msix_init(struct pci_dev *pdev, u16 ctrl)
 }
 
 /*
- * pci_msix_shutdown(): the interrupts are gone, so what comes from now on must
- * be latched for whoever connects an eventfd next. The vectors that had a
- * descriptor are masked; a user may have unmasked others in a mapped table.
+ * pci_msix_shutdown(), and an enable that failed: the interrupts are gone, and
+ * not by the will of the user, or before it has seen what was latched for it. So
+ * what comes from now on must be latched for whoever connects an eventfd next.
+ * The vectors that had a descriptor are masked; a user may have unmasked others
+ * in a mapped table.
  */
 bool __pkernfs_pci_msix_shutdown(struct pci_dev *pdev)
 {
+	unsigned int i, count;
+	struct pkernfs_pci *pp;
 	u16 ctrl;
-	unsigned int i, count = pkernfs_msix_count(pdev);
 
+	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock) {
+		pp = pkernfs_pci_find(pdev);
+		if (!pp || !(pp->latched || (pkernfs_pci_kept(pdev) && !pp->by_user)))
+			return false;
+	}
+	count = pkernfs_msix_count(pdev);
 	pci_read_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS, &ctrl);
 	pci_write_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS,
 			      ctrl | PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);

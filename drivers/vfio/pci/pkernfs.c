@@ -77,6 +77,22 @@ void pkernfs_vfio_irq_unlock(struct pci_dev *pdev)
 		mutex_unlock(&vdev->igate);
 }
 
+/* Memory decode on, against the user's config writes; nested in the former. */
+u16 pkernfs_vfio_memory_lock(struct pci_dev *pdev)
+{
+	struct vfio_pci_core_device *vdev = pkernfs_vfio_core(pdev);
+
+	return vdev ? vfio_pci_memory_lock_and_enable(vdev) : 0;
+}
+
+void pkernfs_vfio_memory_unlock(struct pci_dev *pdev, u16 cmd)
+{
+	struct vfio_pci_core_device *vdev = pkernfs_vfio_core(pdev);
+
+	if (vdev)
+		vfio_pci_memory_unlock_and_restore(vdev, cmd);
+}
+
 /**
  * pkernfs_vfio_irq_state - what interrupts the user has set up
  * @pdev: function that a user has open
@@ -115,15 +131,26 @@ int __pkernfs_vfio_set_irqs(struct pci_dev *pdev, unsigned int index)
 		return 0;
 	guard(spinlock_irqsave)(&pkernfs_pci_lock);
 	pp = pkernfs_pci_find(pdev);
-	if (!pp || !pp->pd)
+	if (!pp || !pkernfs_pci_kept(pdev))
 		return 0;
 	if (pp->fenced || pp->revoked)
 		return -EBUSY;
 	if (index == VFIO_PCI_MSI_IRQ_INDEX)
 		return -EOPNOTSUPP;
+	pp->by_user = true;
 	WRITE_ONCE(pp->pd->irq_quiesced, false);
 	WRITE_ONCE(pp->pd->rec->irq, cpu_to_le32(PKERNFS_RECORD_IRQ_UNCERTAIN));
 	return 0;
+}
+
+void __pkernfs_vfio_set_irqs_done(struct pci_dev *pdev)
+{
+	struct pkernfs_pci *pp;
+
+	guard(spinlock_irqsave)(&pkernfs_pci_lock);
+	pp = pkernfs_pci_find(pdev);
+	if (pp)
+		pp->by_user = false;
 }
 
 /*
@@ -137,8 +164,10 @@ bool __pkernfs_vfio_raise(struct pci_dev *pdev, unsigned int vector)
 
 	guard(spinlock_irqsave)(&pkernfs_pci_lock);
 	pp = pkernfs_pci_find(pdev);
-	return pp && vector < PKERNFS_MSIX_VECTORS &&
-	       __test_and_clear_bit(vector, pp->raise);
+	if (!pp || vector >= PKERNFS_MSIX_VECTORS)
+		return false;
+	pp->latched = false;
+	return __test_and_clear_bit(vector, pp->raise);
 }
 
 /* --- Open and close ----------------------------------------------------------- */
@@ -150,15 +179,19 @@ bool __pkernfs_vfio_raise(struct pci_dev *pdev, unsigned int vector)
 void __pkernfs_vfio_opened(struct pci_dev *pdev)
 {
 	struct pkernfs_pci *pp;
+	u16 ctrl = 0;
 
 	pdev->saved_config_space[PCI_COMMAND / 4] &=
 		~(PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
+	if (pdev->msix_cap)
+		pci_read_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS, &ctrl);
 
 	guard(spinlock_irqsave)(&pkernfs_pci_lock);
 	pp = pkernfs_pci_find(pdev);
 	if (!pp || !pp->pd)
 		return;
 	pp->open = true;
+	pp->latched = ctrl & PCI_MSIX_FLAGS_ENABLE;
 	pp->fenced = false;
 	pp->masked = false;
 	if (le32_to_cpu(READ_ONCE(pp->pd->rec->irq)) == PKERNFS_RECORD_IRQ_QUIESCED)
@@ -176,20 +209,23 @@ bool __pkernfs_vfio_close(struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = vdev->pdev;
 	struct pkernfs_pci *pp;
-	bool kept;
+	bool kept, last;
 
 	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock) {
 		pp = pkernfs_pci_find(pdev);
 		if (!pp)
 			return false;
-		kept = pp->pd;
+		kept = pkernfs_pci_kept(pdev);
+		last = !pp->pd;
 		pp->open = false;
+		pp->latched = false;
 		pp->fenced = false;
 		pp->masked = false;
 	}
 	if (!kept) {
 		pkernfs_msix_disable(pdev);
-		pkernfs_pci_forget(pp);
+		if (last)
+			pkernfs_pci_forget(pp);
 		return false;
 	}
 	kfree(vdev->pci_saved_state);
