@@ -64,7 +64,7 @@ static vm_fault_t pkernfs_fault_cow(struct vm_fault *vmf, struct inode *inode)
 		clear_user_highpage(vmf->cow_page, vmf->address);
 	else if (copy_mc_user_highpage(vmf->cow_page, page, vmf->address, vmf->vma))
 		return VM_FAULT_HWPOISON;
-	__SetPageUptodate(vmf->cow_page);
+	__folio_mark_uptodate(page_folio(vmf->cow_page));
 	ret = finish_fault(vmf);
 	return ret ?: VM_FAULT_DONE_COW;
 }

@@ -17,12 +17,13 @@
 
 #include "pkernfs.h"
 
+/* r->core and core->sb come and go under it: load, mount, umount, mkfs. */
 DEFINE_MUTEX(pkernfs_format_lock);
 
 #define PKERNFS_RECORD_BLOCKS	64
 #define PKERNFS_HANDOVER_BLOCKS	256
 #define PKERNFS_POOL_MIN	64
-#define PKERNFS_INODES_MAX	(1U << 20)
+#define PKERNFS_INODES_MAX	BIT(20)
 #define PKERNFS_INODES_PER_BLOCK	(PKERNFS_BLOCK_SIZE / PKERNFS_INODE_SIZE)
 
 static void pkernfs_area_set(struct pkernfs_area *a, u64 start, u64 count)

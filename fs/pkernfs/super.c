@@ -25,11 +25,11 @@ struct pkernfs_mount {
 };
 
 enum pkernfs_param {
-	Opt_region,
+	PKERNFS_OPT_REGION,
 };
 
 static const struct fs_parameter_spec pkernfs_parameters[] = {
-	fsparam_u32("region", Opt_region),
+	fsparam_u32("region", PKERNFS_OPT_REGION),
 	{}
 };
 

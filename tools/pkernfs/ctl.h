@@ -32,7 +32,8 @@ struct command {
 
 /* --- main.c --- */
 extern const char *progname;
-__attribute__((format(printf, 1, 2))) void complain(const char *fmt, ...);
+#define complain(fmt, ...) \
+	fprintf(stderr, "%s: " fmt "\n", progname, ##__VA_ARGS__)
 int usage_error(const char *what, const char *arg);
 bool take_flag(int *argc, char **argv, const char *name);
 
@@ -61,7 +62,7 @@ int cmd_disarm(int argc, char **argv);
 void json_open(const char *name, char bracket);
 void json_close(char bracket);
 void json_string(const char *name, const char *value);
-void json_number(const char *name, uint64_t value);
+void json_number(const char *name, __u64 value);
 void json_bool(const char *name, bool value);
 
 #endif

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -23,7 +22,7 @@ static const char * const states[] = {
 
 const char *state_name(uint32_t state)
 {
-	if (state >= sizeof(states) / sizeof(states[0]))
+	if (state > PKERNFS_STATE_FAILED)
 		return "unknown";
 	return states[state];
 }
@@ -54,7 +53,7 @@ int get_info(int fd, struct pkernfs_info *info)
 		free(ranges);
 		ranges = calloc(room, sizeof(*ranges));
 		if (!ranges)
-			return ENOMEM;
+			return errno;
 	}
 }
 
@@ -113,19 +112,17 @@ void print_info(const struct pkernfs_info *info, bool json)
 		printf("domain id:   %u\n", info->did);
 		printf("interrupts:  %s\n", quiesced ? "quiesced: none is lost or doubled" :
 		       "uncertain: each vector is raised once at restore");
-		printf("tables:      %" PRIu64 " blocks\n", (uint64_t)info->tables);
-		printf("pages:       %" PRIu64 " of 4 KiB\n", (uint64_t)info->pages);
+		printf("tables:      %llu blocks\n", info->tables);
+		printf("pages:       %llu of 4 KiB\n", info->pages);
 		for (i = 0; i < info->range_count; i++)
-			printf("range:       iova %#" PRIx64 " bytes %#" PRIx64
-			       " phys %#" PRIx64 " %s%s\n",
-			       (uint64_t)r[i].iova, (uint64_t)r[i].bytes,
-			       (uint64_t)r[i].phys, r[i].prot & 1 ? "r" : "-",
-			       r[i].prot & 2 ? "w" : "-");
+			printf("range:       iova %#llx bytes %#llx phys %#llx %s%s\n",
+			       r[i].iova, r[i].bytes, r[i].phys,
+			       r[i].prot & 1 ? "r" : "-", r[i].prot & 2 ? "w" : "-");
 	}
 	if (info->error) {
 		printf("last error:  %s: %s", strerror(info->error), info->reason);
 		if (info->error_iova != UINT64_MAX)
-			printf(" (iova %#" PRIx64 ")", (uint64_t)info->error_iova);
+			printf(" (iova %#llx)", info->error_iova);
 		printf("\n");
 	}
 }

@@ -2,7 +2,6 @@
 /*
  * A JSON writer that is as small as what it writes.
  */
-#include <inttypes.h>
 
 #include "ctl.h"
 
@@ -54,10 +53,10 @@ void json_string(const char *name, const char *value)
 	putchar('"');
 }
 
-void json_number(const char *name, uint64_t value)
+void json_number(const char *name, __u64 value)
 {
 	json_next(name);
-	printf("%" PRIu64, value);
+	printf("%llu", value);
 }
 
 void json_bool(const char *name, bool value)

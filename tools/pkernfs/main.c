@@ -3,7 +3,6 @@
  * pkernfsctl: look at regions, their files and preserved devices, and act on
  * them. Called as mkfs.pkernfs it makes a filesystem.
  */
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,17 +31,6 @@ static const struct command commands[] = {
 	  "make an empty filesystem; see mkfs.pkernfs(8)", cmd_mkfs },
 	{ NULL, NULL, NULL, NULL }
 };
-
-void complain(const char *fmt, ...)
-{
-	va_list ap;
-
-	fprintf(stderr, "%s: ", progname);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-}
 
 int usage_error(const char *what, const char *arg)
 {

@@ -37,7 +37,7 @@ static void mkfs_help(void)
 	       "      --help, --version\n");
 }
 
-static bool parse_number(const char *text, uint64_t max, uint64_t *value)
+static bool parse_number(const char *text, __u64 max, __u64 *value)
 {
 	char *end;
 
@@ -68,7 +68,7 @@ static bool parse_uuid(const char *text, uint8_t *uuid)
 /* "region0", "pkernfs0" or "0" */
 static bool parse_region(const char *text, uint32_t *region)
 {
-	uint64_t n;
+	__u64 n;
 
 	if (!strncmp(text, "region", 6))
 		text += 6;
@@ -106,7 +106,7 @@ int cmd_mkfs(int argc, char **argv)
 {
 	struct pkernfs_format f = { .size = sizeof(f) };
 	bool quiet = false;
-	uint64_t n;
+	__u64 n;
 	int opt, ret;
 
 	/* getopt wants argv[0] */

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <inttypes.h>
 #include <mntent.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +57,7 @@ static void region_json(const char *name, const char *dir)
 	json_close('}');
 }
 
-static uint64_t number(const char *dir, const char *name)
+static __u64 number(const char *dir, const char *name)
 {
 	char value[64];
 
@@ -68,11 +67,11 @@ static uint64_t number(const char *dir, const char *name)
 
 static void region_text(const char *name, const char *dir)
 {
-	uint64_t base = number(dir, "base"), size = number(dir, "size");
+	__u64 base = number(dir, "base"), size = number(dir, "size");
 	char value[256];
 
 	read_attr(dir, "state", value, sizeof(value));
-	printf("%s: %s, %" PRIu64 " MiB at %#" PRIx64, name, value, size >> 20, base);
+	printf("%s: %s, %llu MiB at %#llx", name, value, size >> 20, base);
 	if (read_attr(dir, "reason", value, sizeof(value)))
 		printf(": %s", value);
 	if (read_attr(dir, "label", value, sizeof(value)))
@@ -82,14 +81,12 @@ static void region_text(const char *name, const char *dir)
 	printf("\n");
 	if (!read_attr(dir, "granules", value, sizeof(value)))
 		return;
-	printf("  %s, %" PRIu64 " of %" PRIu64 " MiB free, %" PRIu64
-	       " MiB held for devices\n",
+	printf("  %s, %llu of %llu MiB free, %llu MiB held for devices\n",
 	       number(dir, "mounted") ? "mounted" : "not mounted",
 	       number(dir, "granules_free") << (PKERNFS_GRANULE_SHIFT - 20),
 	       number(dir, "granules") << (PKERNFS_GRANULE_SHIFT - 20),
 	       number(dir, "granules_held") << (PKERNFS_GRANULE_SHIFT - 20));
-	printf("  %" PRIu64 " inodes used, %" PRIu64 " of %" PRIu64
-	       " pool blocks free, %" PRIu64 " orphans\n",
+	printf("  %llu inodes used, %llu of %llu pool blocks free, %llu orphans\n",
 	       number(dir, "inodes") - number(dir, "inodes_free"),
 	       number(dir, "pool_free"), number(dir, "pool_blocks"),
 	       number(dir, "orphans"));
@@ -132,18 +129,18 @@ static int visit(const char *path, const struct stat *st, int type, struct FTW *
 		json_string("type", S_ISDIR(st->st_mode) ? "directory" :
 			    device ? "device" : "file");
 		json_number("size", st->st_size);
-		json_number("allocated", (uint64_t)st->st_blocks * 512);
+		json_number("allocated", (__u64)st->st_blocks * 512);
 		if (device)
 			print_info(&info, true);
 		json_close('}');
 	} else if (device) {
-		printf("  %s: %04x:%02x:%02x.%x %s, %" PRIu64 " pages\n", path,
+		printf("  %s: %04x:%02x:%02x.%x %s, %llu pages\n", path,
 		       info.segment, info.rid >> 8, info.rid >> 3 & 31, info.rid & 7,
-		       state_name(info.state), (uint64_t)info.pages);
+		       state_name(info.state), info.pages);
 	} else {
-		printf("  %s%s: %" PRIu64 " bytes, %" PRIu64 " allocated\n", path,
-		       S_ISDIR(st->st_mode) ? "/" : "", (uint64_t)st->st_size,
-		       (uint64_t)st->st_blocks * 512);
+		printf("  %s%s: %llu bytes, %llu allocated\n", path,
+		       S_ISDIR(st->st_mode) ? "/" : "", (__u64)st->st_size,
+		       (__u64)st->st_blocks * 512);
 	}
 out:
 	free((void *)(uintptr_t)info.ranges);

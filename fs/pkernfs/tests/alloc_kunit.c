@@ -318,9 +318,10 @@ static void pkernfs_test_names(struct kunit *test)
 
 	/* Half way through, all that was seen goes, and one long name comes. */
 	down_read(&r->core->lock);
-	for (i = 0; i < 10; i++)
-		KUNIT_ASSERT_NOT_NULL(test, pkernfs_dirent_next(r->core,
-				      r->core->node[PKERNFS_ROOT_INO], &cookie));
+	for (i = 0; i < 10; i++) {
+		de = pkernfs_dirent_next(r->core, r->core->node[PKERNFS_ROOT_INO], &cookie);
+		KUNIT_ASSERT_NOT_NULL(test, de);
+	}
 	up_read(&r->core->lock);
 	for (i = 0; i < 10; i++) {
 		memset(name, 'a' + i, sizeof(name));
@@ -366,4 +367,5 @@ static struct kunit_suite pkernfs_alloc_suite = {
 	.exit = pkernfs_test_exit,
 	.test_cases = pkernfs_alloc_cases,
 };
+
 kunit_test_suite(pkernfs_alloc_suite);

@@ -9,7 +9,7 @@
 
 #include "../pkernfs.h"
 
-#define PKERNFS_TEST_BASE	(1ULL << 32)
+#define PKERNFS_TEST_BASE	BIT_ULL(32)
 #define PKERNFS_TEST_BYTES	(32ULL << 20)
 #define PKERNFS_TEST_INODES	32
 

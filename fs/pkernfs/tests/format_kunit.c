@@ -291,4 +291,5 @@ static struct kunit_suite pkernfs_format_suite = {
 	.exit = pkernfs_test_exit,
 	.test_cases = pkernfs_format_cases,
 };
+
 kunit_test_suite(pkernfs_format_suite);

@@ -313,4 +313,5 @@ static struct kunit_suite pkernfs_journal_suite = {
 	.exit = pkernfs_test_exit,
 	.test_cases = pkernfs_journal_cases,
 };
+
 kunit_test_suite(pkernfs_journal_suite);

@@ -13,8 +13,8 @@
 #include "fs_test.h"
 
 #ifndef PAGEMAP_SCAN		/* headers older than 6.7 */
-#define PAGE_IS_PRESENT		(1 << 3)
-#define PAGE_IS_HUGE		(1 << 6)
+#define PAGE_IS_PRESENT		0x08
+#define PAGE_IS_HUGE		0x40
 #define PAGEMAP_SCAN		_IOWR('f', 16, struct pm_scan_arg)
 
 struct page_region {
@@ -62,14 +62,14 @@ static void on_bus(int sig)
 	siglongjmp(jump, 1);
 }
 
-static bool faults(volatile char *p, bool write)
+static bool faults(char *p, bool write)
 {
 	if (sigsetjmp(jump, 1))
 		return true;
 	if (write)
-		*p = 1;
+		__atomic_store_n(p, 1, __ATOMIC_RELAXED);
 	else
-		(void)*p;
+		(void)__atomic_load_n(p, __ATOMIC_RELAXED);
 	return false;
 }
 

@@ -19,13 +19,12 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-#define MIB	(1UL << 20)
+#define MIB	(1024 * 1024UL)
 #define GRANULE	(2 * MIB)
 
 static int tap_count, tap_failed;
 
 /* One line of TAP. */
-__attribute__((format(printf, 2, 3)))
 static bool ok(bool good, const char *fmt, ...)
 {
 	int err = errno;
