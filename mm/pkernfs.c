@@ -319,6 +319,9 @@ static void __init pkernfs_carve(const char *entry)
 				 E820_TYPE_RESERVED);
 	e820__update_table(e820_table);
 	e820__update_table(e820_table_kexec);
+	if (e820_table_kexec->nr_entries > E820_MAX_ENTRIES_ZEROPAGE)
+		pr_warn("memory map of %u entries: kexec hands on %u of them\n",
+			e820_table_kexec->nr_entries, E820_MAX_ENTRIES_ZEROPAGE);
 	pkernfs_region_new(base, bytes, index);
 	pr_info("region %u: [mem %#010llx-%#010llx] reserved\n", index, base,
 		end - 1);

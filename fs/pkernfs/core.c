@@ -118,7 +118,7 @@ static const char *pkernfs_load_names(struct pkernfs_core *c, struct pkernfs_nod
 /* Every link counted. Directories: names in the lower half, children in the upper. */
 static const char *pkernfs_load_links(struct pkernfs_core *c)
 {
-	u32 *links = kvcalloc(c->inodes, sizeof(*links), GFP_KERNEL), ino;
+	u32 *links = kvcalloc(c->inodes, sizeof(*links), GFP_NOFS), ino;
 	const char *why = NULL;
 
 	if (!links)
@@ -252,6 +252,9 @@ int pkernfs_core_load_locked(struct pkernfs_region *r)
 		WRITE_ONCE(r->reason, why);
 		return PTR_ERR(c);
 	}
+	/* What was wrong before is not any more; but ~0 is no place to mount. */
+	if (r->index != ~0U)
+		WRITE_ONCE(r->reason, NULL);
 	/* Lockless readers of r->core must find it complete. */
 	smp_store_release(&r->core, c);
 	return 0;

@@ -247,7 +247,7 @@ static DECLARE_WORK(pkernfs_device_work, pkernfs_device_finish_left);
 void pkernfs_device_left(struct pkernfs_device *pd)
 {
 	WRITE_ONCE(pd->left, true);
-	queue_work(system_unbound_wq, &pkernfs_device_work);
+	queue_work(system_dfl_wq, &pkernfs_device_work);
 }
 
 /**

@@ -102,12 +102,7 @@ static ssize_t pkernfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 	if (!iov_iter_count(to))
 		return 0;
-	if (iocb->ki_flags & IOCB_NOWAIT) {
-		if (!inode_trylock_shared(inode))
-			return -EAGAIN;
-	} else {
-		inode_lock_shared(inode);
-	}
+	inode_lock_shared(inode);
 	if (pkernfs_is_device(inode)) {
 		done = -EBUSY;
 		goto out;
@@ -194,12 +189,7 @@ static ssize_t pkernfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	struct inode *inode = file_inode(iocb->ki_filp);
 	ssize_t done;
 
-	if (iocb->ki_flags & IOCB_NOWAIT) {
-		if (!inode_trylock(inode))
-			return -EAGAIN;
-	} else {
-		inode_lock(inode);
-	}
+	inode_lock(inode);
 	done = pkernfs_write_locked(iocb, from);
 	inode_unlock(inode);
 	return done;
@@ -385,6 +375,12 @@ static loff_t pkernfs_llseek(struct file *file, loff_t offset, int whence)
 	return offset < 0 ? offset : vfs_setpos(file, offset, inode->i_sb->s_maxbytes);
 }
 
+static int pkernfs_open(struct inode *inode, struct file *file)
+{
+	file->f_mode |= FMODE_CAN_ODIRECT;	/* there is no cache to go past */
+	return generic_file_open(inode, file);
+}
+
 const struct inode_operations pkernfs_file_iops = {
 	.setattr	= pkernfs_setattr,
 	.getattr	= pkernfs_getattr,
@@ -392,6 +388,7 @@ const struct inode_operations pkernfs_file_iops = {
 };
 
 const struct file_operations pkernfs_file_fops = {
+	.open		= pkernfs_open,
 	.llseek		= pkernfs_llseek,
 	.read_iter	= pkernfs_read_iter,
 	.write_iter	= pkernfs_write_iter,

@@ -13,8 +13,14 @@
 #ifdef CONFIG_PKERNFS_FS
 
 #define PKERNFS_AVOID_MAX	8
+/* No memory beyond; sums up to here, and their alignment, do not wrap. */
+#define PKERNFS_AVOID_END	(1ULL << 52)
 
-/* True if @param is ours; then up to PKERNFS_AVOID_MAX of @avoid are filled in. */
+/*
+ * True if @param is ours; then up to PKERNFS_AVOID_MAX of @avoid are filled in.
+ * What the kernel will refuse anyway takes no place. Above all the search for
+ * a slot goes round for ever with a range that wraps.
+ */
 static bool pkernfs_avoid(const char *param, char *val, struct mem_vector *avoid)
 {
 	static int n;
@@ -23,10 +29,14 @@ static bool pkernfs_avoid(const char *param, char *val, struct mem_vector *avoid
 		return false;
 
 	while (val && n < PKERNFS_AVOID_MAX) {
-		u64 size = memparse(val, &val);
+		u64 start = 0, size = memparse(val, &val);
 
-		if (*val == '@' && size) {
-			avoid[n].start = memparse(val + 1, &val);
+		if (*val == '@')
+			start = memparse(val + 1, &val);
+		else
+			size = 0;
+		if (size && size < PKERNFS_AVOID_END && start < PKERNFS_AVOID_END) {
+			avoid[n].start = start;
 			avoid[n++].size = size;
 		}
 		val = strchr(val, ',');

@@ -118,11 +118,21 @@ class Update:
                 for n, p in self.d.phase.items() if p['verdict'] != 'good'))
 
     def translated(self):
-        """Translation and bus mastering never off, one domain id, no fault."""
+        """Translation and bus mastering never off, no fault, and nothing but
+        the two root pointers and the two domains that there have to be."""
         p = self.d.polled()
-        if p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults'] or \
-                p['dids']:
+        if p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults']:
             raise Failure('the remapping unit: %s' % p)
+        # The first kernel's root -> the handover's -> the second kernel's.
+        if p['roots'] != 2:
+            raise Failure('the root pointer changed %d times' % p['roots'])
+        # Live -> fixed at FREEZE, fixed -> the new HWPT's at the attach.
+        if p['dids'] != 2:
+            raise Failure('the domain id changed %d times' % p['dids'])
+        frozen = dma.report(self.m, 'INFO', 0)['did']
+        _, _, hit = self.m.wait(r'adopted on its fixed domain, id (\d+)')
+        if int(hit.group(1)) != frozen:
+            raise Failure('frozen under domain id %d, but %s' % (frozen, hit.group()))
 
     def settle(self):
         """After a failure: have what there is to be had, for a closer look."""

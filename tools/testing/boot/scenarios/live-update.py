@@ -10,7 +10,7 @@ DEVICES = live.DEVICES
 APPEND = live.APPEND
 TRACE = ('pci_cfg_write', 'vtd_dmar_fault')
 STAGES = 2
-TIMEOUT = 120
+TIMEOUT = 240
 GUEST = live.guest()
 
 

@@ -12,8 +12,21 @@
 
 #include "fs_test.h"
 
-#ifndef PAGEMAP_SCAN
-#error "needs headers with PAGEMAP_SCAN"
+#ifndef PAGEMAP_SCAN		/* headers older than 6.7 */
+#define PAGE_IS_PRESENT		(1 << 3)
+#define PAGE_IS_HUGE		(1 << 6)
+#define PAGEMAP_SCAN		_IOWR('f', 16, struct pm_scan_arg)
+
+struct page_region {
+	uint64_t start;
+	uint64_t end;
+	uint64_t categories;
+};
+
+struct pm_scan_arg {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
 #endif
 
 /* Bytes of [addr, addr + bytes) that PMDs map. */

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The kselftests of tools/testing/selftests/pkernfs, built for the guest, and
+the host's view of guest memory."""
+
+import mmap
+import os
+
+from . import env
+
+FOLDER = 'tools/testing/selftests/pkernfs'
+GIB = 1 << 30
+
+
+def tool(name):
+    """Path of a static program built from one of the selftests."""
+    ksrc = env.sh([os.path.join(env.REPO, 'tools/kernel/fetch.sh')]).split('\n')[-2]
+    # "../kselftest_harness.h" is found from any folder beside it.
+    return env.guest_tool(os.path.join(FOLDER, name + '.c'), flags=(
+        '-iquote', os.path.join(ksrc, 'tools/testing/selftests/kvm')))
+
+
+def files(*names):
+    """FILES of a machine: these programs, in /bin."""
+    return [('/bin/' + n, tool(n)) for n in names]
+
+
+def ram_offset(machine, phys):
+    """Place of a guest-physical address in the file that is the guest's RAM."""
+    low = machine.ram_bytes if machine.ram_bytes < 0xb0000000 else 2 * GIB
+    if phys < low:
+        return phys
+    assert phys >= 4 * GIB, 'no RAM at %#x' % phys
+    return phys - 4 * GIB + low
+
+
+def pattern(t, machine, what, phys, count, seed):
+    """region_mem fill or check, from outside; True: as it should be."""
+    argv = [tool('region_mem'), what, machine.ram,
+            str(ram_offset(machine, phys)), str(count), str(seed)]
+    if what == 'check':
+        argv = ['sh', '-c', '"$@" || [ $? = 1 ]', 'sh'] + argv
+    return 'differ' not in t.command(argv)
+
+
+def written(machine, phys, count):
+    """Pages of a stretch of guest memory that hold anything but zeros.
+
+    Of a sparse file only what was ever touched is looked at.
+    """
+    start = ram_offset(machine, phys)
+    end, at, pages = start + count, start, 0
+    fd = os.open(machine.ram, os.O_RDONLY)
+    try:
+        while at < end:
+            try:
+                data = os.lseek(fd, at, os.SEEK_DATA)
+            except OSError:
+                break           # nothing but holes to the end of the file
+            hole = os.lseek(fd, data, os.SEEK_HOLE)
+            at = data
+            while at < min(hole, end):
+                page = os.pread(fd, mmap.PAGESIZE, at)
+                pages += page != bytes(len(page))
+                at += mmap.PAGESIZE
+    finally:
+        os.close(fd)
+    return pages

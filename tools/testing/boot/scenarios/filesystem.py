@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The filesystem: files, mappings, pins for DMA, and all of it after a kexec.
+
+The programs are those of tools/testing/selftests/pkernfs. The device that pins
+is QEMU's edu, bound to vfio-pci. In the second kernel the first superblock copy
+is damaged from the guest before the mount, which must not matter; with both
+damaged the mount says why it fails.
+"""
+
+import os
+
+from pkboot import dma, env
+
+STAGES = 2
+MEMORY = '1G'
+PKERNFS = '256M@512M'
+DEVICES = ('-device edu,addr=5.0',)
+TIMEOUT = 240
+
+TESTS = ('fs_basic', 'fs_mmap', 'fs_pin', 'fs_persist')
+
+
+def FILES():
+    dma.vmm()           # leaves the headers of vfio and iommufd in its folder
+    headers = os.path.join(env.OUT, 'bin', 'pkernfs-vmm', 'include')
+    flags = ('-D_GNU_SOURCE', '-D__counted_by(x)=', '-Wno-unused-result',
+             '-idirafter', headers)
+    found = [('/bin/' + t, env.guest_tool('tools/testing/selftests/pkernfs/%s.c' % t,
+                                          flags=flags)) for t in TESTS]
+    return found + [('/bin/pkernfsctl', dma.ctl()), ('/bin/mkfs.pkernfs', dma.ctl())]
+
+
+GUEST = r'''
+region=/sys/fs/pkernfs/region0
+
+tap() {
+	"$@" >/tmp/tap 2>&1 || {
+		grep -v '^ok' /tmp/tap
+		fail "$*"
+	}
+	say "TAP $1 $(grep -c '^ok' /tmp/tap) passed"
+}
+
+stage1() {
+	! mount -t pkernfs region0 /mnt 2>/dev/null || fail "mount of a blank region"
+	[ "$(cat $region/state)" = blank ] || fail "state of a blank region"
+	mkfs.pkernfs -q -L test region0 || fail "mkfs"
+	! mkfs.pkernfs -q region0 2>/dev/null || fail "mkfs again, without --force"
+	mkfs.pkernfs -q -f -L test region0 || fail "mkfs --force"
+	mount -t pkernfs region0 /mnt || fail "mount"
+	! mkfs.pkernfs -q -f region0 2>/dev/null || fail "mkfs of a mounted region"
+	tap fs_basic /mnt
+	tap fs_mmap /mnt
+
+	echo vfio-pci >/sys/bus/pci/devices/0000:00:05.0/driver_override
+	echo 0000:00:05.0 >/sys/bus/pci/drivers_probe
+	cdev=$(ls /sys/bus/pci/devices/0000:00:05.0/vfio-dev)
+	tap fs_pin /mnt /dev/vfio/devices/$cdev $region
+	[ "$(cat $region/granules_free)" = "$(cat $region/granules)" ] ||
+		fail "memory lost"
+
+	umount /mnt
+	mount -t pkernfs -o region=0 none /mnt || fail "mount by option"
+	fs_persist write /mnt || fail "fs_persist write"
+	kexec_load_next -c
+	kexec_jump
+}
+
+stage2() {
+	# Byte 100 of the first superblock copy is in its UUID... or label.
+	poke $(($(cat $region/base) + 100))
+	mount -t pkernfs region0 /mnt || fail "mount after kexec"
+	tap fs_persist check /mnt
+	umount /mnt
+	mount -t pkernfs region0 /mnt || fail "second mount"
+	pkernfsctl status --json >/tmp/json && grep -q '"mounted": 1' /tmp/json ||
+		fail "status"
+	umount /mnt
+}
+
+# Flip one bit of physical memory.
+poke() {
+	local old
+	old=$(dd if=/dev/mem bs=1 skip="$1" count=1 2>/dev/null | hexdump -e '1/1 "%d"')
+	printf "\\$(printf %o $((old ^ 1)))" |
+		dd of=/dev/mem bs=1 seek="$1" conv=notrunc 2>/dev/null ||
+		fail "cannot write to memory"
+}
+'''
+
+
+def run(t):
+    m = t.machine().start()
+    m.finish()
+    for _, line in m.console.lines:
+        if 'TAP ' in line:
+            t.note(line.split('TAP ', 1)[1])
