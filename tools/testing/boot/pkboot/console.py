@@ -19,7 +19,7 @@ FAULTS = re.compile('|'.join((
     r'INFO: task .* blocked', r'Bad page (state|map)', r'nobody cared',
     r'refcount_t: ', r'list_(add|del) corruption', r'unregister_netdevice: ',
     r'DMAR: DRHD: handling fault', r'DMAR: \[.*\] Request device',
-    r'Out of memory', r'segfault at', r'trap (invalid opcode|divide)',
+    r'deprecated workqueue', r'Out of memory', r'segfault at', r'trap (invalid opcode|divide)',
 )))
 
 # Sent by our code, in kernel or guest: from here on a hang is ours.

@@ -36,7 +36,7 @@ class Machine:
 
     def __init__(self, run, name, *, kernel, script, memory='1G', smp=2,
                  devices=(), append='', stages=1, files=(), k2_kernel=None,
-                 k2_append='', iommu='on', trace=(), ignore=(), timeout=60,
+                 k2_append='', kunit=False, iommu='on', trace=(), ignore=(), timeout=60,
                  echo=None):
         self.name = name
         self.dir = run
@@ -59,7 +59,8 @@ class Machine:
         if 'kunit.' not in append:
             append += ' kunit.enable=0'
         cmdline = ('console=ttyS0 panic=-1 printk.devkmsg=on intel_iommu=on '
-                   'stage=1 stages=%d %s' % (stages, append)).strip()
+                   'kunit.enable=%d stage=1 stages=%d %s' %
+                   (kunit, stages, append)).strip()
         self.argv = [
             env.which('qemu-system-x86_64'),
             '-machine', 'q35,memory-backend=ram', '-accel', 'tcg',

@@ -17,6 +17,7 @@ DEFAULTS = {
     'PKERNFS': None,        # value of pkernfs=
     'APPEND': '',           # more for the command line of the first kernel
     'K2_APPEND': '',        # more for those that follow
+    'KUNIT': False,         # let the KUnit suites run at boot
     'STAGES': 1,            # kernels started, one by the machine, others by kexec
     'FILES': (),            # more files for the guest, or a function that tells
     'TRACE': (),            # QEMU trace events
@@ -85,7 +86,7 @@ class Test:
             memory=get('MEMORY'), devices=get('DEVICES'), append=append,
             stages=stages, files=files, k2_append=get('K2_APPEND'),
             k2_kernel=env.kernel(k2_kernel or kernel) if stages > 1 else None,
-            trace=get('TRACE'), ignore=get('IGNORE'), timeout=get('TIMEOUT'),
+            kunit=get('KUNIT'), trace=get('TRACE'), ignore=get('IGNORE'), timeout=get('TIMEOUT'),
             echo=self._echo, **over)
         self._machines.append(m)
         return m

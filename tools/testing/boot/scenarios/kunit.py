@@ -6,6 +6,7 @@ suite that is not there cannot fail: their number is checked too.
 """
 
 MEMORY = '1G'
+KUNIT = True
 APPEND = 'kunit.filter_glob=pkernfs*'
 TIMEOUT = 120
 
