@@ -33,9 +33,11 @@ await_host() {
 k2_cmdline() {
 	local stage
 	stage=$(arg stage)
-	echo "$(sed "s/\\bstage=$stage\\b/stage=$((stage + 1))/" /proc/cmdline)" \
-		"$(cat /test/k2-append)"
+	echo "$(sed "s/\\bstage=$stage\\b/stage=$((stage + 1))/; $k2_sed" \
+		/proc/cmdline) $(cat /test/k2-append)"
 }
+# For who wants to take something away.
+k2_sed=
 
 # kexec_load_next -c|-s: load the next kernel by kexec_load or kexec_file_load.
 kexec_load_next() {
@@ -55,6 +57,9 @@ kexec_jump() {
 # --- a region, and the small VMM in it --------------------------------------
 
 nic=0000:00:04.0
+region=/sys/fs/pkernfs/region0
+# Emptied by who has no saved state.
+vmm_state='--state /mnt/vm0/state'
 
 region_mount() {
 	mount -t pkernfs "${1:-region0}" /mnt || fail "mount: $?"
@@ -82,6 +87,20 @@ load_armed() {
 vmm() {
 	local verb=$1
 	shift
-	pkernfs-vmm "$verb" --phases --bdf $nic --ram /mnt/vm0/ram \
-		--state /mnt/vm0/state --device /mnt/vm0/nic0 "$@" >/dev/kmsg 2>&1
+	pkernfs-vmm "$verb" --phases --bdf $nic --ram /mnt/vm0/ram $vmm_state \
+		--device /mnt/vm0/nic0 "$@" >/dev/kmsg 2>&1
+}
+
+# What is pinned now, in pages; state of the device; is it gone from the list?
+pins() {
+	awk '/^nr_foll_pin_acquired/ { n += $2 } /^nr_foll_pin_released/ { n -= $2 }
+		END { print n }' /proc/vmstat
+}
+device_state() {
+	cat /sys/fs/pkernfs/devices/$nic/state 2>/dev/null || echo ordinary
+}
+want_state() {
+	local is
+	is=$(device_state)
+	[ "$is" = "$1" ] || fail "the device is $is, not $1"
 }

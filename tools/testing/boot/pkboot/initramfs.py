@@ -5,7 +5,6 @@ The kernel takes several archives one after the other, so the part that all
 scenarios share is one file, and what a scenario adds is appended to it.
 """
 
-import hashlib
 import os
 import re
 import subprocess
@@ -95,13 +94,14 @@ def base():
 _base = None
 
 
-def build(path, script, files=(), kernel=None, k2_append=''):
+def build(path, script, files=(), kernel=None, kexecs=0, k2_append=''):
     """Write the image of a scenario to path; returns its size in bytes.
 
     script: the guest's side, shell functions stage1, stage2, ...
-    files: (name in the guest, path on the host) or (name, path, mode)
-    kernel: bzImage for /boot, with an initrd for it beside it: the same image
-            without /boot/bzImage
+    files: (name in the guest, path on the host)
+    kernel: bzImage for /boot
+    kexecs: how often the guest starts it: each time with an initrd of its own
+            beside it, in which there is one less
     """
     global _base
     if _base is None:
@@ -112,17 +112,12 @@ def build(path, script, files=(), kernel=None, k2_append=''):
     for f in files:
         own.program(f[1], f[0])
     small = _base + own.bytes()
-    boot = b''
-    if kernel:
-        c = Cpio()
-        c.copy('/boot/bzImage', kernel, 0o644)
-        c.write('/boot/initrd', small)
-        boot = c.bytes()
+    image = small
+    for _ in range(kexecs):
+        boot = Cpio()
+        boot.copy('/boot/bzImage', kernel, 0o644)
+        boot.write('/boot/initrd', image)
+        image = small + boot.bytes()
     with open(path, 'wb') as f:
-        f.write(small + boot)
-    return len(small) + len(boot)
-
-
-def digest(path):
-    with open(path, 'rb') as f:
-        return hashlib.sha256(f.read()).hexdigest()
+        f.write(image)
+    return len(image)

@@ -26,12 +26,13 @@ FIRST = ('phase=quiet run=3s freeze info phase=frozen run=500ms quiesce save '
 SECOND = 'phase=resumed run=2s phase=end wait drain verify info'
 
 
-def guest(load='-c', first=FIRST, second=SECOND, gone='', before='', after=''):
+def guest(load='-c', first=FIRST, second=SECOND, gone='', before='', early='', after=''):
     """The guest's side.
 
     load: -c for kexec_load, -s for kexec_file_load
     first, second: what the VMM does before and after the kexec
-    before: commands before the first VMM; gone: after it; after: after the second
+    before: commands before the first VMM; gone: after it; early: first thing in
+            the next kernel; after: after the second VMM
     """
     return r'''
 stage1() {
@@ -47,6 +48,7 @@ stage1() {
 
 stage2() {
 	phase userland
+	%(early)s
 	region_mount
 	mkfifo /tmp/control
 	vmm restore --control /tmp/control %(second)s &
@@ -57,7 +59,7 @@ stage2() {
 	await_host
 }
 ''' % {'load': load, 'first': first, 'second': second, 'gone': gone or ':',
-       'before': before or ':', 'after': after or ':'}
+       'before': before or ':', 'early': early or ':', 'after': after or ':'}
 
 
 class Update:
@@ -160,7 +162,7 @@ def must_fail(t, why, rate=500, **over):
         raise
     except Failure as e:
         u.settle()
-        if not why(u):
+        if u.m.console.faults or not why(u):
             raise Failure('failed, but not as it should: %s' % e)
         t.note('fails as it should: %s' % str(e).split(' (')[0][:60])
         return

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Scenarios: files that say what they need, and the object they are run with."""
 
+import difflib
 import importlib.util
 import os
 import subprocess
@@ -19,6 +20,7 @@ DEFAULTS = {
     'K2_APPEND': '',        # more for those that follow
     'KUNIT': False,         # let the KUnit suites run at boot
     'STAGES': 1,            # kernels started, one by the machine, others by kexec
+    'REBOOTS': False,       # a reset starts the machine anew and does not end it
     'FILES': (),            # more files for the guest, or a function that tells
     'TRACE': (),            # QEMU trace events
     'IGNORE': (),           # console lines that are no faults here
@@ -38,10 +40,10 @@ class Scenario:
         self.summary = (mod.__doc__ or '').strip().split('\n')[0]
         for key, value in DEFAULTS.items():
             setattr(self, key, getattr(mod, key, value))
-        known = set(DEFAULTS)
         for key in vars(mod):
-            if key.isupper() and not key.startswith('_') and key not in known:
-                raise Failure('%s declares %s, which means nothing' % (path, key))
+            like = difflib.get_close_matches(key, DEFAULTS, 1, 0.8)
+            if key.isupper() and key not in DEFAULTS and like:
+                raise Failure('%s declares %s: is %s meant?' % (path, key, like[0]))
 
     def flavours(self):
         return [f for f in (self.KERNEL, self.K2_KERNEL) if f]
@@ -86,7 +88,7 @@ class Test:
             memory=get('MEMORY'), devices=get('DEVICES'), append=append,
             stages=stages, files=files, k2_append=get('K2_APPEND'),
             k2_kernel=env.kernel(k2_kernel or kernel) if stages > 1 else None,
-            kunit=get('KUNIT'), trace=get('TRACE'), ignore=get('IGNORE'), timeout=get('TIMEOUT'),
+            kunit=get('KUNIT'), reboots=get('REBOOTS'), trace=get('TRACE'), ignore=get('IGNORE'), timeout=get('TIMEOUT'),
             echo=self._echo, **over)
         self._machines.append(m)
         return m

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Damage that is done to a region while the next kernel boots.
+
+The machine is halted when the next kernel says its first word, bits are flipped
+from outside, and it goes on.
+"""
+
+from . import dma, live
+from .region import Region
+from .result import Failure
+
+MEMORY = live.MEMORY
+PKERNFS = live.PKERNFS
+DEVICES = live.DEVICES
+# The first word must come before anything looks at the region.
+APPEND = live.APPEND
+
+_STAGE1 = r'''
+stage1() {
+	region_make
+	echo whole >/mnt/file
+	load_armed -c
+	vmm run --bind --size 160M phase=quiet run=1s freeze info phase=frozen \
+		quiesce save phase=leave || fail "the first VMM: $?"
+	kexec_jump
+}
+'''
+GUEST_CUT = _STAGE1 + r'''
+stage2() {
+	phase userland
+	[ "$(device_state)" != adopted ] || fail "the device was adopted"
+	region_mount
+	[ "$(cat /mnt/file)" = whole ] || fail "a file has changed"
+	[ "$(stat -c %s /mnt/vm0/ram)" = 167772160 ] || fail "the RAM file has changed"
+	sleep 1
+	phase end
+	await_host
+}
+'''
+GUEST_GOES_ON = _STAGE1 + r'''
+stage2() {
+	phase userland
+	want_state adopted
+	region_mount
+	[ "$(cat /mnt/file)" = whole ] || fail "a file has changed"
+	mkfifo /tmp/control
+	vmm restore --control /tmp/control phase=resumed run=500ms phase=end wait drain verify &
+	await_host
+	echo go >/tmp/control
+	wait $! || fail "the second VMM: $?"
+	await_host
+}
+'''
+
+
+def run(t, where, adopted):
+    """where: function of the Region, offsets of bytes to damage."""
+    u = live.Update(t)
+    m, d = u.m, u.d
+    m.start()
+    m.wait('STEP ring')
+    d.start(rate=250)
+    jump, _, _ = m.wait('PHASE jump')
+    m.wait('Linux version', start=jump)
+    q = m.qmp()
+    q.command('stop')
+    r = Region(m, PKERNFS)
+    for at in where(r):
+        r.flip(at)
+    r.close()
+    q.command('cont')
+    q.close()
+    m.wait('PHASE end', start=jump)
+    d.stop()
+    left = d.scan()
+    m.send('no more frames')
+    if adopted:
+        m.wait('STEP closed', start=jump)
+        u.left = d.scan()
+        m.send('seen')
+    m.finish()
+    said = [text for _, text in m.console.lines[jump:] if 'pkernfs: ' in text]
+    if left['outside'] or left['damaged']:
+        raise Failure('frames are where they must not be: %s' % left)
+    if adopted:
+        u.all_landed()
+        return
+    d.timeline('quiet')
+    t.note('%d of %d frames landed before it was cut off' %
+           (d.watch['landed'], d.inject['sent']))
+    if d.phase['userland']['landed']:
+        raise Failure('DMA went on though nothing proved the device')
+    if not any('cut off' in s or 'stopped' in s or 'cannot be believed' in s
+               for s in said):
+        raise Failure('no line says what became of the device')

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A device record in a state that does not exist: the device is cut off (S10)."""
+
+from pkboot import damage
+
+KERNEL = 'debug'
+MEMORY = damage.MEMORY
+PKERNFS = damage.PKERNFS
+DEVICES = damage.DEVICES
+APPEND = damage.APPEND
+STAGES = 2
+TIMEOUT = 180
+GUEST = damage.GUEST_CUT
+
+
+def run(t):
+    damage.run(t, lambda r: (r.record() + 1,), adopted=False)

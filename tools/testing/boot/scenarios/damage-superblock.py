@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A damaged superblock copy: the other is taken, the update goes on (S10)."""
+
+from pkboot import damage
+
+KERNEL = 'debug'
+MEMORY = damage.MEMORY
+PKERNFS = damage.PKERNFS
+DEVICES = damage.DEVICES
+APPEND = damage.APPEND
+STAGES = 2
+TIMEOUT = 180
+GUEST = damage.GUEST_GOES_ON
+
+
+def run(t):
+    damage.run(t, lambda r: (40,), adopted=True)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0
+"""1,000 times freeze and undo under load: no frame and no memory is lost (S6)."""
+
+from pkboot import dma, live
+from pkboot.result import Failure
+
+KERNEL = 'release'
+MEMORY = live.MEMORY
+PKERNFS = live.PKERNFS
+DEVICES = live.DEVICES
+TIMEOUT = 150
+_RATE = 10000           # what a ring that goes round takes for long
+
+GUEST = r'''
+free_kb() {
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	awk '/^MemFree/ { print $2 }' /proc/meminfo
+}
+
+stage1() {
+	region_make
+	mkfifo /tmp/control
+	vmm run --bind --size 160M --recycle --ring 8192 --control /tmp/control \
+		wait cycles=10 report wait cycles=1000 report wait drain &
+	await_host
+	echo go >/tmp/control
+	await_host
+	before=$(free_kb) pool=$(cat $region/pool_free)
+	echo go >/tmp/control
+	await_host
+	after=$(free_kb)
+	[ "$(cat $region/pool_free)" = $pool ] || fail "pool blocks are lost"
+	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
+	say "MEMORY before=$before after=$after"
+	echo go >/tmp/control
+	wait $! || fail "the VMM: $?"
+}
+'''
+
+
+def run(t):
+    m = t.machine(files=dma.files(pkernfs=True))
+    d = dma.Dma(t, m, span=PKERNFS)
+    m.start()
+    at, _, _ = m.wait('STEP ring')
+    d.poll()
+    d.start(rate=_RATE)
+    m.send('frames come')
+    at, _, _ = m.wait('STEP report', start=at)
+    d.mark()
+    m.send('ten are done')
+    at, _, _ = m.wait('STEP report', start=at + 1)
+    d.stop()
+    m.send('a thousand are done')
+    m.finish()
+    r = dma.report(m)
+    sent = d.inject['sent']
+    memory = dma.report(m, 'MEMORY')
+    t.note('%d frames at %d/s, %d kB' % (sent, d.inject['rate'],
+                                         memory['before'] - memory['after']))
+    if r['frames'] != sent or r['missing'] or r['late'] or r['bad'] or r['stalls']:
+        raise Failure('of %d frames the VMM saw: %s' % (sent, r))
+    # Per cycle less than a byte in a page: what a slab keeps is not a leak.
+    if memory['before'] - memory['after'] > 1000:
+        raise Failure('%d kB are lost' % (memory['before'] - memory['after']))
+    p = d.polled()
+    if p['tes_drops'] or p['absent'] or p['faults'] or p['roots']:
+        raise Failure('the remapping unit: %s' % p)

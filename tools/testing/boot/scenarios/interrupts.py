@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0
+"""An interrupt that was raised while nobody listened arrives (S7).
+
+Raised after QUIESCE_IRQ, by the NIC itself and without a frame: in the first
+kernel after the VMM's end, or in the second before the next VMM's start. It
+arrives once, on the new eventfd. If the VMM was killed before QUIESCE_IRQ, each
+vector is raised once.
+"""
+
+from pkboot import dma, live
+from pkboot.result import Failure
+
+KERNEL = 'debug'
+MEMORY = live.MEMORY
+PKERNFS = live.PKERNFS
+DEVICES = live.DEVICES
+STAGES = 4
+TIMEOUT = 300
+
+# One machine, three updates: before the jump, after it, and a killed VMM.
+GUEST = r'''
+first() {
+	vmm "$@" freeze info quiesce save || fail "the VMM before the update: $?"
+}
+
+stage1() {
+	region_make
+	load_armed -c
+	first run --bind --size 160M
+	say "CASE before the jump"
+	pkernfs-vmm raise --bdf $nic || fail "raise: $?"
+	kexec_jump
+}
+
+stage2() {
+	region_mount
+	load_armed -c
+	first restore run=1s report
+	say "CASE after the jump"
+	kexec_jump
+}
+
+stage3() {
+	region_mount
+	load_armed -c
+	pkernfs-vmm raise --bdf $nic || fail "raise: $?"
+	vmm restore run=1s report freeze kill && fail "nobody killed the VMM"
+	say "CASE killed"
+	kexec_jump
+}
+
+stage4() {
+	region_mount
+	vmm restore run=1s report || fail "the VMM after the update: $?"
+}
+'''
+
+
+def new_irqs(t):
+    """Run it; for each case what came on the three vectors of the new VMM."""
+    m = t.machine(files=dma.files(pkernfs=True))
+    m.start().finish()
+    found = {}
+    case = None
+    for _, text in m.console.lines:
+        if 'CASE ' in text:
+            case = text.split('CASE ', 1)[1]
+        elif 'REPORT ' in text and case and case not in found:
+            r = dma.values(text)
+            found[case] = [r['new_irq%d' % i] for i in range(3)]
+    return found
+
+
+def run(t):
+    found = new_irqs(t)
+    t.note(', '.join('%s: %s' % (c, i) for c, i in found.items()))
+    for case in 'before the jump', 'after the jump':
+        if found[case] != [0, 1, 0]:
+            raise Failure('%s: %s interrupts on the vectors' % (case, found[case]))
+    if min(found['killed']) < 1:
+        raise Failure('killed: %s interrupts on the vectors' % found['killed'])

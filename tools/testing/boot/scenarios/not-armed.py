@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0
+"""An image that was not armed: devices are stopped before the jump (S10).
+
+The files stay. No frame lands after the jump, and none outside the region.
+"""
+
+from pkboot import dma, live
+from pkboot.result import Failure
+
+KERNEL = 'debug'
+MEMORY = live.MEMORY
+PKERNFS = live.PKERNFS
+DEVICES = live.DEVICES
+STAGES = 2
+TIMEOUT = 180
+
+GUEST = r'''
+stage1() {
+	region_make
+	kexec_load_next -c
+	vmm run --bind --size 160M phase=quiet run=1s freeze phase=frozen run=500ms \
+		quiesce save phase=leave || fail "the VMM: $?"
+	kexec_jump
+}
+
+stage2() {
+	phase userland
+	sleep 1
+	region_mount
+	[ "$(stat -c %s /mnt/vm0/ram)" = 167772160 ] || fail "the RAM file has changed"
+	want_state ordinary
+	phase end
+	await_host
+}
+'''
+
+
+def run(t):
+    m = t.machine(files=dma.files(pkernfs=True))
+    d = dma.Dma(t, m, span=PKERNFS)
+    m.start()
+    m.wait('STEP ring')
+    d.start(rate=300)
+    m.wait('PHASE end')
+    d.stop()
+    left = d.scan()
+    m.send('seen')
+    m.finish()
+    d.timeline('quiet')
+    t.note('%d frames landed before the jump' % left['found'])
+    if not any('is stopped before the jump' in text for _, text in m.console.lines):
+        raise Failure('no line says that the device was stopped')
+    if left['outside'] or left['damaged'] or left['found'] < 300:
+        raise Failure('frames in RAM: %s' % left)
+    if d.phase['userland']['landed']:
+        raise Failure('DMA went on into a kernel that does not expect it')

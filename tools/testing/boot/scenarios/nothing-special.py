@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0
+"""After the switch nothing special is left (S5).
+
+By a walk from outside: root, context and page tables of the second kernel lie in
+ordinary memory. By the guest: as many pages are pinned as for a VMM that was
+never frozen, the region has as much room as before the freeze, the device is
+listed no more, and after the VMM's end the RAM file can be removed and the
+device goes back to its own driver.
+"""
+
+from pkboot import dma, live
+from pkboot.result import Failure
+
+KERNEL = 'release'
+MEMORY = live.MEMORY
+PKERNFS = live.PKERNFS
+DEVICES = live.DEVICES
+APPEND = live.APPEND
+STAGES = 2
+TIMEOUT = 150
+
+GUEST = r'''
+room() {
+	cat $region/pool_free $region/granules_free $region/granules_held \
+		$region/inodes_free | paste -sd' '
+}
+
+stage1() {
+	region_make
+	# A VMM that is never frozen, for comparison; it makes all the files.
+	mkfifo /tmp/control
+	: >/mnt/vm0/state
+	: >/mnt/vm0/nic0
+	vmm run --bind --size 160M --control /tmp/control wait &
+	while ! [ -e /mnt/vm0/ram ] || [ "$(pins)" -lt 40960 ]; do sleep 0.1; done
+	pins >/mnt/pins
+	echo go >/tmp/control
+	wait $! || fail "the VMM that is not frozen: $?"
+	room >/mnt/room
+	load_armed -c
+	vmm run --bind --size 160M phase=quiet run=1s freeze info phase=frozen \
+		quiesce save phase=leave || fail "the first VMM: $?"
+	[ "$(room)" != "$(cat /mnt/room)" ] || fail "a frozen device takes no room"
+	want_state detached
+	kexec_jump
+}
+
+stage2() {
+	region_mount
+	want_state adopted
+	mkfifo /tmp/control
+	vmm restore --control /tmp/control phase=resumed run=500ms phase=end wait drain verify &
+	await_host
+	want_state ordinary
+	[ "$(room)" = "$(cat /mnt/room)" ] ||
+		fail "room $(room), before the freeze $(cat /mnt/room)"
+	[ "$(pins)" = "$(cat /mnt/pins)" ] ||
+		fail "$(pins) pages pinned, without a freeze $(cat /mnt/pins)"
+	[ ! -s /mnt/vm0/nic0 ] || fail "the device file is not empty"
+	echo go >/tmp/control
+	wait $! || fail "the second VMM: $?"
+	[ "$(pins)" = 0 ] || fail "$(pins) pages pinned after the end"
+	rm -r /mnt/vm0 /mnt/room /mnt/pins || fail "a file is still held"
+	[ "$(cat $region/granules_free)" = "$(cat $region/granules)" ] ||
+		fail "granules are lost"
+	[ "$(cat $region/pool_free)" = "$(cat $region/pool_blocks)" ] ||
+		fail "pool blocks are lost"
+	umount /mnt
+	echo $nic >/sys/bus/pci/devices/$nic/driver/unbind
+	echo >/sys/bus/pci/devices/$nic/driver_override
+	echo $nic >/sys/bus/pci/drivers_probe
+	[ "$(basename "$(readlink /sys/bus/pci/devices/$nic/driver)")" = e1000e ] ||
+		fail "its own driver does not take the device"
+}
+'''
+
+
+def run(t):
+    u = live.Update(t)
+    u.m.start()
+    at, _, _ = u.m.wait('PHASE quiet')
+    u.d.start(rate=1000)
+    u.m.wait('PHASE end', start=at)
+    u.d.stop()
+    walk = u.d.walk()
+    u.m.send('seen')
+    u.m.finish()
+    for what in ('root', 'context_at', 'top_at'):
+        if walk[what] != 'out':
+            raise Failure('%s is in the region: %s' % (what, walk))
+    if walk['tables_in'] or walk['pages_out'] or walk['bad'] or \
+            walk['pages_in'] != 160 << 8:
+        raise Failure('the tables of the second kernel: %s' % walk)
+    sent = u.d.inject['sent']
+    r = dma.report(u.m)
+    t.note('%d frames sent, %d pages and %d tables walked' %
+           (sent, walk['pages_in'], walk['tables_out']))
+    if r['frames'] != sent or r['missing']:
+        raise Failure('of %d frames the VMM saw: %s' % (sent, r))

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A kexec under a VMM that lives: its device goes on all the same (S8)."""
+
+from pkboot import live
+
+KERNEL = 'debug'
+MEMORY = live.MEMORY
+PKERNFS = live.PKERNFS
+DEVICES = live.DEVICES
+APPEND = live.APPEND
+STAGES = 2
+TIMEOUT = 180
+
+GUEST = r'''
+stage1() {
+	region_make
+	load_armed -c
+	vmm run --bind --size 160M phase=quiet run=2s freeze info phase=frozen save \
+		phase=stay wait &
+	while ! [ -s /mnt/vm0/state ]; do sleep 0.1; done
+	sleep 0.5
+	want_state frozen
+	kexec_jump
+}
+
+stage2() {
+	phase userland
+	region_mount
+	mkfifo /tmp/control
+	vmm restore --control /tmp/control phase=resumed run=1s phase=end wait drain verify &
+	await_host
+	echo go >/tmp/control
+	wait $! || fail "the second VMM: $?"
+	await_host
+}
+'''
+
+
+def run(t):
+    u = live.Update(t)
+    u.go(rate=300)
+    u.all_landed()
+    u.no_gap()
+    u.translated()
