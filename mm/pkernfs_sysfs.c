@@ -95,12 +95,11 @@ static const struct attribute_group pkernfs_region_group = {
  * @r: the region
  *
  * regionN with N its place on the command line; those that the hardware told
- * of are counted on from PKERNFS_MAX_REGIONS. Without a directory the region
- * works just as well.
+ * of are counted from 100. Without a directory the region works just as well.
  */
 void __init pkernfs_sysfs_add_region(struct pkernfs_region *r)
 {
-	static unsigned int unnamed __initdata = PKERNFS_MAX_REGIONS;
+	static unsigned int unnamed __initdata = 100;
 	unsigned int n = r->index == ~0U ? unnamed++ : r->index;
 	struct kobject *dir;
 	char name[16];
