@@ -51,7 +51,7 @@ static int kept_ioctl(struct vmm *vmm, const char *step, unsigned long cmd,
 	*ns = vmm_now_ns() - begin;
 	if (!ret)
 		return 0;
-	kept_info(vmm, false);
+	kept_info(vmm, true);
 	return vmm_fail(step, err, "ioctl on %s", vmm->device_path);
 }
 
@@ -170,9 +170,10 @@ int kept_info(struct vmm *vmm, bool quiet)
 	char what[128], why[256];
 
 	if (vmm->file_fd < 0)
-		return quiet ? 0 : -EBADF;
+		return quiet ? 0 : vmm_fail("info", EBADF, "no device file");
 	if (ioctl(vmm->file_fd, PKERNFS_INFO, &info))
-		return quiet ? 0 : -errno;
+		return quiet ? 0 : vmm_fail("info", errno, "INFO on %s",
+					    vmm->device_path);
 	if (info.state < ARRAY_SIZE(kept_states))
 		state = kept_states[info.state];
 	info.reason[sizeof(info.reason) - 1] = 0;

@@ -388,7 +388,10 @@ int main(int argc, char **argv)
 	if (!strcmp(vmm.verb, "info") || !strcmp(vmm.verb, "release")) {
 		if (!vmm.device_path)
 			return usage("--device is needed");
-		return kept_open(&vmm, false) || script_do(&vmm, vmm.verb) ?
+		kept_open(&vmm, false);
+		if (vmm.file_fd < 0)
+			vmm_fail(vmm.verb, errno, "open %s", vmm.device_path);
+		return vmm.file_fd < 0 || script_do(&vmm, vmm.verb) ?
 		       VMM_FAILED : VMM_OK;
 	}
 	return usage("no such command");

@@ -208,10 +208,8 @@ static int script_quiesce(struct vmm *vmm, const char *arg)
 
 static int script_release(struct vmm *vmm, const char *arg)
 {
-	int ret = kept_open(vmm, true);
-
 	(void)arg;
-	return ret ?: kept_release(vmm);
+	return kept_release(vmm);
 }
 
 static int script_info(struct vmm *vmm, const char *arg)

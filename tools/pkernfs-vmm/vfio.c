@@ -233,7 +233,7 @@ int vfio_attach(struct vmm *vmm)
 	if (!ioctl(vmm->dev_fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach))
 		return 0;
 	err = errno;
-	kept_info(vmm, false);
+	kept_info(vmm, true);
 	return vmm_fail("attach", err, "VFIO_DEVICE_ATTACH_IOMMUFD_PT");
 }
 
