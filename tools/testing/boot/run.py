@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run boot tests.
 
-    run.py [-v] [--list] [NAME...]
+    run.py [-v] [--list] [--all] [NAME...]
 
-Without a name: all of them. The last line is "N passed, N failed, N skipped";
+Without a name: those that declare no CHECK = False, or with --all really all. The last line is "N passed, N failed, N skipped";
 the exit code is 0 when none failed and at least one passed.
 """
 
@@ -67,13 +67,16 @@ def main():
     p.add_argument('-l', '--list', action='store_true')
     p.add_argument('-v', '--verbose', action='store_true',
                    help='show the consoles')
+    p.add_argument('-a', '--all', action='store_true',
+                   help='also what is not part of make check yet')
     p.add_argument('names', nargs='*', metavar='NAME')
     args = p.parse_args()
 
     scenarios = scenario.load_all()
     if args.list:
         for s in scenarios:
-            out('%-20s %s' % (s.name, s.summary))
+            out('%-20s %s%s' % (s.name, s.summary,
+                                '' if s.CHECK else ' [not in check]'))
         return 0
     if args.names:
         known = {s.name: s for s in scenarios}
@@ -81,6 +84,8 @@ def main():
         if wrong:
             sys.exit('no such scenario: %s (make list)' % ', '.join(wrong))
         scenarios = [known[n] for n in args.names]
+    elif not args.all:
+        scenarios = [s for s in scenarios if s.CHECK]
 
     echo = None
     if args.verbose:
