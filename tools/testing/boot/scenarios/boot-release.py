@@ -8,7 +8,7 @@ TIMEOUT = 60
 GUEST = r'''
 stage1() {
 	[ -d /sys/class/iommu/dmar0 ] || fail "no IOMMU"
-	! grep -i 'pkernfs_test\|kasan\|kunit' /proc/kallsyms | head -1 | grep . ||
+	! grep -i 'pkernfs_test\|kasan_report\|kunit_try' /proc/kallsyms | head -1 | grep . ||
 		fail "a release kernel with test code in it"
 }
 '''

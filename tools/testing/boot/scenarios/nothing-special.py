@@ -36,7 +36,11 @@ stage1() {
 	pins >/mnt/pins
 	echo go >/tmp/control
 	wait $! || fail "the VMM that is not frozen: $?"
-	room >/mnt/room
+	# The saved state takes room of its own.
+	[ -s /mnt/vm0/state ] || echo none >/mnt/vm0/state
+	: >/mnt/room
+	room >/mnt/room.new
+	mv /mnt/room.new /mnt/room
 	load_armed -c
 	vmm run --bind --size 160M phase=quiet run=1s freeze info phase=frozen \
 		quiesce save phase=leave || fail "the first VMM: $?"
