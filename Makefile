@@ -32,6 +32,9 @@ help:
 check:
 	@tools/testing/boot/check $(if $(V),-v) $(subst $(comma), ,$(T))
 
+demo: deps
+	@$(boot) --demo
+
 list:
 	@$(boot) --list
 
@@ -56,5 +59,5 @@ clean:
 distclean:
 	@tools/kernel/clean.sh --all
 
-.PHONY: help check list kernel kernel-debug kernel-release kernel-bare \
+.PHONY: help check demo list kernel kernel-debug kernel-release kernel-bare \
 	hooks-check checkpatch deps clean distclean

@@ -58,7 +58,8 @@ class Machine:
         # The debug kernel has the KUnit suites in it; one scenario runs them.
         if 'kunit.' not in append:
             append += ' kunit.enable=0'
-        cmdline = ('console=ttyS0 panic=-1 printk.devkmsg=on intel_iommu=on '
+        cmdline = ('console=ttyS0 panic=-1 no_timer_check '
+                   'printk.devkmsg=on intel_iommu=on '
                    'kunit.enable=%d stage=1 stages=%d %s' %
                    (kunit, stages, append)).strip()
         self.argv = [
