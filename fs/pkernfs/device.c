@@ -121,7 +121,7 @@ struct pkernfs_device *pkernfs_device_find(u16 segment, u16 rid)
 
 	rcu_read_lock();
 	pd = xa_load(&pkernfs_device_index, (u32)segment << 16 | rid);
-	if (pd && READ_ONCE(pd->left))
+	if (pd && (READ_ONCE(pd->left) || READ_ONCE(pd->state) == PKERNFS_STATE_FAILED))
 		pd = NULL;
 	rcu_read_unlock();
 	return pd;
@@ -288,7 +288,7 @@ static void pkernfs_stop_devices(const char *reason)
 	struct pkernfs_device *pd;
 
 	list_for_each_entry(pd, &pkernfs_devices, node) {
-		if (!pd->fixed || READ_ONCE(pd->left))
+		if (!pkernfs_device_on_fixed(pd))
 			continue;
 		pkernfs_pci_stop(pd->pdev);
 		pr_err("pkernfs: %s is stopped before the jump: %s\n", pci_name(pd->pdev),
@@ -316,13 +316,13 @@ static int pkernfs_reboot(struct notifier_block *nb, unsigned long action, void 
 	mutex_lock(&pkernfs_transition_lock);
 	WRITE_ONCE(pkernfs_shutting_down, true);
 	list_for_each_entry(pd, &pkernfs_devices, node)
-		any |= pd->fixed && !READ_ONCE(pd->left);
+		any |= pkernfs_device_on_fixed(pd);
 	if (any && kexec_in_progress) {
 		if (!pkernfs_kexec_armed()) {
 			pkernfs_stop_devices("the loaded image was not armed");
 		} else {
 			list_for_each_entry(pd, &pkernfs_devices, node)
-				if (pd->fixed)
+				if (pkernfs_device_on_fixed(pd))
 					pkernfs_prepare_device(pd);
 			ret = pkernfs_iommu_handover();
 			if (ret) {

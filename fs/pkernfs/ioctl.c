@@ -191,7 +191,7 @@ static int pkernfs_device_release(struct pkernfs_device *pd)
 	if (pkernfs_device_state(pd) == PKERNFS_STATE_FROZEN)
 		return pkernfs_refuse(&pd->why, -EBUSY, ~0ULL,
 				      "the VFIO user is there: unfreeze the device, or end the user");
-	if (pd->fixed) {
+	if (pkernfs_device_on_fixed(pd)) {
 		pkernfs_pci_stop(pd->pdev);
 		ret = pkernfs_iommu_release(pd);
 		if (ret)

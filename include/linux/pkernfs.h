@@ -192,6 +192,12 @@ void pkernfs_device_left(struct pkernfs_device *pd);
 bool pkernfs_is_shutting_down(void);
 enum pkernfs_state pkernfs_device_state(const struct pkernfs_device *pd);
 
+/* Does hardware translate for this device through its fixed domain? */
+static inline bool pkernfs_device_on_fixed(const struct pkernfs_device *pd)
+{
+	return pd->fixed && !READ_ONCE(pd->left) && pd->state != PKERNFS_STATE_FAILED;
+}
+
 int pkernfs_record_alloc(struct pkernfs_device *pd);
 void pkernfs_record_commit(struct pkernfs_device *pd);
 void pkernfs_record_retract(struct pkernfs_device *pd);

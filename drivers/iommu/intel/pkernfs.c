@@ -578,6 +578,30 @@ bool __pkernfs_keep_domain(struct iommu_domain *old, struct iommu_domain *new)
 	return true;
 }
 
+/* Stopped already: take its entry out of this kernel's tables again. */
+static void pkernfs_vtd_cut_off(struct pkernfs_fixed *f)
+{
+	struct intel_iommu *iommu = f->iommu;
+	struct context_entry *at;
+	u16 rid = f->pd->rid;
+
+	spin_lock(&iommu->lock);
+	at = iommu_context_addr(iommu, PCI_BUS_NUM(rid), rid & 0xff, 0);
+	if (at) {
+		context_clear_present(at);
+		__iommu_flush_cache(iommu, at, sizeof(*at));
+	}
+	spin_unlock(&iommu->lock);
+	iommu->flush.flush_context(iommu, f->did, rid, DMA_CCMD_MASK_NOBIT,
+				   DMA_CCMD_DEVICE_INVL);
+	iommu->flush.flush_iotlb(iommu, f->did, 0, 0, DMA_TLB_DSI_FLUSH);
+	if (at) {
+		context_clear_entry(at);
+		__iommu_flush_cache(iommu, at, sizeof(*at));
+	}
+	domain_detach_iommu(&f->d, iommu);
+}
+
 struct iommu_domain *__pkernfs_adopted_domain(struct device *dev)
 {
 	struct device_domain_info *info = dev_iommu_priv_get(dev);
@@ -593,10 +617,12 @@ struct iommu_domain *__pkernfs_adopted_domain(struct device *dev)
 	if (!pd || pd->state != PKERNFS_STATE_ADOPTED || !pd->fixed)
 		return NULL;
 	f = pkernfs_to_fixed(pd->fixed);
-	if (f->iommu != info->iommu || info->ats_supported)
+	if (f->iommu != info->iommu || info->ats_supported ||
+	    cache_tag_assign_domain(&f->d, dev, IOMMU_NO_PASID)) {
+		pkernfs_device_fail(pd, "the IOMMU driver cannot take it over");
+		pkernfs_vtd_cut_off(f);
 		return NULL;
-	if (cache_tag_assign_domain(&f->d, dev, IOMMU_NO_PASID))
-		return NULL;
+	}
 	info->domain = &f->d;
 	info->domain_attached = true;
 	spin_lock_irqsave(&f->d.lock, flags);

@@ -88,8 +88,8 @@ static int pkernfs_handover_unit(struct intel_iommu *iommu)
 	int ret;
 
 	list_for_each_entry(pd, &pkernfs_devices, node) {
-		if (!pd->fixed || pkernfs_to_fixed(pd->fixed)->iommu != iommu ||
-		    READ_ONCE(pd->left))
+		if (!pkernfs_device_on_fixed(pd) ||
+		    pkernfs_to_fixed(pd->fixed)->iommu != iommu)
 			continue;
 		if (!h) {
 			a.region = pd->region;
@@ -377,6 +377,7 @@ static int pkernfs_prove_device(struct intel_iommu *iommu,
 	u16 did = le16_to_cpu(ser->did);
 	struct context_entry want, *table;
 	struct pkernfs_device *other;
+	struct pkernfs_fixed *f;
 	struct root_entry *root;
 	struct pkernfs_ss ss;
 	int ret;
@@ -409,10 +410,20 @@ static int pkernfs_prove_device(struct intel_iommu *iommu,
 
 	ss.root = le64_to_cpu(ser->ss_root);
 	ss.levels = ser->aw + 2;
+	f = pkernfs_fixed_alloc(pd, iommu);
+	if (!f)
+		return pkernfs_device_fail(pd, "no memory");
 	ret = pkernfs_prove_tables(pd, &ss);
-	if (ret)
+	if (ret) {
+		kfree(f);
 		return pkernfs_device_fail(pd, "its second-stage tables do not prove themselves (%d)",
 					   ret);
+	}
+	/* From here on a release gives back what was claimed and held. */
+	f->ss = ss;
+	f->aw = ser->aw;
+	pd->fixed = &f->d.domain;
+	static_branch_inc(&pkernfs_iommu_key);
 	return 0;
 }
 
@@ -635,25 +646,16 @@ bool pkernfs_vtd_keep_translation(struct intel_iommu *iommu)
 
 static int pkernfs_adopt_device(struct intel_iommu *iommu, struct pkernfs_device *pd)
 {
-	const struct pkernfs_iommu_ser *ser = &pd->rec->iommu;
-	struct pkernfs_fixed *f;
+	struct pkernfs_fixed *f = pkernfs_to_fixed(pd->fixed);
+	u16 did = le16_to_cpu(pd->rec->iommu.did);
 	struct context_entry *at;
 	int ret;
 
 	if (!pd->pdev)
 		return pkernfs_device_fail(pd, "it was not found on its bus");
-	f = pkernfs_fixed_alloc(pd, iommu);
-	if (!f)
-		return pkernfs_device_fail(pd, "no memory");
-	ret = pkernfs_fixed_take_did(f, le16_to_cpu(ser->did));
-	if (ret) {
-		kfree(f);
-		return pkernfs_device_fail(pd, "domain id %u cannot be had (%d)",
-					   le16_to_cpu(ser->did), ret);
-	}
-	f->ss.root = le64_to_cpu(ser->ss_root);
-	f->ss.levels = ser->aw + 2;
-	f->aw = ser->aw;
+	ret = pkernfs_fixed_take_did(f, did);
+	if (ret)
+		return pkernfs_device_fail(pd, "domain id %u cannot be had (%d)", did, ret);
 
 	spin_lock(&iommu->lock);
 	at = iommu_context_addr(iommu, PCI_BUS_NUM(pd->rid), pd->rid & 0xff, 1);
@@ -664,11 +666,8 @@ static int pkernfs_adopt_device(struct intel_iommu *iommu, struct pkernfs_device
 	spin_unlock(&iommu->lock);
 	if (!at) {
 		domain_detach_iommu(&f->d, iommu);
-		kfree(f);
 		return pkernfs_device_fail(pd, "no memory");
 	}
-	pd->fixed = &f->d.domain;
-	static_branch_inc(&pkernfs_iommu_key);
 	return 0;
 }
 
@@ -688,7 +687,7 @@ bool pkernfs_vtd_adopt(struct intel_iommu *iommu)
 		return false;
 	list_for_each_entry(pd, &pkernfs_devices, node)
 		if (pd->state == PKERNFS_STATE_ADOPTED &&
-		    le64_to_cpu(pd->rec->iommu.drhd_base) == iommu->reg_phys &&
+		    pkernfs_to_fixed(pd->fixed)->iommu == iommu &&
 		    !pkernfs_adopt_device(iommu, pd))
 			n++;
 	iommu->flags &= ~VTD_FLAG_TRANS_PRE_ENABLED;

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run boot tests.
 
-    run.py [-v] [--list] [--demo] [NAME...]
+    run.py [-v] [--list] [--demo] [--all] [NAME...]
 
-Without a name: all of them. The last line is "N passed, N failed, N skipped";
-the exit code is 0 when none failed and at least one passed.
+Without a name: those that do not declare CHECK = False, with --all really all.
+The last line is "N passed, N failed, N skipped"; the exit code is 0 when none
+failed and at least one passed.
 """
 
 import argparse
@@ -83,6 +84,8 @@ def main():
                    help='show the consoles')
     p.add_argument('--demo', action='store_true',
                    help='a live update to watch')
+    p.add_argument('-a', '--all', action='store_true',
+                   help='also what is not part of make check yet')
     p.add_argument('names', nargs='*', metavar='NAME')
     args = p.parse_args()
 
@@ -91,7 +94,8 @@ def main():
         return show_demo(*[s for s in scenarios if s.name == 'live-update'])
     if args.list:
         for s in scenarios:
-            out('%-20s %s' % (s.name, s.summary))
+            out('%-20s %s%s' % (s.name, s.summary,
+                                '' if s.CHECK else ' [not in check]'))
         return 0
     if args.names:
         known = {s.name: s for s in scenarios}
@@ -99,6 +103,8 @@ def main():
         if wrong:
             sys.exit('no such scenario: %s (make list)' % ', '.join(wrong))
         scenarios = [known[n] for n in args.names]
+    elif not args.all:
+        scenarios = [s for s in scenarios if s.CHECK]
 
     echo = None
     if args.verbose:

@@ -25,6 +25,7 @@ DEFAULTS = {
     'TRACE': (),            # QEMU trace events
     'IGNORE': (),           # console lines that are no faults here
     'TIMEOUT': 60,          # seconds, of one machine
+    'CHECK': True,          # part of `make check'; else by name or with --all
     'GUEST': None,          # the guest's side: stage1() { ... }; stage2() ...
 }
 
