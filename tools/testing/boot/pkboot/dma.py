@@ -175,7 +175,7 @@ class Dma:
                 return values(line)
         raise Failure('the VT-d poller failed: ' + text.strip())
 
-    def _phases(self):
+    def marks(self):
         """(seconds, name): by PHASE lines, and by BOOT after the jump."""
         marks = []
         for now, text in self.m.console.lines:
@@ -190,7 +190,7 @@ class Dma:
     def timeline(self, quiet, ratio=0, floor_ms=20, draw=False):
         """Judge by phases; True if none is over the ratio."""
         with open(self.phases, 'w') as f:
-            for now, name in self._phases():
+            for now, name in self.marks():
                 f.write('%d %s\n' % ((self.m.console.start + now) * 1e9, name))
         p = subprocess.run(
             [self.host, 'timeline', '--in', self.csv, '--phases', self.phases,

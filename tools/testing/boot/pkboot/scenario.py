@@ -63,7 +63,7 @@ class Test:
         self.s = scenario
         self.dir = os.path.join(env.OUT, scenario.name)
         self.notes = []
-        self._echo = echo
+        self.echo = echo
         self._machines = []
         self._procs = []
         os.makedirs(self.dir, exist_ok=True)
@@ -90,7 +90,7 @@ class Test:
             stages=stages, files=files, k2_append=get('K2_APPEND'),
             k2_kernel=env.kernel(k2_kernel or kernel) if stages > 1 else None,
             kunit=get('KUNIT'), reboots=get('REBOOTS'), trace=get('TRACE'), ignore=get('IGNORE'), timeout=get('TIMEOUT'),
-            echo=self._echo, **over)
+            echo=self.echo, **over)
         self._machines.append(m)
         return m
 

@@ -36,11 +36,11 @@ stage1() {
 	pins >/mnt/pins
 	echo go >/tmp/control
 	wait $! || fail "the VMM that is not frozen: $?"
-	# The saved state takes room of its own.
+	# The note takes room of its own, and so does the saved state.
 	[ -s /mnt/vm0/state ] || echo none >/mnt/vm0/state
-	: >/mnt/room
-	room >/mnt/room.new
-	mv /mnt/room.new /mnt/room
+	echo none >/mnt/room
+	room >/tmp/room
+	cat /tmp/room >/mnt/room
 	load_armed -c
 	vmm run --bind --size 160M phase=quiet run=1s freeze info phase=frozen \
 		quiesce save phase=leave || fail "the first VMM: $?"
