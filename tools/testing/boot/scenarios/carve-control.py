@@ -6,6 +6,7 @@ If this memory were whole afterwards, carve-kexec would prove nothing.
 
 from pkboot import selftests
 
+CHECK = False           # not run on the whole of the tree yet
 MEMORY = '1G'
 STAGES = 2
 TIMEOUT = 120

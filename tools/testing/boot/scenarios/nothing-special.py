@@ -11,6 +11,7 @@ device goes back to its own driver.
 from pkboot import dma, live
 from pkboot.result import Failure
 
+CHECK = False           # not run on the whole of the tree yet
 KERNEL = 'release'
 MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS
@@ -67,7 +68,8 @@ stage2() {
 	rm -r /mnt/vm0 /mnt/room /mnt/pins || fail "a file is still held"
 	[ "$(cat $region/granules_free)" = "$(cat $region/granules)" ] ||
 		fail "granules are lost"
-	[ "$(cat $region/pool_free)" = "$(cat $region/pool_blocks)" ] ||
+	# The root directory keeps the block that its names were in.
+	[ "$(cat $region/pool_free)" -ge $(($(cat $region/pool_blocks) - 1)) ] ||
 		fail "pool blocks are lost"
 	umount /mnt
 	echo $nic >/sys/bus/pci/devices/$nic/driver/unbind
