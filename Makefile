@@ -37,9 +37,6 @@ check:
 demo: deps
 	@tools/testing/boot/demo.py
 
-demo: deps
-	@$(boot) --demo
-
 list:
 	@$(boot) --list
 
