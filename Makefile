@@ -35,7 +35,7 @@ check:
 	@tools/testing/boot/check $(if $(V),-v) $(if $(ALL),--all) $(subst $(comma), ,$(T))
 
 demo: deps
-	@tools/testing/boot/demo.py
+	@$(boot) --demo
 
 list:
 	@$(boot) --list

@@ -211,24 +211,41 @@ static void pkernfs_pci_override_mode(struct pci_dev *pdev, umode_t mode)
  * remove refused. pkernfs_pci_unkeep() undoes it.
  *
  * Context: process, transition lock.
- * Return: 0, or -ENOMEM.
+ * Return: 0; -ENOMEM; -EAGAIN: a reset, a change of power state or an unbind was
+ * under way.
  */
 int pkernfs_pci_keep(struct pkernfs_device *pd)
 {
+	struct pci_dev *pdev = pd->pdev;
 	struct pkernfs_pci *pp;
 
 	if (pd->pci)
 		return 0;
-	pp = pkernfs_pci_new(pd, pd->pdev);
+	pp = pkernfs_pci_new(pd, pdev);
 	if (!pp)
 		return -ENOMEM;
 	pp->open = true;
 	pkernfs_pci_hold(pp);
 	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock) {
-		set_bit(PKERNFS_PCI_KEPT, &pp->pdev->priv_flags);
+		set_bit(PKERNFS_PCI_KEPT, &pdev->priv_flags);
 		pkernfs_pci_mark_paths();
 	}
-	pkernfs_pci_override_mode(pp->pdev, 0444);
+	/*
+	 * What began before it could see the bit: resets and unbind hold the
+	 * device lock (an unbind until the user is gone, so do not wait for it),
+	 * the user's own reset and power states vfio-pci's memory lock.
+	 */
+	if (!device_trylock(&pdev->dev)) {
+		pkernfs_pci_unkeep(pd);
+		return -EAGAIN;
+	}
+	device_unlock(&pdev->dev);
+	pkernfs_vfio_memory_unlock(pdev, pkernfs_vfio_memory_lock(pdev));
+	if (pdev->current_state != PCI_D0) {
+		pkernfs_pci_unkeep(pd);
+		return -EAGAIN;
+	}
+	pkernfs_pci_override_mode(pdev, 0444);
 	return 0;
 }
 

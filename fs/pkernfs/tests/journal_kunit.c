@@ -66,6 +66,7 @@ static void pkernfs_test_stop(struct kunit *test, const struct pkernfs_test_op *
 
 	pkernfs_test_load(test, r);
 	KUNIT_ASSERT_EQ(test, op->setup(test, r->core), 0);
+	pkernfs_test_reload(test, r);	/* as each run below begins */
 	bytes = pkernfs_state_bytes(r);
 	before = pkernfs_state_save(test, r);
 	KUNIT_ASSERT_EQ_MSG(test, op->run(r->core), 0, "%s", op->name);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run boot tests.
 
-    run.py [-v] [--list] [--all] [NAME...]
+    run.py [-v] [--list] [--demo] [--all] [NAME...]
 
 Without a name: those that do not declare CHECK = False, with --all really all.
 The last line is "N passed, N failed, N skipped"; the exit code is 0 when none
@@ -18,7 +18,7 @@ import traceback
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
-from pkboot import env, machine, scenario  # noqa: E402
+from pkboot import demo, env, machine, scenario  # noqa: E402
 from pkboot.result import BuildError, EarlyHang, Failure, Skip  # noqa: E402
 
 
@@ -63,17 +63,35 @@ def run_one(s, echo):
         t.end()
 
 
+def show_demo(s):
+    """The live update to watch; its last line sums it up."""
+    t = scenario.Test(s)
+    build([s])
+    try:
+        demo.show(t, out)
+    except (Failure, Skip) as e:
+        out('FAILED: %s' % e)
+        return 1
+    finally:
+        t.end()
+    return 0
+
+
 def main():
     p = argparse.ArgumentParser(description='Boot tests of pkernfs.')
     p.add_argument('-l', '--list', action='store_true')
     p.add_argument('-v', '--verbose', action='store_true',
                    help='show the consoles')
+    p.add_argument('--demo', action='store_true',
+                   help='a live update to watch')
     p.add_argument('-a', '--all', action='store_true',
                    help='also what is not part of make check yet')
     p.add_argument('names', nargs='*', metavar='NAME')
     args = p.parse_args()
 
     scenarios = scenario.load_all()
+    if args.demo:
+        return show_demo(*[s for s in scenarios if s.name == 'live-update'])
     if args.list:
         for s in scenarios:
             out('%-20s %s%s' % (s.name, s.summary,

@@ -2,15 +2,16 @@
 """The filesystem: files, mappings, pins for DMA, and all of it after a kexec.
 
 The programs are those of tools/testing/selftests/pkernfs. The device that pins
-is QEMU's edu, bound to vfio-pci. In the second kernel the first superblock copy
-is damaged from the guest before the mount, which must not matter; with both
-damaged the mount says why it fails.
+is QEMU's edu, bound to vfio-pci. Before the kexec the first superblock copy is
+damaged, which must not matter. A file that is open and unlinked at the kexec
+gives its memory back in the second kernel.
 """
 
 import os
 
 from pkboot import dma, env
 
+CHECK = False           # not run on the whole of the tree yet
 STAGES = 2
 MEMORY = '1G'
 PKERNFS = '256M@512M'
@@ -62,13 +63,15 @@ stage1() {
 	umount /mnt
 	mount -t pkernfs -o region=0 none /mnt || fail "mount by option"
 	fs_persist write /mnt || fail "fs_persist write"
+	# Byte 100 of the first superblock copy lies in its label.
+	poke $(($(cat $region/base) + 100))
 	kexec_load_next -c
 	kexec_jump
 }
 
 stage2() {
-	# Byte 100 of the first superblock copy is in its UUID... or label.
-	poke $(($(cat $region/base) + 100))
+	dmesg | grep -q 'region 0: superblock: wrong checksum; taking the copy' ||
+		fail "the damage was not seen"
 	mount -t pkernfs region0 /mnt || fail "mount after kexec"
 	tap fs_persist check /mnt
 	umount /mnt
@@ -81,7 +84,7 @@ stage2() {
 # Flip one bit of physical memory.
 poke() {
 	local old
-	old=$(dd if=/dev/mem bs=1 skip="$1" count=1 2>/dev/null | hexdump -e '1/1 "%d"')
+	old=$(dd if=/dev/mem bs=1 skip="$1" count=1 2>/dev/null | hexdump -e '1/1 "%u"')
 	printf "\\$(printf %o $((old ^ 1)))" |
 		dd of=/dev/mem bs=1 seek="$1" conv=notrunc 2>/dev/null ||
 		fail "cannot write to memory"

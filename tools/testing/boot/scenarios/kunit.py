@@ -5,6 +5,7 @@ The verdict is taken from debugfs inside the guest, not from the console. A
 suite that is not there cannot fail: their number is checked too.
 """
 
+CHECK = False           # not run on the whole of the tree yet
 MEMORY = '1G'
 KUNIT = True
 APPEND = 'kunit.filter_glob=pkernfs*'

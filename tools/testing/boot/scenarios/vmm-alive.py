@@ -17,8 +17,8 @@ stage1() {
 	load_armed -c
 	vmm run --bind --size 160M phase=quiet run=2s freeze info phase=frozen save \
 		phase=stay wait &
-	while ! [ -s /mnt/vm0/state ]; do sleep 0.1; done
-	sleep 0.5
+	while [ "$(device_state)" != frozen ]; do sleep 0.1; done
+	sleep 1
 	want_state frozen
 	kexec_jump
 }

@@ -32,10 +32,15 @@ static void write_all(void)
 	utimensat(AT_FDCWD, "vm0/renamed", ts, 0);
 	symlink("ram", "vm0/link");
 	link("vm0/ram", "vm0/hard");
-	/* Gone with this kernel, not before: an orphan for the next one. */
 	fd = open("vm0/orphan", O_CREAT | O_RDWR, 0600);
 	if (write(fd, "orphan", 6) != 6 || unlink("vm0/orphan"))
 		die("orphan");
+	/* Held open to the end of this kernel: an orphan for the next one. */
+	if (!fork()) {
+		fclose(stdout);
+		setsid();
+		pause();
+	}
 	fd = open("space", O_CREAT | O_RDWR, 0600);
 	i = snprintf(name, sizeof(name), "%lu %lu", (long)free_bytes(), (long)free_inodes());
 	if (write(fd, name, i) != i)

@@ -134,7 +134,7 @@ int main(int argc, char **argv)
 
 	/* Unlinked and pinned: not given away. */
 	ok(!unlink("pinned") && !close(fd), "unlink and close while pinned");
-	ok(free_bytes() == before - 2 * GRANULE, "keeps the memory");
+	ok(free_bytes() == before - GRANULE, "keeps the memory");
 	ok(attr("orphans") == 1, "as an orphan");
 	unmap(1UL << 33, 12288);
 	for (i = 0; i < 50 && free_bytes() != before; i++)
