@@ -327,7 +327,9 @@ void pkernfs_pci_unkeep(struct pkernfs_device *pd)
 	}
 	/* A lingering @pp is the VFIO user's: its close may have freed it by now. */
 	if (!linger) {
-		pkernfs_msix_disable(pdev);
+		/* Removed and found again, it is another pci_dev's to configure. */
+		if (device_is_registered(&pdev->dev))
+			pkernfs_msix_disable(pdev);
 		pkernfs_pci_forget(pp);
 	}
 	if (held)
@@ -339,13 +341,17 @@ void pkernfs_pci_unkeep(struct pkernfs_device *pd)
  * pkernfs_pci_stop - bus mastering off, and wait for what is under way
  * @pdev: function, kept or not
  *
+ * A function that was stopped is not kept any more, before pkernfs_pci_unkeep()
+ * too: the next open resets it, and nothing is fenced.
+ *
  * Context: may sleep; as early as pci_setup_device().
  */
 void pkernfs_pci_stop(struct pci_dev *pdev)
 {
 	u16 cmd;
 
-	/* Not pci_clear_master(), which leaves a kept function alone. */
+	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock)
+		clear_bit(PKERNFS_PCI_KEPT, &pdev->priv_flags);
 	pci_read_config_word(pdev, PCI_COMMAND, &cmd);
 	if (cmd & PCI_COMMAND_MASTER)
 		pci_write_config_word(pdev, PCI_COMMAND, cmd & ~PCI_COMMAND_MASTER);
@@ -504,7 +510,6 @@ static void pkernfs_pci_fail(struct pkernfs_pci *pp, struct pci_dev *pdev,
 	}
 	pkernfs_pci_stop(pdev);
 	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock) {
-		clear_bit(PKERNFS_PCI_KEPT, &pdev->priv_flags);
 		pkernfs_pci_clear_path(pdev);
 		pkernfs_pci_mark_paths();
 	}

@@ -249,6 +249,7 @@ static DECLARE_WORK(pkernfs_device_work, pkernfs_device_finish_left);
 void pkernfs_device_left(struct pkernfs_device *pd)
 {
 	WRITE_ONCE(pd->left, true);
+	pkernfs_pci_left(pd);
 	queue_work(system_dfl_wq, &pkernfs_device_work);
 }
 
@@ -302,8 +303,8 @@ static void pkernfs_prepare_device(struct pkernfs_device *pd)
 {
 	if (pkernfs_iommu_sync(pd))
 		return;
-	if (pkernfs_device_state(pd) == PKERNFS_STATE_FROZEN)
-		pkernfs_vfio_revoke(pd);
+	/* Not only a frozen device has a user: one may be about to attach. */
+	pkernfs_vfio_revoke(pd);
 	/* A user that did not say it has drained: uncertain stays uncertain. */
 	if (!pd->irq_quiesced && pkernfs_pci_quiesce_irq(pd, &pd->why))
 		pr_warn("pkernfs: %s: vectors could not be masked\n", pci_name(pd->pdev));

@@ -3,7 +3,7 @@
 
 from pkboot import damage
 
-KERNEL = 'debug'
+KERNEL = 'release'
 MEMORY = damage.MEMORY
 PKERNFS = damage.PKERNFS
 DEVICES = damage.DEVICES

@@ -10,7 +10,7 @@ vector is raised once.
 from pkboot import dma, live
 from pkboot.result import Failure
 
-KERNEL = 'debug'
+KERNEL = 'release'
 MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES

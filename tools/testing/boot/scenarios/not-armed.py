@@ -7,7 +7,7 @@ The files stay. No frame lands after the jump, and none outside the region.
 from pkboot import dma, live
 from pkboot.result import Failure
 
-KERNEL = 'debug'
+KERNEL = 'release'
 MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES

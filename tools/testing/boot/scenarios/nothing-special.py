@@ -11,7 +11,6 @@ device goes back to its own driver.
 from pkboot import dma, live
 from pkboot.result import Failure
 
-CHECK = False           # not run on the whole of the tree yet
 KERNEL = 'release'
 MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS

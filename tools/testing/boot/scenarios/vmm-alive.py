@@ -3,7 +3,7 @@
 
 from pkboot import live
 
-KERNEL = 'debug'
+KERNEL = 'release'
 MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES

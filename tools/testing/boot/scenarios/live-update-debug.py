@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0
+"""On a kernel with every check: a NIC's DMA goes on through kexec -l; kexec -e, and not a frame is lost (S1)."""
+
+from pkboot import live
+
+KERNEL = 'debug'
+MEMORY = live.MEMORY
+PKERNFS = live.PKERNFS
+DEVICES = live.DEVICES
+APPEND = live.APPEND
+TRACE = ('pci_cfg_write', 'vtd_dmar_fault')
+STAGES = 2
+TIMEOUT = 360
+GUEST = live.guest()
+
+
+def run(t):
+    u = live.Update(t)
+    u.go(rate=400)
+    u.all_landed()
+    u.no_gap(ratio=10)
+    u.translated()
