@@ -39,6 +39,7 @@
 
 #include "device.h"
 
+/* Every change of a device's state, and the list; see linux/pkernfs.h for order. */
 DEFINE_MUTEX(pkernfs_transition_lock);
 LIST_HEAD(pkernfs_devices);
 
@@ -236,6 +237,7 @@ static void pkernfs_device_finish_left(struct work_struct *work)
 				pkernfs_device_finish(pd);
 	mutex_unlock(&pkernfs_transition_lock);
 }
+
 static DECLARE_WORK(pkernfs_device_work, pkernfs_device_finish_left);
 
 /**

@@ -56,6 +56,7 @@ static ssize_t pkernfs_reason_show(struct kobject *kobj, struct kobj_attribute *
 	pkernfs_why_copy(&dir->pd->why, &why);
 	return sysfs_emit(buf, "%s\n", why.text);
 }
+
 static struct kobj_attribute pkernfs_reason_attr = __ATTR(reason, 0444,
 							  pkernfs_reason_show, NULL);
 

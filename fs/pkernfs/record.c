@@ -82,7 +82,7 @@ void pkernfs_record_commit(struct pkernfs_device *pd)
  */
 void pkernfs_record_retract(struct pkernfs_device *pd)
 {
-	smp_wmb();
+	smp_wmb();	/* after hardware has let go of what it names */
 	WRITE_ONCE(pd->rec->state, cpu_to_le32(PKERNFS_RECORD_FREE));
 }
 

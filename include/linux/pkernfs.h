@@ -43,6 +43,7 @@ struct pkernfs_device;
  * @core: metadata in memory; set by pkernfs_core_load(), never cleared
  * @reason: why it cannot be mounted, NULL: it can (or is not formatted)
  * @dir: its directory in sysfs, /sys/fs/pkernfs/regionN
+ * @pgmap: its pages
  * @handover_next: handover blocks used by the kexec under way
  */
 struct pkernfs_region {

@@ -4,12 +4,13 @@
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 ksrc=$("$repo/tools/kernel/fetch.sh")
-# Not asked for: what is about mails (sign-off, MAINTAINERS), and in programs
-# what only the kernel has (its attribute and bit macros, no volatile, names of
-# libc in mixed case).
+# Not asked for: what is about mails (sign-off, MAINTAINERS); BIT() for sizes, and
+# CamelCase, which the C language itself has in _Static_assert; the warning that
+# a table's macro uses an argument twice. In programs also what only the kernel
+# has: its attribute macros, strscpy(), no volatile, negative errnos.
 patches=FILE_PATH_CHANGES,MISSING_SIGN_OFF,COMMIT_MESSAGE,COMMIT_LOG_LONG_LINE
-files=FILE_PATH_CHANGES
-programs=$files,CAMELCASE,PREFER_DEFINED_ATTRIBUTE_MACRO,BIT_MACRO,ARRAY_SIZE,VOLATILE,STRCPY,STRNCPY,USE_NEGATIVE_ERRNO
+files=FILE_PATH_CHANGES,BIT_MACRO,CAMELCASE,MACRO_ARG_REUSE
+programs=$files,PREFER_DEFINED_ATTRIBUTE_MACRO,ARRAY_SIZE,VOLATILE,STRCPY,STRNCPY,USE_NEGATIVE_ERRNO
 
 # In a folder of its own: inside a git tree it takes a patch for a file, and
 # leaves a cache behind.

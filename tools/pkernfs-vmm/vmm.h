@@ -98,7 +98,7 @@ struct guest_page {
 	u64 raised;
 };
 
-/**
+/*
  * struct vmm - all of one VMM
  *
  * Options are set by main.c and read only from then on; the rest belongs to the

@@ -416,7 +416,7 @@ static int pkernfs_prove_device(struct intel_iommu *iommu,
 	ret = pkernfs_prove_tables(pd, &ss);
 	if (ret) {
 		kfree(f);
-		return pkernfs_device_fail(pd, "its second-stage tables do not prove themselves (%d)",
+		return pkernfs_device_fail(pd, "its second-stage tables are not proven (%d)",
 					   ret);
 	}
 	/* From here on a release gives back what was claimed and held. */

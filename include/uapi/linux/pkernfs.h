@@ -89,6 +89,7 @@ struct pkernfs_simple {
  * @bytes: length
  * @phys: physical address that @iova translates to
  * @prot: 1 read, 2 write
+ * @reserved: 0
  */
 struct pkernfs_range {
 	__aligned_u64 iova;
@@ -120,6 +121,8 @@ struct pkernfs_range {
  * @ranges: user pointer to an array of struct pkernfs_range, or 0
  * @error_iova: first offending IOVA of the last refusal, ~0: none
  * @reason: text of the last refusal, NUL-terminated
+ * @reserved: must be 0
+ * @reserved2: must be 0
  */
 struct pkernfs_info {
 	__u32 size;

@@ -70,6 +70,7 @@ struct pkernfs_area {
  * @index: place of the region in pkernfs=, from 0
  * @copy: 0 or 1
  * @granule_shift: log2 of the data granule, PKERNFS_GRANULE_SHIFT
+ * @pad: 0
  * @uuid: random, the same in both copies
  * @label: free text, NUL-padded
  * @journal: see the top of this file; so are the other areas
@@ -78,6 +79,7 @@ struct pkernfs_area {
  * @handover: handover blocks
  * @pool: 4 KiB pool
  * @data: data granules; start and count are in blocks and multiples of 512
+ * @reserved: 0
  * @crc: crc32c (seed ~0) of all bytes before it
  */
 struct pkernfs_sb {
@@ -202,6 +204,7 @@ struct pkernfs_extent_ser {
  * @atime: time of last access, in signed nanoseconds since 1970
  * @mtime: time of last change of the content
  * @ctime: time of last change of the inode
+ * @pad: 0
  */
 struct pkernfs_inode_ser {
 	__le32 magic;
@@ -316,6 +319,7 @@ struct pkernfs_dir_block_ser {
  * @pref: prefetchable base/limit as read (0x24)
  * @pref_base_upper: 0x28 as read
  * @pref_limit_upper: 0x2c as read
+ * @vendor_device: 0x00 as read
  */
 struct pkernfs_pci_bridge_ser {
 	__u8   devfn;
@@ -336,29 +340,50 @@ struct pkernfs_pci_bridge_ser {
  *
  * Written by the PCI half at FREEZE; compared with the hardware by the next
  * kernel before the device is believed to be the same.
+ *
+ * @segment: PCI segment
+ * @rid: bus << 8 | devfn
+ * @vendor: config 0x00
+ * @device: config 0x02
+ * @subsystem_vendor: config 0x2c
+ * @subsystem_device: config 0x2e
+ * @class_revision: config dword 0x08
+ * @header_type: config 0x0e
+ * @msix_cap: offset of the MSI-X capability, 0: none
+ * @msi_cap: offset of the MSI capability, 0: none
+ * @pm_cap: offset of the power management capability, 0: none
+ * @msix_flags: MSI-X message control as read, before any masking
+ * @command: config 0x04 as read
+ * @irq_type: VFIO_PCI_*_IRQ_INDEX, ~0: none
+ * @irq_count: vectors set up by the VMM
+ * @bridge_count: elements of @bridge in use
+ * @bridge: bridges above it, nearest first
+ * @bar: BARs and, last, the expansion ROM: the register as read (lo), CPU
+ *	address (start, 0: unused) and length (bytes)
+ * @reserved: 0
  */
 struct pkernfs_pci_ser {
 	__le16 segment;
-	__le16 rid;			/* bus << 8 | devfn */
+	__le16 rid;
 	__le16 vendor;
 	__le16 device;
 	__le16 subsystem_vendor;
 	__le16 subsystem_device;
-	__le32 class_revision;		/* config dword 0x08 */
+	__le32 class_revision;
 	__u8   header_type;
-	__u8   msix_cap;		/* offset of the capability, 0: none */
+	__u8   msix_cap;
 	__u8   msi_cap;
 	__u8   pm_cap;
-	__le16 msix_flags;		/* as read, before any masking */
-	__le16 command;			/* as read */
-	__le32 irq_type;		/* VFIO_PCI_*_IRQ_INDEX, ~0: none */
-	__le32 irq_count;		/* vectors set up by the VMM */
+	__le16 msix_flags;
+	__le16 command;
+	__le32 irq_type;
+	__le32 irq_count;
 	__le32 bridge_count;
-	struct pkernfs_pci_bridge_ser bridge[PKERNFS_PCI_DEPTH]; /* nearest first */
+	struct pkernfs_pci_bridge_ser bridge[PKERNFS_PCI_DEPTH];
 	struct {
-		__le32 lo;		/* the register as read */
+		__le32 lo;
 		__le32 pad;
-		__le64 start;		/* CPU address, 0: unused */
+		__le64 start;
 		__le64 bytes;
 	} bar[PKERNFS_PCI_BARS];
 	__u8   reserved[64];
@@ -380,6 +405,7 @@ struct pkernfs_pci_ser {
  * @mode: PKERNFS_IOMMU_*
  * @aw: address width field of the context entry (1: 39 bits, 2: 48, 3: 57)
  * @flags: none defined
+ * @reserved: 0
  */
 struct pkernfs_iommu_ser {
 	__le64 drhd_base;
@@ -419,6 +445,7 @@ struct pkernfs_iommu_ser {
  * @ino: inode of the device file
  * @pci: identity
  * @iommu: fixed domain
+ * @pad: 0
  * @crc: crc32c (seed ~0) from @magic up to here
  */
 struct pkernfs_dev_record {

@@ -136,6 +136,23 @@ class Update:
         if int(hit.group(1)) != frozen:
             raise Failure('frozen under domain id %d, but %s' % (frozen, hit.group()))
 
+    def never_cleared(self):
+        """Every write to the NIC's command register leaves bus mastering on.
+
+        By QEMU's trace, from the freeze on until nothing is sent any more: what
+        is off for less than the time between two looks is seen, too.
+        """
+        at = {name: now for now, name in self.d.marks()}
+        writes = self.m.trace('pci_cfg_write', at['freeze'], at['end'])
+        ours = [w for w in writes if w.startswith('e1000e 00:04.0 ')]
+        command = [int(w.split()[-1], 16) for w in ours if ' @0x4 ' in w]
+        self.t.note('%d writes to its configuration' % len(ours))
+        if not command:
+            raise Failure('the trace shows no write to the command register')
+        if any(not value & 4 for value in command):
+            raise Failure('bus mastering was cleared: %s' %
+                          ' '.join(hex(v) for v in command))
+
     def settle(self):
         """After a failure: have what there is to be had, for a closer look."""
         try:

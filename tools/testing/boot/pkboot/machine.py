@@ -4,6 +4,7 @@
 import ctypes
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -85,7 +86,7 @@ class Machine:
         if trace:
             for t in trace:
                 self.argv += ['-trace', t]
-            self.argv += ['-D', self.trace_log]
+            self.argv += ['-D', self.trace_log, '-msg', 'timestamp=on']
         self.argv += ['-kernel', kernel, '-initrd', initrd, '-append', cmdline]
         self._ignore = ignore
         self._echo = echo
@@ -153,6 +154,18 @@ class Machine:
         """What the guest wrote to ttyS1."""
         with open(self.data_log, errors='replace') as f:
             return f.read().replace('\r\n', '\n')
+
+    def trace(self, event, begin=0, end=float('inf')):
+        """What was traced of an event between two times of the console."""
+        offset = time.time() - time.monotonic() + self.console.start
+        found = []
+        with open(self.trace_log) as f:
+            for line in f:
+                hit = re.match(r'\d+@([\d.]+):(\w+) (.*)', line)
+                if hit and hit.group(2) == event and \
+                        begin <= float(hit.group(1)) - offset < end:
+                    found.append(hit.group(3))
+        return found
 
     # --- its end ------------------------------------------------------------
 

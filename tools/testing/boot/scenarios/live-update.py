@@ -20,3 +20,4 @@ def run(t):
     u.all_landed()
     u.no_gap(ratio=10)
     u.translated()
+    u.never_cleared()

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A machine reset with a device frozen: the record is stale, and dropped (S10).
+
+Translation is off after the reset, so nothing vouches for the device: it is not
+adopted, its record is dropped with one line, and its files are whole and free.
+"""
+
+from pkboot import dma, live
+from pkboot.result import Failure
+
+KERNEL = 'debug'
+MEMORY = live.MEMORY
+PKERNFS = live.PKERNFS
+DEVICES = live.DEVICES
+REBOOTS = True
+STAGES = 2
+TIMEOUT = 180
+
+# Both lives are stage 1: after the reset there is a filesystem already.
+GUEST = r'''
+stage1() {
+	if [ "$(cat $region/state)" = formatted ]; then
+		region_mount
+		want_state ordinary
+		[ "$(cat /mnt/file)" = whole ] || fail "a file has changed"
+		[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
+		rm -r /mnt/vm0 || fail "a file is still held"
+		verdict 0
+	fi
+	region_make
+	echo whole >/mnt/file
+	vmm run --bind --size 160M run=500ms freeze quiesce save || fail "VMM: $?"
+	say "RESET me"
+	sleep 100
+}
+'''
+
+
+def run(t):
+    m = t.machine(files=dma.files(pkernfs=True), k2_kernel=None)
+    m.start()
+    m.wait('RESET me')
+    q = m.qmp()
+    q.command('system_reset')
+    q.close()
+    m.finish()
+    stale = [text for _, text in m.console.lines if 'is stale' in text]
+    if len(stale) != 1:
+        raise Failure('%d lines say that the record is stale' % len(stale))

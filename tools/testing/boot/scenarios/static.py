@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What can be checked without running it: style, kernel-doc, scripts, licences."""
+
+import os
+import re
+
+from pkboot import env
+
+KERNEL = None
+_SOURCE = ('.c', '.h', '.S', '.sh', '.py', '.rst', '.patch', '.config')
+
+
+def files():
+    for folder, dirs, names in os.walk(env.REPO):
+        dirs[:] = sorted(d for d in dirs if d not in ('.git', '__pycache__'))
+        for name in sorted(names):
+            yield os.path.relpath(os.path.join(folder, name), env.REPO)
+
+
+def run(t):
+    bad = []
+    docs = []
+    for f in files():
+        path = os.path.join(env.REPO, f)
+        try:
+            with open(path, encoding='utf-8') as fd:
+                text = fd.read()
+        except UnicodeDecodeError:
+            continue
+        head = text[:200]
+        if f.endswith(_SOURCE[:-2]) and 'SPDX-License-Identifier' not in head:
+            bad.append('%s: no SPDX line' % f)
+        if re.search(r'[ \t]+$', text, re.M) and not f.endswith('.patch'):
+            bad.append('%s: space at the end of a line' % f)
+        if head.startswith(('#!/bin/sh', '#!/bin/bash')) or f.endswith('.sh'):
+            t.command(['bash' if 'bash' in head else 'sh', '-n', f])
+        if f.endswith('.py'):
+            try:
+                compile(text, f, 'exec')
+            except SyntaxError as e:
+                bad.append('%s: %s' % (f, e))
+        if f.endswith(('.c', '.h')) and '/**\n' in text:
+            docs.append(f)
+    t.check(not bad, '\n'.join(bad[:20]))
+    ksrc = t.command(['tools/kernel/fetch.sh']).split('\n')[-2]
+    out = t.command(['python3', os.path.join(ksrc, 'scripts/kernel-doc'), '-none',
+                     *docs])
+    t.check(not out.strip(), 'kernel-doc: ' + out.strip()[:2000])
+    t.command(['tools/kernel/checkpatch.sh'])
+    t.note('%d files with kernel-doc' % len(docs))
