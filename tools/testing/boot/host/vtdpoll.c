@@ -16,8 +16,6 @@
 
 #define POLL_BDFS	8
 
-static bool poll_mark;
-
 /* What one poll sees of a device. */
 struct seen_device {
 	u16 rid;
@@ -135,18 +133,12 @@ static void poll_print(const struct poll *p)
 	fflush(stdout);
 }
 
-static void on_mark(int sig)
-{
-	(void)sig;
-	WRITE_ONCE(poll_mark, true);
-}
-
 static const char vtdpoll_help[] =
 "Usage: pkernfs-host vtdpoll --qtest SOCKET --ram FILE --bdf BDF... [OPTION...]\n"
 "\n"
 "Logs each change of translation enable, root pointer and fault status of the\n"
 "remapping unit, and of COMMAND and the context entry of each BDF, until SIGTERM\n"
-"or the end of QEMU; then prints how often what changed. SIGUSR1: count from now.\n"
+"or the end of QEMU; then prints how often what changed.\n"
 "\n"
 "  --qtest SOCKET       of QEMU\n"
 "  --ram FILE           file of QEMU's memory-backend-file\n"
@@ -157,7 +149,7 @@ static const char vtdpoll_help[] =
 "  --out FILE           the log; else standard output\n"
 "\n"
 "Exit: 0 if translation and bus mastering never went off, no entry went away and\n"
-"no fault was seen, since the mark or the start; 1 if not.\n";
+"no fault was seen; 1 if not.\n";
 
 static int poll_parse(int argc, char **argv, struct poll *p, u64 *pause_us)
 {
@@ -234,21 +226,9 @@ int cmd_vtdpoll(int argc, char **argv)
 	if (ret)
 		return ret;
 	pause.tv_nsec = pause_us * 1000;
-	signal(SIGUSR1, on_mark);
 	while (!READ_ONCE(host_stop)) {
 		u64 now = host_now_ns();
 
-		if (READ_ONCE(poll_mark)) {
-			poll_mark = false;
-			p.samples = 0;
-			p.tes_drops = 0;
-			p.roots = 0;
-			p.dids = 0;
-			p.absent = 0;
-			p.master_drops = 0;
-			p.faults = 0;
-			fprintf(p.out, "%llu mark\n", now);
-		}
 		ret = poll_unit(&p, now);
 		for (unsigned int i = 0; !ret && i < p.devs; i++)
 			ret = poll_device(&p, &p.dev[i], now);

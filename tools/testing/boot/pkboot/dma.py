@@ -135,10 +135,6 @@ class Dma:
             '--ram', self.m.ram, '--range', self.span, *args,
             '--pause-us', str(pause_us), '--out', self._log('vtd-changes'))
 
-    def mark(self):
-        """What poll() counts, it counts from now."""
-        self._poll.send_signal(signal.SIGUSR1)
-
     def wait(self, seconds=120):
         """Until all of start()'s count has been sent, and has landed or not."""
         try:

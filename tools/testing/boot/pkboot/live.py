@@ -80,8 +80,6 @@ class Update:
             self.d.poll()
         self.d.start(rate=rate)
         freeze, _, _ = self.m.wait('PHASE freeze')
-        if poll:
-            self.d.mark()
         jump, _, _ = self.m.wait('PHASE jump', start=freeze)
         self.m.wait('PHASE end', start=jump)
         self.d.stop()

@@ -28,7 +28,7 @@ stage2() {
 	mkdir -p /tmp/fill
 	mount -t tmpfs -o size=90% fill /tmp/fill
 	dd if=/bin/busybox of=/tmp/fill/a bs=1M count=1 2>/dev/null
-	while [ $i -lt 256 ]; do
+	while [ $i -lt 128 ]; do
 		cat /tmp/fill/a
 		i=$((i + 1))
 	done >/tmp/fill/b
