@@ -124,6 +124,25 @@ void pkernfs_pci_forget(struct pkernfs_pci *pp)
 	kfree(pp);
 }
 
+/*
+ * The half that lingers for the user that took the function over is taken up
+ * again: what it knows of that user's interrupts still holds, and a second one
+ * would not be found.
+ */
+static struct pkernfs_pci *pkernfs_pci_again(struct pkernfs_device *pd,
+					     struct pci_dev *pdev)
+{
+	struct pkernfs_pci *pp;
+
+	guard(spinlock_irqsave)(&pkernfs_pci_lock);
+	pp = pkernfs_pci_find(pdev);
+	if (pp) {
+		pp->pd = pd;
+		pd->pci = pp;
+	}
+	return pp;
+}
+
 /* --- Keeping ----------------------------------------------------------------- */
 
 /*
@@ -221,7 +240,7 @@ int pkernfs_pci_keep(struct pkernfs_device *pd)
 
 	if (pd->pci)
 		return 0;
-	pp = pkernfs_pci_new(pd, pdev);
+	pp = pkernfs_pci_again(pd, pdev) ?: pkernfs_pci_new(pd, pdev);
 	if (!pp)
 		return -ENOMEM;
 	pp->open = true;
@@ -324,6 +343,8 @@ void pkernfs_pci_unkeep(struct pkernfs_device *pd)
 			 (pp->latched || !bitmap_empty(pp->raise, PKERNFS_MSIX_VECTORS));
 		held = pp->held;
 		bus_reset = pp->bus_reset;
+		pp->held = false;
+		pp->bus_reset = false;
 	}
 	/* A lingering @pp is the VFIO user's: its close may have freed it by now. */
 	if (!linger) {

@@ -5,23 +5,23 @@
 # Usage: build.sh FLAVOUR
 #
 #   debug    hooks, our files, every check the kernel has, KUnit, test knobs
+#   test     hooks, our files, test knobs: the speed of a release kernel
 #   release  hooks and our files; no test knobs, no debugging
 #   bare     the pristine source, configured like release
 #
 # A flavour whose inputs did not change is not touched.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
-flavour=${1:?usage: build.sh debug|release|bare}
+flavour=${1:?usage: build.sh debug|test|release|bare}
 ksrc=$("$repo/tools/kernel/fetch.sh")
 
-fragments=$hooks/base.config
+base=$hooks/base.config own=$hooks/pkernfs.config test=$hooks/test.config
 tree=$overlay
-own=$hooks/pkernfs.config own_test=$hooks/test.config
-[ -e "$repo/fs/pkernfs/Kconfig" ] || own='' own_test=''
 case $flavour in
-debug)	fragments="$fragments $own $hooks/debug.config $own_test" ;;
-release) fragments="$fragments $own" ;;
-bare)	tree=$overlay_bare ;;
+debug)	fragments="$base $own $test $hooks/debug.config" ;;
+test)	fragments="$base $own $test" ;;
+release) fragments="$base $own" ;;
+bare)	tree=$overlay_bare fragments=$base ;;
 *)	die "no such flavour: $flavour" ;;
 esac
 build=$tree/build-$flavour

@@ -163,6 +163,12 @@ int nic_start(struct vmm *vmm)
  *
  * Reads, and writes nothing to the device but what a running driver writes.
  *
+ * What the VMM before had drained from its eventfds and not handled is injected
+ * now. If it did not save after it had quiesced, what it drained died with it, so
+ * each vector is injected once: the guest meets a spurious interrupt, which a
+ * driver bears, and not a lost one. The state is then saved anew, or the next
+ * restore would take this one's counts for its own.
+ *
  * Return: 0 or -errno; -EIO if the device lost its ring.
  */
 int nic_resume(struct vmm *vmm)
@@ -181,14 +187,16 @@ int nic_resume(struct vmm *vmm)
 				"the device lost its ring: base 0x%llx (0x%llx wanted), RCTL 0x%x",
 				base, ring_iova, nic_reg(vmm, NIC_RCTL));
 	vmm->nic_live = true;
-	/* What the VMM before had drained, and what it had not handled. */
-	for (unsigned int i = 0; i < VMM_VECTORS; i++)
+	for (unsigned int i = 0; i < VMM_VECTORS; i++) {
+		if (!vmm->irq_known)
+			vmm->irq_pending[i]++;
 		if (vmm->irq_pending[i]) {
 			g->irq[i] += vmm->irq_pending[i];
 			vmm->irq_pending[i] = 0;
 			nic_interrupt(vmm, i);
 		}
-	return 0;
+	}
+	return state_save(vmm);
 }
 
 static void nic_account(struct guest_page *g, const void *buf)

@@ -87,8 +87,11 @@ static int state_line(struct vmm *vmm, const char *line)
 	}
 	if (sscanf(line, "ram_size=%llu", &count) == 1)
 		return count == vmm->ram_size ? 0 : -EINVAL;
-	if (sscanf(line, "frozen=%d", &flag) == 1 ||
-	    sscanf(line, "quiesced=%d", &flag) == 1)
+	if (sscanf(line, "quiesced=%d", &flag) == 1) {
+		vmm->irq_known = flag;
+		return 0;
+	}
+	if (sscanf(line, "frozen=%d", &flag) == 1)
 		return 0;
 	return -EINVAL;
 }

@@ -159,6 +159,7 @@ struct vmm {
 	int file_fd;			/* device file, -1 if none */
 	bool frozen;
 	bool quiesced;			/* vCPUs are paused */
+	bool irq_known;			/* restore: irq_pending is all that came */
 
 	/* script.c */
 	int control_fd;

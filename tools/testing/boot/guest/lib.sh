@@ -16,6 +16,12 @@ fail() {
 	exit 1
 }
 
+# The same from the background: the machine ends at once.
+fail_all() {
+	say "FAIL: $*"
+	verdict 1
+}
+
 # Value of NAME=value on the kernel command line.
 arg() {
 	sed -n "s/.*\\b$1=\\([^ ]*\\).*/\\1/p" /proc/cmdline

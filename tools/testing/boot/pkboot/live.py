@@ -51,10 +51,10 @@ stage2() {
 	%(early)s
 	region_mount
 	mkfifo /tmp/control
-	vmm restore --control /tmp/control %(second)s &
+	{ vmm restore --control /tmp/control %(second)s || fail_all "the second VMM: $?"; } &
 	await_host
 	echo go >/tmp/control
-	wait $! || fail "the second VMM: $?"
+	wait $!
 	%(after)s
 	await_host
 }
@@ -67,9 +67,10 @@ class Update:
 
     def __init__(self, t, name='vm', span=None, **over):
         over.setdefault('files', dma.files(pkernfs=True))
+        span = span or over.get('pkernfs', t.s.PKERNFS)
         self.t = t
         self.m = t.machine(name, **over)
-        self.d = dma.Dma(t, self.m, span=span or over.get('pkernfs', PKERNFS))
+        self.d = dma.Dma(t, self.m, span=span)
         self.left = None
 
     def go(self, rate=1000, poll=True):
@@ -105,7 +106,7 @@ class Update:
             raise Failure('of %d frames the watcher saw %d' %
                           (sent, self.d.watch['landed']))
 
-    def no_gap(self, ratio=10, floor_ms=20, draw=False):
+    def no_gap(self, ratio=10, floor_ms=10, draw=False):
         """In no phase a gap longer than ratio times the quiet phase's."""
         good = self.d.timeline('quiet', ratio, floor_ms, draw)
         worst = max(self.d.phase.values(), key=lambda p: p['longest_gap_ms'])

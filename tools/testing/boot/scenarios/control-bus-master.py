@@ -3,14 +3,13 @@
 
 from pkboot import live
 
-CHECK = False           # not run on the whole of the tree yet
-KERNEL = 'debug'
+KERNEL = 'test'
 MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES
 APPEND = live.APPEND + ' pkernfs_test=nobm'
 STAGES = 2
-TIMEOUT = 180
+TIMEOUT = 60
 IGNORE = (r'DMAR: DRHD: handling fault', r'DMAR: \[DMA Write')
 GUEST = live.guest()
 

@@ -4,14 +4,13 @@
 from pkboot import dma, live
 from pkboot.result import Failure
 
-CHECK = False           # not run on the whole of the tree yet
-KERNEL = 'debug'
+KERNEL = 'test'
 MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES
 APPEND = 'pkernfs_test=maskallonly'
 STAGES = 2
-TIMEOUT = 180
+TIMEOUT = 60
 
 GUEST = r'''
 stage1() {

@@ -48,7 +48,6 @@ def run(t):
     d.start(rate=_RATE)
     m.send('frames come')
     at, _, _ = m.wait('STEP report', start=at)
-    d.mark()
     m.send('ten are done')
     at, _, _ = m.wait('STEP report', start=at + 1)
     d.stop()

@@ -9,24 +9,23 @@ the first kernel's memory does not live through that unseen.
 from pkboot import live
 from pkboot.result import Failure
 
-CHECK = False           # not run on the whole of the tree yet
-KERNEL = 'debug'
+KERNEL = 'test'
 MEMORY = '3G'           # q35: 2 GiB below 4 GiB, 1 GiB from there on
 PKERNFS = '256M@4864M'
 DEVICES = live.DEVICES
 APPEND = live.APPEND
 K2_APPEND = 'memtest=1'
 STAGES = 2
-TIMEOUT = 180
+TIMEOUT = 60
 GUEST = live.guest(load='-s', before=r'''
-	grep -qi '^130000000-13fffffff : pkernfs' /proc/iomem ||
-		fail "the region is not the last of the memory"
+	grep -q '^ *130000000-13fffffff : pkernfs' /proc/iomem ||
+		fail "no region at the last of the memory: $(cat /proc/iomem)"
 ''')
 
 
 def run(t):
     u = live.Update(t)
-    u.go(rate=500)
+    u.go(rate=1000)
     if not any('early_memtest' in text for _, text in u.m.console.lines):
         raise Failure('the next kernel has not overwritten its memory')
     u.all_landed()

@@ -2,22 +2,23 @@
 """The VMM is killed after each of its steps, and a new one finishes (S8).
 
 Where the device is frozen it goes on; where it is not, the kill is an ordinary
-close. Frames come all the time from the first freeze on, and none is lost.
+close. Frames come all the time from the first freeze on to the end of the second
+kernel's VMM, and none is lost. A third kernel sees the kills after the attach,
+which end the frames, and kills at moments of no choice.
 """
 
 from pkboot import live
 from pkboot.result import Failure
 
-KERNEL = 'debug'
+KERNEL = 'release'
 MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES
-STAGES = 2
-CHECK = False           # its own steps are not right yet
-TIMEOUT = 240
+STAGES = 3
+TIMEOUT = 120
 
 GUEST = r'''
-# killed WHERE STATE RUN...: RUN must die after WHERE and leave STATE behind
+# killed STEP STATE RUN...: RUN must die after STEP and leave STATE behind
 killed() {
 	local step=$1 state=$2 rc=0
 	shift 2
@@ -30,15 +31,19 @@ killed() {
 stage1() {
 	local s
 	region_make
-	vmm_state=
+	mkfifo /tmp/control
 	actions=
 	for s in ram open bind map hwpt attach irqs ring; do
 		killed $s ordinary run --bind --size 160M
 	done
+	# Frozen, left, and taken back: killed when it is ordinary again.
+	actions=freeze
+	for s in attach irqs ring; do
+		killed freeze detached run --bind --size 160M
+		killed $s ordinary restore
+	done
 
 	# Frozen from here on; the ring of this VMM is the one that is filled.
-	actions='wait freeze'
-	mkfifo /tmp/control
 	vmm run --bind --size 160M --control /tmp/control --kill-at freeze \
 		wait run=500ms freeze &
 	await_host
@@ -48,15 +53,15 @@ stage1() {
 
 	# The same kernel: a new VMM, killed at each step until it has the device.
 	actions=
-	for s in ram open bind map hwpt; do
+	for s in ram state open bind map hwpt; do
 		killed $s detached restore
 	done
-	actions='run=200ms freeze quiesce'
-	killed quiesce detached restore
-	# From here on with a state file; the first one has nothing to load.
-	vmm_state=
-	: >/mnt/vm0/state
-	vmm restore run=200ms freeze info quiesce save || fail "before the kexec: $?"
+	vmm restore run=200ms freeze quiesce save || fail "before the kexec: $?"
+	want_state detached
+	actions='run=200ms freeze quiesce save'
+	for s in freeze quiesce save; do
+		killed $s detached restore
+	done
 	load_armed -c
 	kexec_jump
 }
@@ -65,17 +70,48 @@ stage2() {
 	local s
 	phase userland
 	region_mount
+	mkfifo /tmp/control
 	want_state adopted
 	actions=
 	for s in ram state open bind map hwpt; do
 		killed $s adopted restore
 	done
-	mkfifo /tmp/control
-	vmm restore --control /tmp/control phase=resumed run=500ms phase=end wait drain verify &
+	vmm restore --control /tmp/control phase=resumed run=500ms phase=end \
+		wait drain verify report &
 	await_host
 	want_state ordinary
 	echo go >/tmp/control
 	wait $! || fail "the last VMM: $?"
+	await_host
+	vmm run --size 160M freeze quiesce save || fail "frozen again: $?"
+	load_armed -c
+	kexec_jump
+}
+
+stage3() {
+	local n=0 rc state
+	region_mount
+	want_state adopted
+	actions=
+	killed attach ordinary restore
+	# Freezes and undoes as fast as it can, until it is killed.
+	while [ $n -lt 20 ]; do
+		n=$((n + 1)) rc=0
+		vmm run --size 160M cycles=100000 &
+		usleep $((300000 + n * 7919))
+		kill -9 $(pidof pkernfs-vmm) || fail "no VMM"
+		wait $! || rc=$?
+		[ $rc = 137 ] || fail "round $n: exit code $rc"
+		state=$(device_state)
+		say "KILLED any: $state"
+		case $state in
+		ordinary) ;;
+		detached) vmm release || fail "release: $?"; want_state ordinary ;;
+		*) fail "round $n: $state" ;;
+		esac
+	done
+	rm -r /mnt/vm0 || fail "files are held"
+	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
 }
 '''
 
@@ -83,20 +119,21 @@ stage2() {
 def run(t):
     u = live.Update(t)
     u.m.start()
-    at, _, _ = u.m.wait('KILLED ring')
+    at, _, _ = u.m.wait('KILLED ring: ordinary')
+    at, _, _ = u.m.wait('KILLED ring: ordinary', start=at + 1)
     at, _, _ = u.m.wait('STEP ring', start=at)
     u.d.poll()
-    u.d.start(rate=300)
+    u.d.start(rate=500)
     u.m.send('frames come')
-    at, _, _ = u.m.wait('PHASE freeze', start=at)
-    u.d.mark()
-    u.m.wait('PHASE end', start=at)
+    at, _, _ = u.m.wait('PHASE end', start=at)
     u.d.stop()
     u.left = u.d.scan()
     u.m.send('no more frames')
-    u.m.finish()
+    u.m.wait('STEP report', start=at)
     u.all_landed()
     p = u.d.polled()
     if p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults']:
         raise Failure('the remapping unit: %s' % p)
+    u.m.send('seen')
+    u.m.finish()
     t.note('%d kills' % sum('KILLED ' in text for _, text in u.m.console.lines))
