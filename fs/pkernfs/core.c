@@ -165,7 +165,8 @@ static int pkernfs_core_read(struct pkernfs_core *c, const char **why)
 	for (ino = PKERNFS_ROOT_INO; ino < c->inodes; ino++) {
 		err = pkernfs_load_inode(c, ino, why);
 		if (err) {
-			pr_err("region %u: inode %u: %s\n", c->r->index, ino, *why);
+			pkernfs_load_say(pr_err, "region %u: inode %u: %s\n",
+					 c->r->index, ino, *why);
 			return err;
 		}
 		cond_resched();

@@ -176,7 +176,8 @@ const struct pkernfs_sb *pkernfs_sb_find(struct pkernfs_region *r,
 		return r->virt;
 	why1 = pkernfs_sb_check(r, 1);
 	if (!why1) {
-		pr_warn("region %u: %s; taking the copy at the end\n", r->index, why0);
+		pkernfs_load_say(pr_warn, "region %u: %s; taking the copy at the end\n",
+				 r->index, why0);
 		return sb1;
 	}
 	*why = NULL;

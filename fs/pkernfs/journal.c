@@ -333,8 +333,9 @@ int pkernfs_journal_replay(struct pkernfs_core *c, const char **why)
 	*why = pkernfs_journal_damage(c, commit, bytes);
 	if (*why)
 		return -EUCLEAN;
-	pr_info("region %u: finishing the operation that the kernel before had committed\n",
-		c->r->index);
+	pkernfs_load_say(pr_info,
+			 "region %u: finishing the operation that the kernel before had committed\n",
+			 c->r->index);
 	pkernfs_journal_apply(c, bytes);
 	smp_wmb();	/* all targets changed before it is over */
 	pkernfs_store64(c, &j->commit, 0);

@@ -22,6 +22,7 @@
 #ifndef _FS_PKERNFS_H
 #define _FS_PKERNFS_H
 
+#include <kunit/test-bug.h>
 #include <linux/fs.h>
 #include <linux/pkernfs.h>
 #include <linux/rwsem.h>
@@ -164,6 +165,15 @@ static inline u64 pkernfs_area_count(const struct pkernfs_area *a)
 {
 	return le64_to_cpu(a->count);
 }
+
+/*
+ * A line about what a load has found. Not in KUnit: it loads thousands of regions
+ * that are damaged or half written on purpose, and a serial console is slow.
+ */
+#define pkernfs_load_say(say, ...) do {						\
+	if (!kunit_get_current_test())						\
+		say(__VA_ARGS__);						\
+} while (0)
 
 /* --- format.c: layout, superblock, mkfs ------------------------------------ */
 

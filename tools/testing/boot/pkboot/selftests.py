@@ -4,6 +4,7 @@ the host's view of guest memory."""
 
 import mmap
 import os
+import re
 
 from . import env
 
@@ -33,13 +34,19 @@ def ram_offset(machine, phys):
     return phys - 4 * GIB + low
 
 
-def pattern(t, machine, what, phys, count, seed):
-    """region_mem fill or check, from outside; True: as it should be."""
-    argv = [tool('region_mem'), what, machine.ram,
-            str(ram_offset(machine, phys)), str(count), str(seed)]
-    if what == 'check':
-        argv = ['sh', '-c', '"$@" || [ $? = 1 ]', 'sh'] + argv
-    return 'differ' not in t.command(argv)
+def fill(t, machine, phys, count, seed):
+    """Fill a stretch of guest memory with a pattern, from outside."""
+    t.command([tool('region_mem'), 'fill', machine.ram,
+               str(ram_offset(machine, phys)), str(count), str(seed)])
+
+
+def changed(t, machine, phys, count, seed):
+    """Pages of a stretch that are not any more as fill() left them."""
+    said = t.command(['sh', '-c', '"$@" || [ $? = 1 ]', 'sh', tool('region_mem'),
+                      'check', machine.ram, str(ram_offset(machine, phys)),
+                      str(count), str(seed)])
+    hit = re.search(r'^(\d+) (of \d+ pages differ|pages as filled)', said, re.M)
+    return int(hit.group(1)) if 'differ' in hit.group(2) else 0
 
 
 def written(machine, phys, count):

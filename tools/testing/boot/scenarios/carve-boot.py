@@ -7,8 +7,8 @@ Reserved in the memory map that kexec hands on, and not have touched a byte.
 
 from pkboot import selftests
 
+KERNEL = 'release'
 MEMORY = '2G'
-TIMEOUT = 120
 
 GUEST = r'''
 stage1() {

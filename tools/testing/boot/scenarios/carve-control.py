@@ -1,37 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Control: memory set aside by memmap= does not outlive a kexec unharmed.
+"""Control: memory set aside by memmap= is overwritten by the next kernel.
 
-If this memory were whole afterwards, carve-kexec would prove nothing.
+memmap= does what pkernfs= does but for one thing: the map that is handed on to
+the next kernel still says RAM. All else is as in carve-kexec. If this memory
+were whole afterwards, carve-kexec would prove nothing.
 """
 
 from pkboot import selftests
+from pkboot.result import Failure
 
-CHECK = False           # not run on the whole of the tree yet
+KERNEL = 'test'         # memtest=, and fast
 MEMORY = '1G'
 STAGES = 2
-TIMEOUT = 120
-# Escaped as for a boot loader that does not touch it.
-APPEND = 'memmap=512M$256M'
+# Each kernel overwrites what it finds free. "$" is as for a boot loader that
+# does not touch it.
+APPEND = 'memtest=1 memmap=512M$256M'
 
 GUEST = r'''
 stage1() {
 	grep -q '10000000-2fffffff : Reserved' /proc/iomem || fail "memmap= did nothing"
 	say "READY 1"
 	await_host
-	kexec -c -l /boot/bzImage --initrd=/boot/initrd \
-		--command-line="$(k2_cmdline | sed 's/memmap=/notmemmap=/')" || fail "kexec: $?"
+	k2_sed='s/memmap=/notmemmap=/'
+	kexec_load_next -c
 	kexec_jump
 }
 
 stage2() {
-	local i=0
-	mkdir -p /tmp/fill
-	mount -t tmpfs -o size=90% fill /tmp/fill
-	dd if=/bin/busybox of=/tmp/fill/a bs=1M count=1 2>/dev/null
-	while [ $i -lt 128 ]; do
-		cat /tmp/fill/a
-		i=$((i + 1))
-	done >/tmp/fill/b
 	say "READY 2"
 	await_host
 }
@@ -43,10 +38,15 @@ _MIB = 1 << 20
 def run(t):
     m = t.machine().start()
     m.wait('READY 1')
-    selftests.pattern(t, m, 'fill', 256 * _MIB, 512 * _MIB, 1)
+    selftests.fill(t, m, 256 * _MIB, 512 * _MIB, 1)
+    if selftests.changed(t, m, 256 * _MIB, 512 * _MIB, 1):
+        raise Failure('memory changes while it is set aside')
     m.send('filled')
     m.wait('READY 2')
-    t.check(not selftests.pattern(t, m, 'check', 256 * _MIB, 512 * _MIB, 1),
-            'memory that the next kernel was free to use is as it was')
+    pages = selftests.changed(t, m, 256 * _MIB, 512 * _MIB, 1)
     m.send('seen')
     m.finish()
+    # All but what the kernel got by way of its image and has not used.
+    t.check(pages > 512 * _MIB // 4096 * 9 // 10,
+            'of memory that the next kernel was free to use it overwrote %d pages' % pages)
+    t.note('%d of %d pages overwritten' % (pages, 512 * _MIB // 4096))

@@ -3,6 +3,7 @@
 
 from pkboot import env, selftests
 
+KERNEL = 'release'
 MEMORY = '2G'
 PKERNFS = '512M@1G,64M@512M'
 TIMEOUT = 120

@@ -3,8 +3,8 @@
 
 from pkboot import selftests
 
+KERNEL = 'release'
 MEMORY = '2G'
-TIMEOUT = 120
 
 GUEST = r'''
 stage1() {
