@@ -9,7 +9,6 @@ NIC, so the sender is refused.
 from pkboot import dma
 from pkboot.result import Failure
 
-CHECK = False           # not run on the whole of the tree yet
 KERNEL = 'bare'
 MEMORY = '1G'
 DEVICES = (dma.NIC,)
