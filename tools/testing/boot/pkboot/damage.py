@@ -14,6 +14,7 @@ PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES
 # The first word must come before anything looks at the region.
 APPEND = live.APPEND
+CUT_OFF = live.CUT_OFF
 
 _STAGE1 = r'''
 stage1() {
@@ -85,6 +86,7 @@ def run(t, where, adopted):
     if adopted:
         u.all_landed()
         return
+    live.only_driver_faults(m)
     d.timeline('quiet')
     t.note('%d of %d frames landed before it was cut off' %
            (d.watch['landed'], d.inject['sent']))

@@ -10,8 +10,7 @@ DEVICES = damage.DEVICES
 APPEND = damage.APPEND
 STAGES = 2
 TIMEOUT = 180
-# Cut off here, the NIC goes to its own driver, with its ring still armed.
-IGNORE = (r'DMAR: DRHD: handling fault', r'DMAR: \[DMA ')
+IGNORE = damage.CUT_OFF
 GUEST = damage.GUEST_CUT
 
 

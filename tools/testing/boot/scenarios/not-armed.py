@@ -13,8 +13,7 @@ PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES
 STAGES = 2
 TIMEOUT = 180
-# The NIC's ring is still armed when its own driver switches bus mastering on.
-IGNORE = (r'DMAR: DRHD: handling fault', r'DMAR: \[DMA ')
+IGNORE = live.CUT_OFF
 
 GUEST = r'''
 stage1() {
@@ -48,6 +47,7 @@ def run(t):
     left = d.scan()
     m.send('seen')
     m.finish()
+    live.only_driver_faults(m)
     d.timeline('quiet')
     t.note('%d frames landed before the jump' % left['found'])
     if not any('is stopped before the jump' in text for _, text in m.console.lines):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the remapping unit is told in a live update (S4).
 
-By QEMU's traces: from the freeze on translation is never switched off, there is
-no fault, and the root pointer goes from the first kernel's to the handover's and
-on to the second kernel's, and nowhere else. By a look from outside: the domain
-id stays the same.
+By QEMU's traces: translation is never switched off, there is no fault, from the
+freeze on the NIC's entry is never found missing, and the root pointer goes from
+the first kernel's to the handover's and on to the second kernel's, and nowhere
+else. By a look from outside: the domain id stays the same.
 """
 
 import re
@@ -48,9 +48,10 @@ def run(t):
     if any(base <= r < base + size for r in (roots[0], roots[2])):
         raise Failure('a kernel\'s own root is in the region')
     # A missing entry of another device is looked up at every global invalidation.
-    between = trace[trace.index('vtd_reg_dmar_root addr %#x' % roots[1]):
-                    trace.index('vtd_reg_dmar_root addr %#x' % roots[2])]
-    faults = re.findall(r'^.*(?:vtd_dmar_fault|vtd_frr_new).*$', trace, re.M) + \
-        re.findall(r'^.*bus 0 devfn 32 not present.*$', between, re.M)
+    at = {name: now for now, name in u.d.marks()}
+    faults = u.m.trace('vtd_dmar_fault') + u.m.trace('vtd_frr_new') + [
+        e for e in u.m.trace('vtd_ce_not_present', at['freeze'], at['end'])
+        if 'bus 0 devfn 32 ' in e] + \
+        u.m.trace('vtd_re_not_present', at['freeze'], at['end'])
     if faults:
         raise Failure('%d faults, first: %s' % (len(faults), faults[0]))

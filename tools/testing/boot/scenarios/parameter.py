@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The next kernel is booted with a pkernfs= that names other memory (S10).
+"""The next kernel is booted with no pkernfs=, or one that names other memory (S10).
 
 The hardware tells of the handover: the device is adopted, or handed over again,
 and its DMA goes on. A third kernel with the right parameter has everything.
@@ -13,12 +13,12 @@ PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES
 APPEND = live.APPEND
 STAGES = 3
-TIMEOUT = 300
+TIMEOUT = 90
 
 GUEST = r'''
 stage1() {
 	region_make
-	k2_sed='s/pkernfs=[^ ]*/pkernfs=64M@896M/'
+	k2_sed='%s'
 	load_armed -s
 	vmm run --bind --size 160M phase=quiet run=2s freeze info phase=frozen \
 		quiesce save phase=leave || fail "the first VMM: $?"
@@ -48,10 +48,12 @@ stage3() {
 
 
 def run(t):
-    u = live.Update(t)
-    u.go(rate=250)
-    u.all_landed()
-    u.no_gap()
-    p = u.d.polled()
-    t.check(not (p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults']),
-            'the remapping unit: %s' % p)
+    for name, edit in (('no', 's/pkernfs=[^ ]* *//'),
+                       ('wrong', 's/pkernfs=[^ ]*/pkernfs=64M@896M/')):
+        u = live.Update(t, name, guest=GUEST % edit)
+        u.go(rate=250)
+        u.all_landed()
+        u.no_gap()
+        p = u.d.polled()
+        t.check(not (p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults']),
+                'the remapping unit: %s' % p)
