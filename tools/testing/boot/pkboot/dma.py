@@ -20,6 +20,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 
 from . import env
@@ -31,12 +32,16 @@ NIC = ('-netdev dgram,id=n0,local.type=unix,local.path={tmp}/nic,'
        'remote.type=unix,remote.path={tmp}/far -device e1000e,netdev=n0,addr=4.0')
 
 
+_making = threading.Lock()
+
+
 def _make(folder, target, *variables):
     """A program of this repository by its own Makefile."""
     out = os.path.join(env.OUT, 'bin', target)
     os.makedirs(out, exist_ok=True)
-    env.sh(['make', '-s', '-C', os.path.join(env.REPO, folder), 'O=' + out,
-            *variables])
+    with _making:
+        env.sh(['make', '-s', '-C', os.path.join(env.REPO, folder), 'O=' + out,
+                *variables])
     return os.path.join(out, target)
 
 
@@ -49,8 +54,9 @@ def vmm():
 def ctl():
     """mkfs.pkernfs and pkernfsctl, one static program."""
     out = os.path.join(env.OUT, 'bin', 'pkernfsctl.d')
-    env.sh(['make', '-s', '-C', os.path.join(env.REPO, 'tools/pkernfs'),
-            'OUT=' + out, 'STATIC=1'])
+    with _making:
+        env.sh(['make', '-s', '-C', os.path.join(env.REPO, 'tools/pkernfs'),
+                'OUT=' + out, 'STATIC=1'])
     return os.path.join(out, 'pkernfsctl')
 
 

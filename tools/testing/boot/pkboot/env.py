@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import threading
 
 from .result import BuildError, Skip
 
@@ -72,6 +73,7 @@ def guest_tool(source, name=None, flags=()):
     out = os.path.join(OUT, 'bin', '%s-%s' % (name, key.hexdigest()[:16]))
     if not os.path.exists(out):
         os.makedirs(os.path.dirname(out), exist_ok=True)
-        sh(cmd + ['-o', out + '.tmp', source])
-        os.rename(out + '.tmp', out)
+        temp = '%s.%d' % (out, threading.get_ident())
+        sh(cmd + ['-o', temp, source])
+        os.rename(temp, out)
     return out

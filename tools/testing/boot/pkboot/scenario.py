@@ -25,6 +25,7 @@ DEFAULTS = {
     'TRACE': (),            # QEMU trace events
     'IGNORE': (),           # console lines that are no faults here
     'TIMEOUT': 60,          # seconds, of one machine
+    'ALONE': False,         # judges by time: nothing else runs beside it
     'CHECK': True,          # part of `make check'; else by name or with --all
     'GUEST': None,          # the guest's side: stage1() { ... }; stage2() ...
 }
@@ -89,7 +90,8 @@ class Test:
             memory=get('MEMORY'), devices=get('DEVICES'), append=append,
             stages=stages, files=files, k2_append=get('K2_APPEND'),
             k2_kernel=env.kernel(k2_kernel or kernel) if stages > 1 else None,
-            kunit=get('KUNIT'), reboots=get('REBOOTS'), trace=get('TRACE'), ignore=get('IGNORE'), timeout=get('TIMEOUT'),
+            kunit=get('KUNIT'), reboots=get('REBOOTS'), trace=get('TRACE'),
+            ignore=get('IGNORE'), timeout=get('TIMEOUT'), alone=get('ALONE'),
             echo=self.echo, **over)
         self._machines.append(m)
         return m

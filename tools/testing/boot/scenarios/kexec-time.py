@@ -12,6 +12,7 @@ from pkboot import dma, live
 from pkboot.result import Failure
 
 KERNEL = 'release'
+ALONE = True
 MEMORY = live.MEMORY
 DEVICES = live.DEVICES
 STAGES = 4

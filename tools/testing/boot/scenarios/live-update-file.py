@@ -10,6 +10,7 @@ from pkboot import live
 from pkboot.result import Failure
 
 KERNEL = 'test'
+ALONE = True
 MEMORY = '3G'           # q35: 2 GiB below 4 GiB, 1 GiB from there on
 PKERNFS = '256M@4864M'
 DEVICES = live.DEVICES

@@ -8,6 +8,7 @@ and its DMA goes on. A third kernel with the right parameter has everything.
 from pkboot import live
 
 KERNEL = 'release'
+ALONE = True
 MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES

@@ -8,7 +8,7 @@ adopted, its record is dropped with one line, and its files are whole and free.
 from pkboot import dma, live
 from pkboot.result import Failure
 
-KERNEL = 'debug'
+KERNEL = 'release'
 MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES

@@ -4,6 +4,7 @@
 from pkboot import live
 
 KERNEL = 'release'
+ALONE = True
 MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES

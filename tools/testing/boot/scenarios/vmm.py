@@ -9,6 +9,7 @@ from pkboot import dma
 from pkboot.result import Failure
 
 KERNEL = 'release'
+ALONE = True
 MEMORY = '1G'
 DEVICES = (dma.NIC,)
 APPEND = 'hugepages=96'
