@@ -3,7 +3,6 @@
 
 T ?=
 V ?=
-ALL ?=
 comma := ,
 boot := tools/testing/boot/run.py
 
@@ -13,7 +12,6 @@ help:
 	@echo 'Tests (Debian 12 or 13, as root or with sudo; kernels and QEMU come by themselves):'
 	@echo '  make check            all boot tests; the last line counts them'
 	@echo '  make check T=a,b      these alone, by name;  V=1 shows the consoles'
-	@echo '  make check ALL=1      also those that are not part of it yet'
 	@echo '  make list             the names'
 	@echo '  make demo             a live update to watch'
 	@echo
@@ -32,7 +30,7 @@ help:
 	@echo 'PKERNFS_CACHE=/path     where downloads and build trees go ($$XDG_CACHE_HOME/pkernfs)'
 
 check:
-	@tools/testing/boot/check $(if $(V),-v) $(if $(ALL),--all) $(subst $(comma), ,$(T))
+	@tools/testing/boot/check $(if $(V),-v) $(subst $(comma), ,$(T))
 
 demo: deps
 	@$(boot) --demo

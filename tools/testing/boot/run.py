@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run boot tests.
 
-    run.py [-v] [--list] [--demo] [--all] [NAME...]
+    run.py [-v] [--list] [--demo] [NAME...]
 
-Without a name: those that do not declare CHECK = False, with --all really all.
+Without a name: all, first those that share the host, then those that judge by time.
 The last line is "N passed, N failed, N skipped"; the exit code is 0 when none
 failed and at least one passed.
 """
@@ -116,8 +116,6 @@ def main():
                    help='show the consoles')
     p.add_argument('--demo', action='store_true',
                    help='a live update to watch')
-    p.add_argument('-a', '--all', action='store_true',
-                   help='also what is not part of make check yet')
     p.add_argument('names', nargs='*', metavar='NAME')
     args = p.parse_args()
 
@@ -126,8 +124,7 @@ def main():
         return show_demo(*[s for s in scenarios if s.name == 'live-update'])
     if args.list:
         for s in scenarios:
-            out('%-20s %s%s' % (s.name, s.summary,
-                                '' if s.CHECK else ' [not in check]'))
+            out('%-20s %s' % (s.name, s.summary))
         return 0
     if args.names:
         known = {s.name: s for s in scenarios}
@@ -135,8 +132,6 @@ def main():
         if wrong:
             sys.exit('no such scenario: %s (make list)' % ', '.join(wrong))
         scenarios = [known[n] for n in args.names]
-    elif not args.all:
-        scenarios = [s for s in scenarios if s.CHECK]
 
     echo = None
     if args.verbose:

@@ -26,7 +26,6 @@ DEFAULTS = {
     'IGNORE': (),           # console lines that are no faults here
     'TIMEOUT': 60,          # seconds, of one machine
     'ALONE': False,         # judges by time: nothing else runs beside it
-    'CHECK': True,          # part of `make check'; else by name or with --all
     'GUEST': None,          # the guest's side: stage1() { ... }; stage2() ...
 }
 
