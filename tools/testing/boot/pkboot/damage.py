@@ -14,7 +14,7 @@ PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES
 # The first word must come before anything looks at the region.
 APPEND = live.APPEND
-CUT_OFF = live.CUT_OFF
+NO_DRIVER = live.NO_DRIVER
 
 _STAGE1 = r'''
 stage1() {
@@ -54,9 +54,10 @@ stage2() {
 '''
 
 
-def run(t, where, adopted):
-    """where: function of the Region, offsets of bytes to damage."""
-    u = live.Update(t)
+def run(t, harm, adopted, name='vm'):
+    """harm: function of the Region and of the poller's look at the tables; what it
+    returns are offsets of bytes to flip a bit of."""
+    u = live.Update(t, name)
     m, d = u.m, u.d
     m.start()
     m.wait('STEP ring')
@@ -66,7 +67,7 @@ def run(t, where, adopted):
     q = m.qmp()
     q.command('stop')
     r = Region(m, PKERNFS)
-    for at in where(r):
+    for at in harm(r, d.walk()):
         r.flip(at)
     r.close()
     q.command('cont')
@@ -86,7 +87,6 @@ def run(t, where, adopted):
     if adopted:
         u.all_landed()
         return
-    live.only_driver_faults(m)
     d.timeline('quiet')
     t.note('%d of %d frames landed before it was cut off' %
            (d.watch['landed'], d.inject['sent']))

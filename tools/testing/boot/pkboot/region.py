@@ -43,6 +43,9 @@ class Region:
         self.map[self.base + offset] = was ^ (1 << bit)
         return was
 
+    def put64(self, offset, value):
+        struct.pack_into('<Q', self.map, self.base + offset, value)
+
     def blocks(self, name):
         """Offsets of the blocks of an area."""
         start, count = self.area[name]

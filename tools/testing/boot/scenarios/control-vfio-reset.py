@@ -10,7 +10,7 @@ DEVICES = live.DEVICES
 APPEND = live.APPEND + ' pkernfs_test=vfioreset'
 STAGES = 2
 TIMEOUT = 60
-IGNORE = (r'DMAR: DRHD: handling fault', r'DMAR: \[DMA Write')
+K2_APPEND = live.NO_DRIVER
 GUEST = live.guest()
 
 

@@ -10,9 +10,9 @@ DEVICES = damage.DEVICES
 APPEND = damage.APPEND
 STAGES = 2
 TIMEOUT = 180
-IGNORE = damage.CUT_OFF
+K2_APPEND = damage.NO_DRIVER
 GUEST = damage.GUEST_CUT
 
 
 def run(t):
-    damage.run(t, lambda r: (r.record() + 1,), adopted=False)
+    damage.run(t, lambda r, _: (r.record() + 1,), adopted=False)

@@ -14,4 +14,4 @@ GUEST = damage.GUEST_GOES_ON
 
 
 def run(t):
-    damage.run(t, lambda r: (40,), adopted=True)
+    damage.run(t, lambda r, _: (40,), adopted=True)
