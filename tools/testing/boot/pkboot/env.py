@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Where things lie, and what is built before a machine can start."""
 
+import glob
 import hashlib
 import os
 import shutil
@@ -68,8 +69,11 @@ def guest_tool(source, name=None, flags=()):
     cmd = ['gcc', '-static', '-O2', '-Wall', '-Werror', '-s',
            '-I', os.path.join(REPO, 'include/uapi'), *flags]
     key = hashlib.sha256(' '.join(cmd).encode())
-    with open(source, 'rb') as f:
-        key.update(f.read())
+    headers = glob.glob(os.path.join(os.path.dirname(source), '*.h')) + \
+        glob.glob(os.path.join(REPO, 'include/uapi/linux/*.h'))
+    for path in [source] + sorted(headers):
+        with open(path, 'rb') as f:
+            key.update(f.read())
     out = os.path.join(OUT, 'bin', '%s-%s' % (name, key.hexdigest()[:16]))
     if not os.path.exists(out):
         os.makedirs(os.path.dirname(out), exist_ok=True)
