@@ -83,7 +83,7 @@ def results(scenarios, echo):
     for, and first."""
     alone = [s for s in scenarios if s.ALONE]
     shared = [s for s in scenarios if not s.ALONE]
-    workers = 1 if echo else max(1, len(os.sched_getaffinity(0)) // 2 + 1)
+    workers = 1 if echo else machine.SLOTS
     if workers > 1 and len(shared) > 1:
         with futures.ThreadPoolExecutor(workers) as pool:
             for f in futures.as_completed(

@@ -18,6 +18,8 @@ from .result import EarlyHang, Failure
 # Who judges by time has the host for himself: a guest that is starved of it
 # tells nothing. Others share it; see ALONE.
 LOCK = os.environ.get('PKERNFS_QEMU_LOCK') or os.path.join(env.CACHE, 'qemu.lock')
+# So many machines that share the host run at once, of all checkouts together.
+SLOTS = max(1, len(os.sched_getaffinity(0)) // 2 + 1)
 # Multiplies every timeout, for slow or busy machines.
 SLOW = float(os.environ.get('PKERNFS_SLOW') or 1)
 # .seconds spent waiting for the lock, by this thread's machines so far.
@@ -28,6 +30,30 @@ _libc = ctypes.CDLL(None)
 
 def _size(text):
     return int(text[:-1]) << {'K': 10, 'M': 20, 'G': 30}[text[-1]]
+
+
+def _locked(path, how=fcntl.LOCK_EX):
+    f = open(path, 'w')
+    try:
+        fcntl.flock(f, how)
+    except BlockingIOError:
+        f.close()
+        return None
+    return f
+
+
+def host_lock(alone):
+    """Wait for the host: all of it, or a share. Files that hold it while open."""
+    # Who waits for all of it lets nobody else pass.
+    with _locked(LOCK + '.gate'):
+        if alone:
+            return [_locked(LOCK)]
+        while True:
+            for n in range(SLOTS):
+                slot = _locked('%s.%d' % (LOCK, n), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if slot:
+                    return [slot, _locked(LOCK, fcntl.LOCK_SH)]
+            time.sleep(0.1)
 
 
 def die_with_parent():
@@ -110,8 +136,7 @@ class Machine:
 
     def start(self):
         asked = time.monotonic()
-        self._lock = open(LOCK, 'w')
-        fcntl.flock(self._lock, fcntl.LOCK_EX if self._alone else fcntl.LOCK_SH)
+        self._locks = host_lock(self._alone)
         waited.seconds = getattr(waited, 'seconds', 0) + time.monotonic() - asked
         with open(os.path.join(self.dir, self.name + '-qemu.cmd'), 'w') as f:
             f.write(' '.join(self.argv) + '\n')
@@ -244,7 +269,8 @@ class Machine:
                     f.close()
                 except OSError:
                     pass
-            self._lock.close()
+            for f in self._locks:
+                f.close()
         for d in (self.tmp, self.shm):
             if d:
                 shutil.rmtree(d, ignore_errors=True)

@@ -6,7 +6,7 @@ import mmap
 import os
 import re
 
-from . import env
+from . import dma, env
 
 FOLDER = 'tools/testing/selftests/pkernfs'
 GIB = 1 << 30
@@ -23,6 +23,16 @@ def tool(name):
 def files(*names):
     """FILES of a machine: these programs, in /bin."""
     return [('/bin/' + n, tool(n)) for n in names]
+
+
+def vfio_files(*names, flags=()):
+    """The same for programs that want the kernel's own headers of VFIO and iommufd."""
+    dma.vmm()           # leaves them in its folder
+    headers = os.path.join(env.OUT, 'bin', 'pkernfs-vmm', 'include')
+    flags = ('-D_GNU_SOURCE', '-D__counted_by(x)=', '-Wno-unused-result',
+             '-isystem', headers, *flags)
+    return [('/bin/' + n, env.guest_tool(os.path.join(FOLDER, n + '.c'), flags=flags))
+            for n in names]
 
 
 def ram_offset(machine, phys):

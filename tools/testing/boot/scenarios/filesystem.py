@@ -7,9 +7,7 @@ damaged, which must not matter. A file that is open and unlinked at the kexec
 gives its memory back in the second kernel.
 """
 
-import os
-
-from pkboot import dma, env
+from pkboot import dma, selftests
 
 STAGES = 2
 # What is there after a kexec another kernel can tell as well, and sooner.
@@ -23,12 +21,7 @@ TESTS = ('fs_basic', 'fs_mmap', 'fs_pin', 'fs_persist')
 
 
 def FILES():
-    dma.vmm()           # leaves the headers of vfio and iommufd in its folder
-    headers = os.path.join(env.OUT, 'bin', 'pkernfs-vmm', 'include')
-    flags = ('-D_GNU_SOURCE', '-D__counted_by(x)=', '-Wno-unused-result',
-             '-isystem', headers)
-    found = [('/bin/' + t, env.guest_tool('tools/testing/selftests/pkernfs/%s.c' % t,
-                                          flags=flags)) for t in TESTS]
+    found = selftests.vfio_files(*TESTS)
     return found + [('/bin/pkernfsctl', dma.ctl()), ('/bin/mkfs.pkernfs', dma.ctl())]
 
 

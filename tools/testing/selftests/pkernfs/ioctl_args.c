@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pkernfs: what the ioctls of a device file refuse, each with its errno, and that
+ * a refusal leaves nothing behind. The device is bound to vfio-pci, has MSI-X, and
+ * can be frozen.
+ *
+ * usage: ioctl_args MOUNT VFIO_CDEV
+ */
+#include <linux/iommufd.h>
+#include <linux/pkernfs.h>
+#include <linux/vfio.h>
+#include <sys/ioctl.h>
+
+#include "fs_test.h"
+
+#define RAM	(4 * MIB)
+#define IOVA	(1UL << 32)
+
+static int vfio, iommufd;
+static uint32_t ioas;
+
+static void open_device(const char *cdev)
+{
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
+	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
+
+	vfio = open(cdev, O_RDWR);
+	iommufd = open("/dev/iommu", O_RDWR);
+	if (vfio < 0 || iommufd < 0)
+		die(cdev);
+	bind.iommufd = iommufd;
+	if (ioctl(vfio, VFIO_DEVICE_BIND_IOMMUFD, &bind))
+		die("bind");
+	if (ioctl(iommufd, IOMMU_IOAS_ALLOC, &alloc))
+		die("IOAS");
+	ioas = alloc.out_ioas_id;
+}
+
+static void attach(void)
+{
+	struct vfio_device_attach_iommufd_pt at = { .argsz = sizeof(at), .pt_id = ioas };
+
+	if (ioctl(vfio, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &at))
+		die("attach");
+}
+
+static void map(void *p, size_t bytes, uint64_t iova)
+{
+	struct iommu_ioas_map m = {
+		.size = sizeof(m),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+			 IOMMU_IOAS_MAP_WRITEABLE,
+		.ioas_id = ioas,
+		.user_va = (uintptr_t)p,
+		.length = bytes,
+		.iova = iova,
+	};
+
+	if (ioctl(iommufd, IOMMU_IOAS_MAP, &m))
+		die("map");
+}
+
+static int unmap(uint64_t iova, size_t bytes)
+{
+	struct iommu_ioas_unmap u = {
+		.size = sizeof(u),
+		.ioas_id = ioas,
+		.iova = iova,
+		.length = bytes,
+	};
+
+	return ioctl(iommufd, IOMMU_IOAS_UNMAP, &u);
+}
+
+static int freeze(int fd)
+{
+	struct pkernfs_freeze arg = { .size = sizeof(arg), .vfio_fd = vfio };
+
+	return ioctl(fd, PKERNFS_FREEZE, &arg);
+}
+
+static int simple(int fd, unsigned long cmd)
+{
+	struct pkernfs_simple arg = { .size = sizeof(arg) };
+
+	return ioctl(fd, cmd, &arg);
+}
+
+static struct pkernfs_info info(int fd)
+{
+	struct pkernfs_info arg = { .size = sizeof(arg) };
+
+	if (ioctl(fd, PKERNFS_INFO, &arg))
+		die("INFO");
+	return arg;
+}
+
+/* Sizes, flags and reserved fields, before the kernel looks at anything else. */
+static void bad_structs(int fd)
+{
+	struct {
+		struct pkernfs_freeze arg;
+		uint8_t more[64];
+	} big = { .arg = { .size = sizeof(big), .vfio_fd = vfio } };
+	struct pkernfs_freeze arg = { .size = sizeof(arg), .vfio_fd = vfio };
+	struct pkernfs_simple s = { .size = sizeof(s) };
+	struct pkernfs_info i = { .size = sizeof(i) };
+
+	fails(ioctl(fd, PKERNFS_FREEZE, NULL), EFAULT, "FREEZE of no struct");
+	fails(ioctl(fd, PKERNFS_INFO, (void *)~4095UL), EFAULT, "INFO into the kernel");
+	fails(ioctl(fd, _IO(PKERNFS_TYPE, 0x7f), &s), ENOTTY, "an ioctl that is not there");
+
+	arg.size = 0;
+	fails(ioctl(fd, PKERNFS_FREEZE, &arg), EINVAL, "FREEZE of size 0");
+	arg.size = sizeof(arg) - 1;
+	fails(ioctl(fd, PKERNFS_FREEZE, &arg), EINVAL, "FREEZE of a short struct");
+	arg.size = 1U << 31;
+	fails(ioctl(fd, PKERNFS_FREEZE, &arg), E2BIG, "FREEZE of a huge struct");
+	arg.size = sizeof(arg);
+	arg.flags = 1;
+	fails(ioctl(fd, PKERNFS_FREEZE, &arg), EOPNOTSUPP, "FREEZE with a flag");
+	arg.flags = 0;
+	arg.reserved = 1;
+	fails(ioctl(fd, PKERNFS_FREEZE, &arg), EINVAL, "FREEZE with a reserved field");
+	arg.reserved = 0;
+	big.more[63] = 1;
+	fails(ioctl(fd, PKERNFS_FREEZE, &big), E2BIG, "FREEZE of a struct of the future");
+	s.flags = 1;
+	fails(ioctl(fd, PKERNFS_QUIESCE_IRQ, &s), EOPNOTSUPP, "QUIESCE_IRQ with a flag");
+	fails(ioctl(fd, PKERNFS_UNFREEZE, &s), EOPNOTSUPP, "UNFREEZE with a flag");
+	fails(ioctl(fd, PKERNFS_RELEASE, &s), EOPNOTSUPP, "RELEASE with a flag");
+	i.flags = 1;
+	fails(ioctl(fd, PKERNFS_INFO, &i), EOPNOTSUPP, "INFO with a flag");
+	i.flags = 0;
+	i.reserved = 1;
+	fails(ioctl(fd, PKERNFS_INFO, &i), EINVAL, "INFO with a reserved field");
+}
+
+/* Files that are no device file, and ones that cannot become one. */
+static void bad_files(int fd)
+{
+	struct pkernfs_freeze arg = { .size = sizeof(arg), .vfio_fd = -1 };
+	int ro = open("nic", O_RDONLY), dir = open(".", O_RDONLY);
+	int full = open("full", O_CREAT | O_RDWR, 0600);
+	struct pkernfs_info i;
+
+	fails(ioctl(fd, PKERNFS_FREEZE, &arg), EBADF, "FREEZE of fd -1");
+	arg.vfio_fd = fd;
+	fails(ioctl(fd, PKERNFS_FREEZE, &arg), EBADF, "FREEZE of a file");
+	arg.vfio_fd = iommufd;
+	fails(ioctl(fd, PKERNFS_FREEZE, &arg), EBADF, "FREEZE of an iommufd");
+	i = info(fd);
+	ok(i.state == PKERNFS_STATE_ORDINARY && i.error == EBADF && i.reason[0],
+	   "INFO says why: %s", i.reason);
+	fails(freeze(ro), EBADF, "FREEZE by a file that is open to read");
+	fails(freeze(dir), ENOTTY, "FREEZE by a folder");
+	ok(write(full, "x", 1) == 1, "a file that is not empty");
+	fails(freeze(full), EBUSY, "FREEZE by it");
+	fails(simple(fd, PKERNFS_QUIESCE_IRQ), EINVAL, "QUIESCE_IRQ before FREEZE");
+	fails(simple(fd, PKERNFS_UNFREEZE), EINVAL, "UNFREEZE before FREEZE");
+	fails(simple(fd, PKERNFS_RELEASE), EINVAL, "RELEASE before FREEZE");
+	close(ro);
+	close(dir);
+	close(full);
+	unlink("full");
+}
+
+int main(int argc, char **argv)
+{
+	struct pkernfs_range range[4] = { 0 };
+	struct pkernfs_info i = { .size = sizeof(i) };
+	uint64_t before;
+	int fd, ram;
+	void *anon, *p;
+
+	if (argc < 3)
+		die("usage");
+	open_device(argv[2]);
+	enter(argc, argv);
+	before = free_bytes();
+	fd = open("nic", O_CREAT | O_RDWR, 0600);
+	ram = open("ram", O_CREAT | O_RDWR, 0600);
+	ftruncate(ram, RAM);
+	p = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_SHARED, ram, 0);
+	anon = mmap(NULL, GRANULE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (fd < 0 || ram < 0 || p == MAP_FAILED || anon == MAP_FAILED)
+		die("set up");
+
+	bad_structs(fd);
+	bad_files(fd);
+
+	ok(freeze(fd) == -1, "FREEZE of a device that is not attached");
+	map(p, RAM, IOVA);
+	map(anon, GRANULE, IOVA + RAM);
+	attach();
+	fails(freeze(fd), EXDEV, "FREEZE with memory that is not of a region");
+	i = info(fd);
+	ok(i.error == EXDEV && i.error_iova == IOVA + RAM, "INFO names its IOVA: 0x%llx",
+	   (unsigned long long)i.error_iova);
+	ok(!unmap(IOVA + RAM, GRANULE), "unmapped");
+
+	ok(!freeze(fd), "FREEZE");
+	fails(freeze(fd), EBUSY, "FREEZE by a file that has a device");
+	fails(unmap(IOVA, RAM), EBUSY, "IOAS unmap of a frozen device");
+	fails(simple(fd, PKERNFS_RELEASE), EBUSY, "RELEASE while the user is there");
+	fails(write(fd, "x", 1) == 1 ? 0 : -1, errno ? errno : EBUSY, "write to a device file");
+	ok(ftruncate(fd, 4096) == -1, "a device file does not grow");
+	ok(unlink("nic") == -1, "nor is it unlinked");
+	fails(ftruncate(ram, 0), EBUSY, "truncate of memory that a device reaches");
+
+	i = (struct pkernfs_info) { .size = sizeof(i), .range_count = 4,
+				    .ranges = (uintptr_t)range };
+	ok(!ioctl(fd, PKERNFS_INFO, &i) && i.state == PKERNFS_STATE_FROZEN, "INFO");
+	ok(i.range_count >= 1 && range[0].iova == IOVA && range[0].prot == 3 &&
+	   i.pages == RAM / 4096, "its ranges and pages");
+	i = (struct pkernfs_info) { .size = sizeof(i), .range_count = ~0U, .ranges = 1 };
+	fails(ioctl(fd, PKERNFS_INFO, &i), EFAULT, "INFO with ranges that are nowhere");
+
+	ok(!simple(fd, PKERNFS_QUIESCE_IRQ), "QUIESCE_IRQ");
+	ok(!simple(fd, PKERNFS_QUIESCE_IRQ), "QUIESCE_IRQ again");
+	ok(info(fd).irq == PKERNFS_IRQ_QUIESCED, "INFO says so");
+	ok(!simple(fd, PKERNFS_UNFREEZE), "UNFREEZE");
+	fails(simple(fd, PKERNFS_UNFREEZE), EINVAL, "UNFREEZE again");
+
+	/* The user goes: what is left is RELEASE. */
+	ok(!freeze(fd), "FREEZE again");
+	munmap(p, RAM);
+	close(vfio);
+	close(iommufd);
+	ok(info(fd).state == PKERNFS_STATE_DETACHED, "without its user it is detached");
+	fails(simple(fd, PKERNFS_QUIESCE_IRQ), ESTALE, "QUIESCE_IRQ without the user");
+	fails(simple(fd, PKERNFS_UNFREEZE), ESTALE, "UNFREEZE without the user");
+	fails(ftruncate(ram, 0), EBUSY, "truncate of what the device still reaches");
+	ok(!simple(fd, PKERNFS_RELEASE), "RELEASE");
+	fails(simple(fd, PKERNFS_RELEASE), EINVAL, "RELEASE again");
+	ok(!ftruncate(ram, 0) && !unlink("ram") && !unlink("nic"), "all may go");
+	close(fd);
+	close(ram);
+	ok(free_bytes() == before, "and has left nothing");
+	return tap_done();
+}
