@@ -107,7 +107,9 @@ static const char *pkernfs_load_names(struct pkernfs_core *c, struct pkernfs_nod
 			return "directory: entry of another type than its inode";
 		links[ino]++;
 		if (de->type == DT_DIR) {
-			if (le64_to_cpu(child->ser->parent) != n->ino || links[ino] > 1)
+			/* The upper half may have been counted already. */
+			if (le64_to_cpu(child->ser->parent) != n->ino ||
+			    (links[ino] & 0xffff) > 1)
 				return "directory: in two places";
 			links[n->ino] += 1U << 16;	/* a subdirectory, see below */
 		}

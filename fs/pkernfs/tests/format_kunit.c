@@ -275,6 +275,31 @@ static void pkernfs_test_metadata_lies(struct kunit *test)
 	pkernfs_test_load(test, r);
 }
 
+/*
+ * A directory that has children loads whatever the order of the inode numbers:
+ * slots are used again, and rename moves directories below younger ones.
+ */
+static void pkernfs_test_tree(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_core *c;
+	u32 parent, child, ino;
+
+	pkernfs_test_load(test, r);
+	ino = pkernfs_test_file(test, r->core, "file")->ino;
+	KUNIT_ASSERT_EQ(test, pkernfs_test_mkdir(r->core, PKERNFS_ROOT_INO, "parent",
+						 &parent), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_unlink(r->core, "file"), 0);
+	pkernfs_test_reload(test, r);
+	c = r->core;
+	KUNIT_ASSERT_EQ(test, pkernfs_test_mkdir(c, parent, "child", &child), 0);
+	KUNIT_ASSERT_LT(test, child, parent);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_mkdir(c, child, "a", &ino), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_mkdir(c, child, "b", &ino), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_mkdir(c, ino, "below b", &ino), 0);
+	pkernfs_test_reload(test, r);
+}
+
 static struct kunit_case pkernfs_format_cases[] = {
 	KUNIT_CASE(pkernfs_test_layout),
 	KUNIT_CASE(pkernfs_test_layout_refused),
@@ -283,6 +308,7 @@ static struct kunit_case pkernfs_format_cases[] = {
 	KUNIT_CASE(pkernfs_test_sb_areas),
 	KUNIT_CASE_SLOW(pkernfs_test_metadata_flip),
 	KUNIT_CASE(pkernfs_test_metadata_lies),
+	KUNIT_CASE(pkernfs_test_tree),
 	{}
 };
 
