@@ -138,7 +138,7 @@ static int pkernfs_extent_load_one(struct pkernfs_core *c, struct pkernfs_node *
 	*why = "extent: not a range of the data area";
 	if ((logical | phys | bytes) % PKERNFS_GRANULE_SIZE || phys < data ||
 	    phys - data >= size || bytes > size - (phys - data) ||
-	    logical > MAX_LFS_FILESIZE || bytes > MAX_LFS_FILESIZE - logical)
+	    logical > MAX_LFS_FILESIZE || bytes - 1 > MAX_LFS_FILESIZE - logical)
 		return -EUCLEAN;
 
 	e.logical = logical >> PKERNFS_GRANULE_SHIFT;

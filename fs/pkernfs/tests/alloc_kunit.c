@@ -160,6 +160,23 @@ static void pkernfs_test_joined(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, n->extents, 1);
 }
 
+/* Up to the last byte that a file can have: the next kernel takes it too. */
+static void pkernfs_test_far(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	u64 last = (u64)MAX_LFS_FILESIZE >> PKERNFS_GRANULE_SHIFT;
+	struct pkernfs_node *n;
+
+	pkernfs_test_load(test, r);
+	n = pkernfs_test_file(test, r->core, "file");
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, last - 1, last), 0);
+	pkernfs_test_reload(test, r);
+	n = r->core->node[pkernfs_test_lookup(r->core, "file")];
+	KUNIT_EXPECT_NE(test, pkernfs_test_granule(n, last), PKERNFS_NO_GRANULE);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, 0, last, 0), 0);
+	KUNIT_EXPECT_EQ(test, r->core->granules_free, r->core->granules);
+}
+
 static void pkernfs_test_pool(struct kunit *test)
 {
 	struct pkernfs_region *r = pkernfs_test_region(test);
@@ -355,6 +372,7 @@ static struct kunit_case pkernfs_alloc_cases[] = {
 	KUNIT_CASE_SLOW(pkernfs_test_model),
 	KUNIT_CASE(pkernfs_test_zeroed),
 	KUNIT_CASE(pkernfs_test_joined),
+	KUNIT_CASE(pkernfs_test_far),
 	KUNIT_CASE(pkernfs_test_pool),
 	KUNIT_CASE(pkernfs_test_holds),
 	KUNIT_CASE(pkernfs_test_orphan),
