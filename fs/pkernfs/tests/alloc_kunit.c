@@ -283,6 +283,34 @@ static void pkernfs_test_holds(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c->granules_free, c->granules);
 }
 
+/* Only an empty file becomes a device file; to make it ordinary never fails. */
+static void pkernfs_test_device_file(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_device *pd = kunit_kzalloc(test, sizeof(*pd), GFP_KERNEL);
+	struct pkernfs_node *n;
+
+	KUNIT_ASSERT_NOT_NULL(test, pd);
+	pkernfs_test_load(test, r);
+	n = pkernfs_test_file(test, r->core, "file");
+	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, n->ino, 2, pd), -ESTALE);
+	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, PKERNFS_ROOT_INO, 1, pd), -ESTALE);
+	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, n->ino, 1, pd), 0);
+	KUNIT_EXPECT_PTR_EQ(test, n->device, pd);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_fill(r->core, n, 0, 0), -EBUSY);
+	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, n->ino, 1, pd + 1), -EBUSY);
+	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, n->ino, 1, NULL), 0);
+	KUNIT_EXPECT_NULL(test, n->device);
+
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, n->ino, 1, pd), -ESTALE);
+	KUNIT_EXPECT_NULL(test, n->device);
+	/* However it came to be one: nothing of the device may stay behind. */
+	n->device = pd;
+	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, n->ino, 1, NULL), 0);
+	KUNIT_EXPECT_NULL(test, n->device);
+}
+
 /* Orphans live through a load, and go at the mount. */
 static void pkernfs_test_orphan(struct kunit *test)
 {
@@ -375,6 +403,7 @@ static struct kunit_case pkernfs_alloc_cases[] = {
 	KUNIT_CASE(pkernfs_test_far),
 	KUNIT_CASE(pkernfs_test_pool),
 	KUNIT_CASE(pkernfs_test_holds),
+	KUNIT_CASE(pkernfs_test_device_file),
 	KUNIT_CASE(pkernfs_test_orphan),
 	KUNIT_CASE(pkernfs_test_names),
 	{}
