@@ -60,6 +60,26 @@ u64 pkernfs_extent_total(struct pkernfs_node *n)
 }
 
 /**
+ * pkernfs_extent_seek - the next data, or the next hole
+ * @n: the file
+ * @logical: where to begin, in granules
+ * @data: look for data
+ *
+ * core->lock is held. Return: the first granule from @logical on that is one, a
+ * hole perhaps behind the end of the file; U64_MAX: no more data.
+ */
+u64 pkernfs_extent_seek(struct pkernfs_node *n, u64 logical, bool data)
+{
+	u32 i = pkernfs_extent_index(n, logical);
+
+	if (data)
+		return i == n->extents ? U64_MAX : max(logical, n->extent[i].logical);
+	for (; i < n->extents && n->extent[i].logical <= logical; i++)
+		logical = n->extent[i].logical + n->extent[i].count;
+	return logical;
+}
+
+/**
  * pkernfs_extent_busy - has somebody a reference on pages of this part?
  * @c: the core
  * @n: the file

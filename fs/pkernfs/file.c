@@ -350,17 +350,19 @@ out:
 
 static loff_t pkernfs_seek(struct inode *inode, loff_t pos, bool data)
 {
+	struct pkernfs_core *c = pkernfs_inode_core(inode);
 	loff_t size = i_size_read(inode);
-	size_t bytes;
+	u64 found;
 
 	if (pos < 0 || pos >= size)
 		return -ENXIO;
-	while (pos < size) {
-		if (!!pkernfs_data(inode, pos, &bytes) == data)
-			return pos;
-		pos += bytes;
-	}
-	return data ? -ENXIO : size;
+	down_read(&c->lock);
+	found = pkernfs_extent_seek(pkernfs_node(inode), (u64)pos >> PKERNFS_GRANULE_SHIFT,
+				    data);
+	up_read(&c->lock);
+	if (found > (u64)(size - 1) >> PKERNFS_GRANULE_SHIFT)
+		return data ? -ENXIO : size;
+	return max_t(loff_t, pos, found << PKERNFS_GRANULE_SHIFT);
 }
 
 static loff_t pkernfs_llseek(struct file *file, loff_t offset, int whence)

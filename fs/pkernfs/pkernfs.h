@@ -230,6 +230,8 @@ int pkernfs_extent_cut(struct pkernfs_core *c, struct pkernfs_node *n,
 bool pkernfs_extent_busy(struct pkernfs_core *c, struct pkernfs_node *n,
 			 u64 first, u64 last, bool *held);
 u64 pkernfs_extent_total(struct pkernfs_node *n);
+u64 pkernfs_extent_seek(struct pkernfs_node *n, u64 logical, bool data);
+u64 pkernfs_extent_holes(struct pkernfs_node *n, u64 first, u64 last);
 
 /* --- dirent.c: names of a directory ------------------------------------------ */
 

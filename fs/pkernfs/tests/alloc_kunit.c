@@ -177,6 +177,32 @@ static void pkernfs_test_far(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, r->core->granules_free, r->core->granules);
 }
 
+/* Data and holes of a sparse file, in as many steps as it has pieces. */
+static void pkernfs_test_seek(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	const u64 far = BIT_ULL(41);
+	struct pkernfs_node *n;
+
+	pkernfs_test_load(test, r);
+	n = pkernfs_test_file(test, r->core, "file");
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 5, true), U64_MAX);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 5, false), 5ULL);
+
+	/* 2 and 3 apart from each other in memory, so two extents in a row. */
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 2, 2), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, far, far), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 3, 3), 0);
+	KUNIT_EXPECT_EQ(test, n->extents, 3);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 0, true), 2ULL);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 3, true), 3ULL);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 4, true), far);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, far + 1, true), U64_MAX);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 1, false), 1ULL);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 2, false), 4ULL);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, far, false), far + 1);
+}
+
 static void pkernfs_test_pool(struct kunit *test)
 {
 	struct pkernfs_region *r = pkernfs_test_region(test);
@@ -401,6 +427,7 @@ static struct kunit_case pkernfs_alloc_cases[] = {
 	KUNIT_CASE(pkernfs_test_zeroed),
 	KUNIT_CASE(pkernfs_test_joined),
 	KUNIT_CASE(pkernfs_test_far),
+	KUNIT_CASE(pkernfs_test_seek),
 	KUNIT_CASE(pkernfs_test_pool),
 	KUNIT_CASE(pkernfs_test_holds),
 	KUNIT_CASE(pkernfs_test_device_file),

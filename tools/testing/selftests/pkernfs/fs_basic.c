@@ -73,6 +73,30 @@ static void test_data(void)
 	ok(free_bytes() == before, "all space is back");
 }
 
+/* As far as an offset goes: nothing there may be lost, or take for ever. */
+static void test_far(void)
+{
+	uint64_t before = free_bytes();
+	off_t end = INT64_MAX - (INT64_MAX % GRANULE);
+	struct stat st;
+	int fd = open("far", O_CREAT | O_RDWR, 0600);
+
+	fails(pwrite(fd, "x", 1, INT64_MAX - 1), EFBIG, "write at the end of all offsets");
+	fails(ftruncate(fd, INT64_MAX), EFBIG, "truncate to there");
+	fails(fallocate(fd, 0, INT64_MAX - 4096, 4096), EFBIG, "fallocate up to there");
+	ok(!ftruncate(fd, 1UL << 62) && lseek(fd, 0, SEEK_DATA) == -1 && errno == ENXIO,
+	   "SEEK_DATA in 4 EiB of nothing");
+	ok(lseek(fd, 0, SEEK_HOLE) == 0, "SEEK_HOLE at once");
+	ok(pwrite(fd, "x", 1, end - 1) == 1 && !fstat(fd, &st) && st.st_size == end,
+	   "write as far as a file goes");
+	ok(pread(fd, back, 2, end - 1) == 1 && back[0] == 'x', "and read it back");
+	ok(lseek(fd, 5, SEEK_DATA) == end - (off_t)GRANULE, "SEEK_DATA finds it");
+	ok(lseek(fd, end - 1, SEEK_HOLE) == end, "SEEK_HOLE at the end");
+	close(fd);
+	unlink("far");
+	ok(free_bytes() == before, "all space is back");
+}
+
 static void test_fallocate(void)
 {
 	uint64_t before = free_bytes();
@@ -229,6 +253,7 @@ int main(int argc, char **argv)
 	enter(argc, argv);
 	ok(!statfs(".", &st) && st.f_type == 0x504b4653, "statfs names pkernfs");
 	test_data();
+	test_far();
 	test_fallocate();
 	test_names();
 	test_attributes();
