@@ -79,6 +79,21 @@ u64 pkernfs_extent_seek(struct pkernfs_node *n, u64 logical, bool data)
 	return logical;
 }
 
+/* Granules in [first, last] that the file has not. core->lock is held. */
+u64 pkernfs_extent_holes(struct pkernfs_node *n, u64 first, u64 last)
+{
+	u64 holes = last + 1 - first;
+	u32 i;
+
+	for (i = pkernfs_extent_index(n, first);
+	     i < n->extents && n->extent[i].logical <= last; i++) {
+		const struct pkernfs_extent *e = &n->extent[i];
+
+		holes -= min(last + 1, e->logical + e->count) - max(first, e->logical);
+	}
+	return holes;
+}
+
 /**
  * pkernfs_extent_busy - has somebody a reference on pages of this part?
  * @c: the core

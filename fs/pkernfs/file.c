@@ -309,6 +309,13 @@ static int pkernfs_allocate(struct inode *inode, loff_t offset, loff_t len, bool
 		if (err)
 			return err;
 	}
+	/* What cannot succeed must not take all memory first. */
+	down_read(&c->lock);
+	err = pkernfs_extent_holes(pkernfs_node(inode), at, last) > c->granules_free ?
+	      -ENOSPC : 0;
+	up_read(&c->lock);
+	if (err)
+		return err;
 	for (; at <= last; at += PKERNFS_FILL_STEP) {
 		if (signal_pending(current))
 			return -EINTR;

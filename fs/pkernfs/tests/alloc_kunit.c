@@ -188,6 +188,7 @@ static void pkernfs_test_seek(struct kunit *test)
 	n = pkernfs_test_file(test, r->core, "file");
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 5, true), U64_MAX);
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 5, false), 5ULL);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, 0, far - 1), far);
 
 	/* 2 and 3 apart from each other in memory, so two extents in a row. */
 	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 2, 2), 0);
@@ -201,6 +202,11 @@ static void pkernfs_test_seek(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 1, false), 1ULL);
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 2, false), 4ULL);
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, far, false), far + 1);
+
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, 0, far), far + 1 - 3);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, 2, 3), 0ULL);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, 3, 4), 1ULL);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, far, far), 0ULL);
 }
 
 static void pkernfs_test_pool(struct kunit *test)

@@ -121,6 +121,8 @@ static void test_fallocate(void)
 	ok(pread(fd, back, MIB, 4 * MIB) == MIB && !memcmp(back, buf, MIB), "data behind");
 	fails(fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, 4096), EOPNOTSUPP, "collapse");
 	fails(fallocate(fd, 0, 0, before + GRANULE), ENOSPC, "more than there is");
+	fails(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 1UL << 50), ENOSPC, "far more");
+	ok(free_bytes() == before - 3 * GRANULE, "and takes nothing");
 	ok(!ftruncate(fd, 0) && free_bytes() == before, "truncate to 0 gives all back");
 	ok(pwrite(fd, buf, MIB, 0) == MIB, "and the file goes on");
 	close(fd);
