@@ -6,10 +6,12 @@
  * (shared for read) keeps truncate and punch away, so granules that were looked up
  * stay the file's while they are copied.
  *
- * What lies behind the end of a file inside its last granule may be anything: a
- * store through a mapping of the last page, or what truncate has left. So the
- * bytes that growing exposes are zeroed when it grows, before the new size is
- * committed.
+ * What lies behind the end of a file, up to the end of the granule that its next
+ * byte would be in, may be anything: a store through a mapping of the last page,
+ * what truncate has left, or a write that has not come to commit the size, because
+ * the kernel stopped or refused. So that granule is zeroed when the file grows,
+ * before the new size is committed. All granules behind it hold zeroes: a write
+ * commits the size after each granule, so it is never ahead by more than one.
  *
  * Truncate and punch never take a page from its users: mappings are removed, then
  * who still has a reference (a pin for DMA) makes it -EBUSY. So does a hold.
@@ -66,12 +68,12 @@ static void pkernfs_zero(struct inode *inode, loff_t from, loff_t to)
 	}
 }
 
-/* Zero what becomes visible when the file grows to @size. */
+/* Zero what becomes visible when the file grows to @size; see above. */
 static void pkernfs_zero_grown(struct inode *inode, loff_t size)
 {
 	loff_t old = i_size_read(inode);
 
-	pkernfs_zero(inode, old, min_t(loff_t, size, round_up(old, PKERNFS_GRANULE_SIZE)));
+	pkernfs_zero(inode, old, min_t(loff_t, size, round_up(old + 1, PKERNFS_GRANULE_SIZE)));
 }
 
 static int pkernfs_commit_size(struct inode *inode, loff_t size)
@@ -128,60 +130,76 @@ out:
 	return done;
 }
 
-static ssize_t pkernfs_copy_from(struct inode *inode, loff_t pos, struct iov_iter *from)
+/*
+ * Write up to the end of the granule that @pos is in. What could not be made part
+ * of the file, as its size could not be committed, has not been written.
+ */
+static ssize_t pkernfs_write_granule(struct inode *inode, loff_t pos,
+				     struct iov_iter *from)
 {
+	u64 logical = (u64)pos >> PKERNFS_GRANULE_SHIFT;
+	loff_t size = i_size_read(inode);
 	size_t bytes, copied;
-	ssize_t done = 0;
 	void *data;
+	int err;
 
-	while (iov_iter_count(from)) {
-		data = pkernfs_data(inode, pos + done, &bytes);
-		if (WARN_ON_ONCE(!data))
-			return done ?: -EIO;
-		bytes = min(bytes, iov_iter_count(from));
-		copied = copy_from_iter(data, bytes, from);
-		done += copied;
-		if (copied < bytes)
-			return done ?: -EFAULT;
-		cond_resched();
+	err = pkernfs_extent_fill(pkernfs_inode_core(inode), pkernfs_node(inode),
+				  logical, logical);
+	if (err)
+		return err;
+	if (pos > size)
+		pkernfs_zero_grown(inode, pos);
+	if (round_down(pos, PKERNFS_GRANULE_SIZE) > size) {
+		/* The size follows first, to less than a granule behind the data. */
+		if (fault_in_iov_iter_readable(from, 1))
+			return -EFAULT;
+		err = pkernfs_commit_size(inode, round_down(pos, PKERNFS_GRANULE_SIZE));
+		if (err)
+			return err;
+		size = i_size_read(inode);
 	}
-	return done;
+	data = pkernfs_data(inode, pos, &bytes);
+	if (WARN_ON_ONCE(!data))
+		return -EIO;
+	copied = copy_from_iter(data, min(bytes, iov_iter_count(from)), from);
+	if (!copied)
+		return -EFAULT;
+	if (pos + copied <= size)
+		return copied;
+
+	smp_wmb();	/* data before the size that shows it */
+	err = pkernfs_commit_size(inode, pos + copied);
+	if (!err)
+		return copied;
+	if (pos >= size)
+		return err;
+	iov_iter_revert(from, copied - (size - pos));
+	return size - pos;
 }
 
 static ssize_t pkernfs_write_locked(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
-	ssize_t done, err;
-	loff_t pos;
+	ssize_t ret, done = 0;
 
-	done = generic_write_checks(iocb, from);
-	if (done <= 0)
-		return done;
+	ret = generic_write_checks(iocb, from);
+	if (ret <= 0)
+		return ret;
 	if (pkernfs_is_device(inode))
 		return -EBUSY;
-	err = file_modified(iocb->ki_filp);
-	if (err)
-		return err;
+	ret = file_modified(iocb->ki_filp);
+	if (ret)
+		return ret;
 
-	pos = iocb->ki_pos;
-	err = pkernfs_extent_fill(pkernfs_inode_core(inode), pkernfs_node(inode),
-				  pos >> PKERNFS_GRANULE_SHIFT,
-				  (pos + done - 1) >> PKERNFS_GRANULE_SHIFT);
-	if (err)
-		return err;
-	if (pos > i_size_read(inode))
-		pkernfs_zero_grown(inode, pos);
-	done = pkernfs_copy_from(inode, pos, from);
-	if (done <= 0)
-		return done;
-	if (pos + done > i_size_read(inode)) {
-		smp_wmb();	/* data before the size that shows it */
-		err = pkernfs_commit_size(inode, pos + done);
-		if (err)
-			return err;
-	}
-	iocb->ki_pos = pos + done;
-	return done;
+	do {
+		ret = pkernfs_write_granule(inode, iocb->ki_pos, from);
+		if (ret < 0)
+			break;
+		iocb->ki_pos += ret;
+		done += ret;
+		cond_resched();
+	} while (iov_iter_count(from) && !fatal_signal_pending(current));
+	return done ?: ret;
 }
 
 static ssize_t pkernfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
