@@ -153,6 +153,7 @@ int pkernfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 {
 	struct inode *inode = d_inode(dentry);
 	struct pkernfs_core *c = pkernfs_sb_core(inode->i_sb);
+	loff_t old = i_size_read(inode);
 	struct pkernfs_inode_ser *ser;
 	int err;
 
@@ -163,6 +164,11 @@ int pkernfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 		err = pkernfs_set_size(inode, attr->ia_size);
 		if (err)
 			return err;
+		/* The VFS asks for that at ftruncate(), and not at truncate(). */
+		if (attr->ia_size != old) {
+			inode_set_mtime_to_ts(inode, inode_set_ctime_current(inode));
+			pkernfs_inode_times(inode);
+		}
 	}
 	err = pkernfs_tx_begin(c);
 	if (err)

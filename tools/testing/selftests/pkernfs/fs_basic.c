@@ -206,6 +206,7 @@ static void test_names(void)
 static void test_attributes(void)
 {
 	struct timespec ts[2] = { { 1000000000, 123456789 }, { 2000000000, 987654321 } };
+	struct timespec before;
 	struct stat st;
 	int fd;
 
@@ -218,6 +219,13 @@ static void test_attributes(void)
 	fd = open("t", O_RDWR);
 	ok(write(fd, "x", 1) == 1 && !fstat(fd, &st) && st.st_mtim.tv_sec < 2000000000,
 	   "write changes mtime");
+	utimensat(AT_FDCWD, "t", ts, 0);
+	ok(!truncate("t", 1) && !stat("t", &st) && st.st_mtim.tv_sec == 2000000000,
+	   "truncate to the same size does not");
+	before = st.st_ctim;
+	usleep(20000);
+	ok(!truncate("t", 5) && !stat("t", &st) && st.st_mtim.tv_sec != 2000000000 &&
+	   memcmp(&st.st_ctim, &before, sizeof(before)), "truncate changes mtime and ctime");
 	close(fd);
 	unlink("t");
 }
