@@ -258,8 +258,14 @@ static int pkernfs_shrink(struct inode *inode, loff_t size)
 		err = pkernfs_extent_cut(c, pkernfs_node(inode),
 					 DIV_ROUND_UP_ULL(size, PKERNFS_GRANULE_SIZE),
 					 PKERNFS_LAST_GRANULE, size);
-	if (!err)
+	if (!err) {
+		loff_t old = i_size_read(inode);
+
 		i_size_write(inode, size);
+		/* A mapping shows all of the last page: what was cut off is not there. */
+		if (size < old)
+			pkernfs_zero(inode, size, round_up(size, PAGE_SIZE));
+	}
 	filemap_invalidate_unlock(inode->i_mapping);
 	return err;
 }

@@ -185,6 +185,12 @@ static void test_size(void)
 	   "punch under a mapping");
 	ok(zeroes(p, GRANULE), "gives zeroes");
 	munmap(p, 4 * MIB);
+
+	memset(buf, 's', sizeof(buf));
+	ok(pwrite(fd, buf, sizeof(buf), 0) == sizeof(buf) && !ftruncate(fd, 100), "shrink");
+	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ok(p[99] == 's' && zeroes(p + 100, 3996), "a mapping does not show what was cut off");
+	munmap(p, 4096);
 	close(fd);
 	unlink("size");
 }
