@@ -112,6 +112,11 @@ static vm_fault_t pkernfs_fault_locked(struct vm_fault *vmf, unsigned int order,
 	page = pkernfs_fault_page(inode, vmf->pgoff, fill);
 	if (!page)
 		return 0;
+	if (page == ERR_PTR(-ESHUTDOWN)) {
+		/* A kexec is under way. No reason to kill: stand still until it comes. */
+		schedule_timeout_uninterruptible(HZ / 50);
+		return VM_FAULT_NOPAGE;
+	}
 	if (IS_ERR(page))
 		return page == ERR_PTR(-ENOMEM) ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
 	return pkernfs_fault_insert(vmf, page, order, write);

@@ -287,7 +287,8 @@ static bool pkernfs_format_records(struct pkernfs_region *r)
  * @opt: wishes
  * @why: set on error
  *
- * The transition lock is held, so no device is frozen into the region meanwhile.
+ * The transition lock is held, so no device is frozen into the region meanwhile,
+ * and no kexec begins.
  *
  * Return: 0 or what struct pkernfs_format says.
  */
@@ -298,6 +299,9 @@ int pkernfs_format(struct pkernfs_region *r, const struct pkernfs_format *opt,
 	int err;
 
 	lockdep_assert_held(&pkernfs_transition_lock);
+	*why = "a kexec is under way";
+	if (pkernfs_is_shutting_down())
+		return -ESHUTDOWN;
 	mutex_lock(&pkernfs_format_lock);
 
 	err = -EBUSY;

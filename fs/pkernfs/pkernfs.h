@@ -266,6 +266,7 @@ void pkernfs_dirent_drop(struct pkernfs_core *c, const struct pkernfs_place *at)
 struct pkernfs_core *pkernfs_core_new(struct pkernfs_region *r, const char **why);
 void pkernfs_core_free(struct pkernfs_core *c);
 int pkernfs_core_load_locked(struct pkernfs_region *r);
+void pkernfs_core_quiesce(struct pkernfs_core *c);
 bool pkernfs_core_in_use(struct pkernfs_core *c);
 int pkernfs_node_destroy(struct pkernfs_core *c, struct pkernfs_node *n);
 void pkernfs_orphan_add(struct pkernfs_core *c, struct pkernfs_node *n);
