@@ -15,6 +15,7 @@
 #include <linux/kexec.h>
 #include <linux/printk.h>
 #include <linux/reboot.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "pkernfs.h"
@@ -284,6 +285,32 @@ int pkernfs_core_load(struct pkernfs_region *r)
 	return err;
 }
 
+#ifdef CONFIG_PKERNFS_TEST
+/*
+ * Would the next kernel load what this one has made? A change that the checks at
+ * load do not know would show there first, as a region that nobody can reach.
+ */
+void pkernfs_core_verify(struct pkernfs_core *c)
+{
+	unsigned int nofs = memalloc_nofs_save();
+	struct pkernfs_core *next;
+	const char *why;
+
+	/* The lock of @next is taken inside. */
+	down_read_nested(&c->lock, SINGLE_DEPTH_NESTING);
+	next = pkernfs_core_new(c->r, &why);
+	if (!IS_ERR(next)) {
+		WARN_ON_ONCE(next->inodes_free != c->inodes_free);
+		pkernfs_core_free(next);
+	} else {
+		WARN(PTR_ERR(next) != -ENOMEM, "region %u cannot be loaded again: %s\n",
+		     c->r->index, why);
+	}
+	up_read(&c->lock);
+	memalloc_nofs_restore(nofs);
+}
+#endif
+
 /**
  * pkernfs_core_quiesce - no change of metadata from here on
  * @c: the core
@@ -314,6 +341,7 @@ static int pkernfs_core_reboot(struct notifier_block *nb, unsigned long action,
 		if (!c)
 			continue;
 		pkernfs_core_quiesce(c);
+		pkernfs_core_verify(c);
 	}
 	mutex_unlock(&pkernfs_format_lock);
 	return NOTIFY_DONE;

@@ -271,6 +271,11 @@ bool pkernfs_core_in_use(struct pkernfs_core *c);
 int pkernfs_node_destroy(struct pkernfs_core *c, struct pkernfs_node *n);
 void pkernfs_orphan_add(struct pkernfs_core *c, struct pkernfs_node *n);
 void pkernfs_orphan_reclaim(struct pkernfs_core *c);
+#ifdef CONFIG_PKERNFS_TEST
+void pkernfs_core_verify(struct pkernfs_core *c);
+#else
+static inline void pkernfs_core_verify(struct pkernfs_core *c) { }
+#endif
 
 /* --- super.c, inode.c, dir.c, file.c, fault.c -------------------------------- */
 

@@ -147,8 +147,10 @@ static void pkernfs_kill_sb(struct super_block *sb)
 	if (!r)
 		return;
 	mutex_lock(&pkernfs_format_lock);
-	if (r->core && r->core->sb == sb)
+	if (r->core && r->core->sb == sb) {
+		pkernfs_core_verify(r->core);
 		r->core->sb = NULL;
+	}
 	mutex_unlock(&pkernfs_format_lock);
 }
 
