@@ -91,6 +91,7 @@ struct pkernfs_node {
  * @granule_map: granules that are not free
  * @owner: inode of each granule, 0: none
  * @holds: DMA holds of each granule
+ * @granules_held: granules with a hold
  * @granule_hint: where to look first
  * @pool_blocks: size of the pool
  * @pool_free: free blocks in it
@@ -118,6 +119,7 @@ struct pkernfs_core {
 	unsigned long *granule_map;
 	u32 *owner;
 	u32 *holds;
+	u32 granules_held;
 	u32 granule_hint;
 
 	u64 pool_blocks;

@@ -298,13 +298,16 @@ static void pkernfs_test_holds(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, a, 2, 2, -1), 0);
 	pkernfs_unhold(r, pa + SZ_2M, SZ_4K);
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, a, 1, 1, -1), -EBUSY);
+	KUNIT_EXPECT_EQ(test, c->granules_held, 1);
 	/* Held by two, of two files. */
 	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pb, 1), 0);
 	KUNIT_EXPECT_EQ(test, b->holds, 1);
+	KUNIT_EXPECT_EQ(test, c->granules_held, 2);
 	pkernfs_unhold(r, pa + SZ_2M + SZ_4K, SZ_4K);
 	KUNIT_EXPECT_EQ(test, a->holds, 0);
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, a, 0, 100, 0), 0);
 	pkernfs_unhold(r, pb, 1);
+	KUNIT_EXPECT_EQ(test, c->granules_held, 0);
 
 	/* An unlinked file owns its memory to the end, but nobody can come back. */
 	KUNIT_EXPECT_EQ(test, pkernfs_test_rename(c, "a", "b"), 0);
