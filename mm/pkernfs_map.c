@@ -13,6 +13,7 @@
 
 #define pr_fmt(fmt) "pkernfs: " fmt
 
+#include <linux/crash_dump.h>
 #include <linux/init.h>
 #include <linux/ioport.h>
 #include <linux/ktime.h>
@@ -191,10 +192,33 @@ struct pkernfs_region * __init pkernfs_region_claim(phys_addr_t base, u64 bytes)
 	return r;
 }
 
+/*
+ * A crash kernel lets the regions alone. Preserved devices may still be at work in
+ * them, with tables that nobody here has claimed; and the struct pages would take
+ * more memory than it has. They stay carved out: no segment of a kexec gets there.
+ */
+static void __init pkernfs_leave_alone(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < pkernfs_region_count(); i++) {
+		struct pkernfs_region *r = pkernfs_region_get(i);
+
+		r->reason = "not mapped by a crash kernel";
+		pkernfs_sysfs_add_region(r);
+	}
+	if (i)
+		pr_info("crash kernel: the regions are left alone\n");
+}
+
 static int __init pkernfs_map_init(void)
 {
 	unsigned int i = 0;
 
+	if (is_kdump_kernel()) {
+		pkernfs_leave_alone();
+		return 0;
+	}
 	while (i < pkernfs_region_count()) {
 		struct pkernfs_region *r = pkernfs_region_get(i);
 

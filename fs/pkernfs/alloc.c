@@ -282,7 +282,8 @@ int pkernfs_hold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes)
 		}
 	}
 	for (g = first; g <= last; g++) {
-		c->holds[g]++;
+		if (!c->holds[g]++)
+			c->granules_held++;
 		c->node[c->owner[g]]->holds++;
 	}
 out:
@@ -308,7 +309,8 @@ void pkernfs_unhold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes)
 		for (g = first; g <= last; g++) {
 			if (WARN_ON_ONCE(!c->holds[g]))
 				continue;
-			c->holds[g]--;
+			if (!--c->holds[g])
+				c->granules_held--;
 			c->node[c->owner[g]]->holds--;
 		}
 	}

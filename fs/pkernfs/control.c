@@ -16,6 +16,9 @@ static struct pkernfs_region *pkernfs_control_region(u32 index)
 {
 	unsigned int i;
 
+	/* ~0 is the index of those that only the hardware told of. */
+	if (index >= PKERNFS_MAX_REGIONS)
+		return NULL;
 	for (i = 0; i < pkernfs_region_count(); i++) {
 		struct pkernfs_region *r = pkernfs_region_get(i);
 

@@ -12,7 +12,10 @@
 
 #define pr_fmt(fmt) "pkernfs: " fmt
 
+#include <linux/kexec.h>
 #include <linux/printk.h>
+#include <linux/reboot.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "pkernfs.h"
@@ -107,7 +110,9 @@ static const char *pkernfs_load_names(struct pkernfs_core *c, struct pkernfs_nod
 			return "directory: entry of another type than its inode";
 		links[ino]++;
 		if (de->type == DT_DIR) {
-			if (le64_to_cpu(child->ser->parent) != n->ino || links[ino] > 1)
+			/* The upper half may have been counted already. */
+			if (le64_to_cpu(child->ser->parent) != n->ino ||
+			    (links[ino] & 0xffff) > 1)
 				return "directory: in two places";
 			links[n->ino] += 1U << 16;	/* a subdirectory, see below */
 		}
@@ -280,39 +285,78 @@ int pkernfs_core_load(struct pkernfs_region *r)
 	return err;
 }
 
+#ifdef CONFIG_PKERNFS_TEST
+/*
+ * Would the next kernel load what this one has made? A change that the checks at
+ * load do not know would show there first, as a region that nobody can reach.
+ */
+void pkernfs_core_verify(struct pkernfs_core *c)
+{
+	unsigned int nofs = memalloc_nofs_save();
+	struct pkernfs_core *next;
+	const char *why;
+
+	/* The lock of @next is taken inside. */
+	down_read_nested(&c->lock, SINGLE_DEPTH_NESTING);
+	next = pkernfs_core_new(c->r, &why);
+	if (!IS_ERR(next)) {
+		WARN_ON_ONCE(next->inodes_free != c->inodes_free);
+		pkernfs_core_free(next);
+	} else {
+		WARN(PTR_ERR(next) != -ENOMEM, "region %u cannot be loaded again: %s\n",
+		     c->r->index, why);
+	}
+	up_read(&c->lock);
+	memalloc_nofs_restore(nofs);
+}
+#endif
+
 /**
  * pkernfs_core_quiesce - no change of metadata from here on
- * @r: the region
+ * @c: the core
  *
- * For the reboot notifier: when it returns no operation is under way, and later
- * ones fail with -ESHUTDOWN, so that the CPUs may stop anywhere. The redo log
- * would cope without it; this way it has nothing to do.
+ * When it returns no operation is under way, and later ones fail with -ESHUTDOWN,
+ * so that the CPUs may stop anywhere. The redo log would cope without it; this way
+ * it has nothing to do.
  */
-void pkernfs_core_quiesce(struct pkernfs_region *r)
+void pkernfs_core_quiesce(struct pkernfs_core *c)
 {
-	struct pkernfs_core *c = r->core;
-
-	if (!c)
-		return;
 	down_write(&c->lock);
 	c->quiesced = true;
 	up_write(&c->lock);
 }
 
-/**
- * pkernfs_core_resume - undo pkernfs_core_quiesce(): the kexec has failed
- * @r: the region
- */
-void pkernfs_core_resume(struct pkernfs_region *r)
+/* There is no way back: from here on nothing can make a kexec fail. */
+static int pkernfs_core_reboot(struct notifier_block *nb, unsigned long action,
+			       void *data)
 {
-	struct pkernfs_core *c = r->core;
+	struct pkernfs_core *c;
+	unsigned int i;
 
-	if (!c)
-		return;
-	down_write(&c->lock);
-	c->quiesced = false;
-	up_write(&c->lock);
+	if (!kexec_in_progress)
+		return NOTIFY_DONE;
+	mutex_lock(&pkernfs_format_lock);
+	for (i = 0; i < pkernfs_region_count(); i++) {
+		c = pkernfs_region_get(i)->core;
+		if (!c)
+			continue;
+		pkernfs_core_quiesce(c);
+		pkernfs_core_verify(c);
+	}
+	mutex_unlock(&pkernfs_format_lock);
+	return NOTIFY_DONE;
 }
+
+static struct notifier_block pkernfs_core_nb = {
+	.notifier_call	= pkernfs_core_reboot,
+	.priority	= -1,	/* after that of the devices, which builds the handover */
+};
+
+static int __init pkernfs_core_init(void)
+{
+	return register_reboot_notifier(&pkernfs_core_nb);
+}
+fs_initcall(pkernfs_core_init);
 
 /**
  * pkernfs_core_in_use - would anybody miss the contents of this region?

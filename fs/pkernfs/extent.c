@@ -60,6 +60,41 @@ u64 pkernfs_extent_total(struct pkernfs_node *n)
 }
 
 /**
+ * pkernfs_extent_seek - the next data, or the next hole
+ * @n: the file
+ * @logical: where to begin, in granules
+ * @data: look for data
+ *
+ * core->lock is held. Return: the first granule from @logical on that is one, a
+ * hole perhaps behind the end of the file; U64_MAX: no more data.
+ */
+u64 pkernfs_extent_seek(struct pkernfs_node *n, u64 logical, bool data)
+{
+	u32 i = pkernfs_extent_index(n, logical);
+
+	if (data)
+		return i == n->extents ? U64_MAX : max(logical, n->extent[i].logical);
+	for (; i < n->extents && n->extent[i].logical <= logical; i++)
+		logical = n->extent[i].logical + n->extent[i].count;
+	return logical;
+}
+
+/* Granules in [first, last] that the file has not. core->lock is held. */
+u64 pkernfs_extent_holes(struct pkernfs_node *n, u64 first, u64 last)
+{
+	u64 holes = last + 1 - first;
+	u32 i;
+
+	for (i = pkernfs_extent_index(n, first);
+	     i < n->extents && n->extent[i].logical <= last; i++) {
+		const struct pkernfs_extent *e = &n->extent[i];
+
+		holes -= min(last + 1, e->logical + e->count) - max(first, e->logical);
+	}
+	return holes;
+}
+
+/**
  * pkernfs_extent_busy - has somebody a reference on pages of this part?
  * @c: the core
  * @n: the file
@@ -138,7 +173,7 @@ static int pkernfs_extent_load_one(struct pkernfs_core *c, struct pkernfs_node *
 	*why = "extent: not a range of the data area";
 	if ((logical | phys | bytes) % PKERNFS_GRANULE_SIZE || phys < data ||
 	    phys - data >= size || bytes > size - (phys - data) ||
-	    logical > MAX_LFS_FILESIZE || bytes > MAX_LFS_FILESIZE - logical)
+	    logical > MAX_LFS_FILESIZE || bytes - 1 > MAX_LFS_FILESIZE - logical)
 		return -EUCLEAN;
 
 	e.logical = logical >> PKERNFS_GRANULE_SHIFT;

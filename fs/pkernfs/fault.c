@@ -6,10 +6,12 @@
  * is aligned like the file gets whole PMDs; anything else gets PTEs of the same
  * folios. Any fault gives the file memory, as in tmpfs: the shared zero page in a
  * shared mapping could be pinned for long, and the pin would miss what is written
- * later.
+ * later. On a read-only mount there is none to give: touching a hole is SIGBUS.
  *
  * The invalidate lock is held shared from the look-up to the insertion, so that
- * truncate sees every mapping and no fault brings a page back.
+ * truncate sees every mapping and no fault brings a page back. It does not keep
+ * the file from growing between two faults of one granule, which then want a PTE
+ * and a PMD; the folio's lock lets one of them see what the other has done.
  */
 
 #include <linux/highmem.h>
@@ -69,8 +71,30 @@ static vm_fault_t pkernfs_fault_cow(struct vm_fault *vmf, struct inode *inode)
 	return ret ?: VM_FAULT_DONE_COW;
 }
 
+static vm_fault_t pkernfs_fault_insert(struct vm_fault *vmf, struct page *page,
+				       unsigned int order, bool write)
+{
+	struct folio *folio = page_folio(page);
+	vm_fault_t ret;
+	pmd_t pmd;
+
+	folio_lock(folio);
+	pmd = pmdp_get_lockless(vmf->pmd);
+	if (order && !pmd_none(pmd) && !pmd_trans_huge(pmd))
+		ret = VM_FAULT_FALLBACK;	/* a page table is there already */
+	else if (order)
+		ret = vmf_insert_folio_pmd(vmf, folio, write);
+	else if (pmd_trans_huge(pmd))
+		ret = VM_FAULT_NOPAGE;		/* the page is mapped already */
+	else
+		ret = vmf_insert_page_mkwrite(vmf, page, write);
+	folio_unlock(folio);
+	return ret;
+}
+
+/* 0: nothing done, there is a hole and @fill is not set. */
 static vm_fault_t pkernfs_fault_locked(struct vm_fault *vmf, unsigned int order,
-				       bool write)
+				       bool write, bool fill)
 {
 	struct inode *inode = file_inode(vmf->vma->vm_file);
 	loff_t size = i_size_read(inode);
@@ -85,12 +109,17 @@ static vm_fault_t pkernfs_fault_locked(struct vm_fault *vmf, unsigned int order,
 	if (vmf->cow_page)
 		return pkernfs_fault_cow(vmf, inode);
 
-	page = pkernfs_fault_page(inode, vmf->pgoff, true);
+	page = pkernfs_fault_page(inode, vmf->pgoff, fill);
+	if (!page)
+		return 0;
+	if (page == ERR_PTR(-ESHUTDOWN)) {
+		/* A kexec is under way. No reason to kill: stand still until it comes. */
+		schedule_timeout_uninterruptible(HZ / 50);
+		return VM_FAULT_NOPAGE;
+	}
 	if (IS_ERR(page))
 		return page == ERR_PTR(-ENOMEM) ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
-	if (order)
-		return vmf_insert_folio_pmd(vmf, page_folio(page), write);
-	return vmf_insert_page_mkwrite(vmf, page, write);
+	return pkernfs_fault_insert(vmf, page, order, write);
 }
 
 static vm_fault_t pkernfs_huge_fault(struct vm_fault *vmf, unsigned int order)
@@ -100,6 +129,7 @@ static vm_fault_t pkernfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 	bool shared = vma->vm_flags & VM_SHARED;
 	bool write = shared && (vmf->flags & FAULT_FLAG_WRITE);
 	unsigned long addr = vmf->address & PMD_MASK;
+	bool fill = write;
 	vm_fault_t ret;
 
 	if (order) {
@@ -109,16 +139,21 @@ static vm_fault_t pkernfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 		    ((1UL << PMD_ORDER) - 1))
 			return VM_FAULT_FALLBACK;
 	}
-	if (write) {
-		sb_start_pagefault(inode->i_sb);
-		file_update_time(vma->vm_file);
+	/* A read changes the filesystem too, and waits for a frozen one, if it fills. */
+	for (;;) {
+		if (fill)
+			sb_start_pagefault(inode->i_sb);
+		if (write)
+			file_update_time(vma->vm_file);
+		filemap_invalidate_lock_shared(inode->i_mapping);
+		ret = pkernfs_fault_locked(vmf, order, write, fill);
+		filemap_invalidate_unlock_shared(inode->i_mapping);
+		if (fill)
+			sb_end_pagefault(inode->i_sb);
+		if (ret || fill)
+			return ret;
+		fill = true;
 	}
-	filemap_invalidate_lock_shared(inode->i_mapping);
-	ret = pkernfs_fault_locked(vmf, order, write);
-	filemap_invalidate_unlock_shared(inode->i_mapping);
-	if (write)
-		sb_end_pagefault(inode->i_sb);
-	return ret;
 }
 
 static vm_fault_t pkernfs_fault(struct vm_fault *vmf)

@@ -6,10 +6,12 @@
  * (shared for read) keeps truncate and punch away, so granules that were looked up
  * stay the file's while they are copied.
  *
- * What lies behind the end of a file inside its last granule may be anything: a
- * store through a mapping of the last page, or what truncate has left. So the
- * bytes that growing exposes are zeroed when it grows, before the new size is
- * committed.
+ * What lies behind the end of a file, up to the end of the granule that its next
+ * byte would be in, may be anything: a store through a mapping of the last page,
+ * what truncate has left, or a write that has not come to commit the size, because
+ * the kernel stopped or refused. So that granule is zeroed when the file grows,
+ * before the new size is committed. All granules behind it hold zeroes: a write
+ * commits the size after each granule, so it is never ahead by more than one.
  *
  * Truncate and punch never take a page from its users: mappings are removed, then
  * who still has a reference (a pin for DMA) makes it -EBUSY. So does a hold.
@@ -66,12 +68,12 @@ static void pkernfs_zero(struct inode *inode, loff_t from, loff_t to)
 	}
 }
 
-/* Zero what becomes visible when the file grows to @size. */
+/* Zero what becomes visible when the file grows to @size; see above. */
 static void pkernfs_zero_grown(struct inode *inode, loff_t size)
 {
 	loff_t old = i_size_read(inode);
 
-	pkernfs_zero(inode, old, min_t(loff_t, size, round_up(old, PKERNFS_GRANULE_SIZE)));
+	pkernfs_zero(inode, old, min_t(loff_t, size, round_up(old + 1, PKERNFS_GRANULE_SIZE)));
 }
 
 static int pkernfs_commit_size(struct inode *inode, loff_t size)
@@ -128,60 +130,76 @@ out:
 	return done;
 }
 
-static ssize_t pkernfs_copy_from(struct inode *inode, loff_t pos, struct iov_iter *from)
+/*
+ * Write up to the end of the granule that @pos is in. What could not be made part
+ * of the file, as its size could not be committed, has not been written.
+ */
+static ssize_t pkernfs_write_granule(struct inode *inode, loff_t pos,
+				     struct iov_iter *from)
 {
+	u64 logical = (u64)pos >> PKERNFS_GRANULE_SHIFT;
+	loff_t size = i_size_read(inode);
 	size_t bytes, copied;
-	ssize_t done = 0;
 	void *data;
+	int err;
 
-	while (iov_iter_count(from)) {
-		data = pkernfs_data(inode, pos + done, &bytes);
-		if (WARN_ON_ONCE(!data))
-			return done ?: -EIO;
-		bytes = min(bytes, iov_iter_count(from));
-		copied = copy_from_iter(data, bytes, from);
-		done += copied;
-		if (copied < bytes)
-			return done ?: -EFAULT;
-		cond_resched();
+	err = pkernfs_extent_fill(pkernfs_inode_core(inode), pkernfs_node(inode),
+				  logical, logical);
+	if (err)
+		return err;
+	if (pos > size)
+		pkernfs_zero_grown(inode, pos);
+	if (round_down(pos, PKERNFS_GRANULE_SIZE) > size) {
+		/* The size follows first, to less than a granule behind the data. */
+		if (fault_in_iov_iter_readable(from, 1))
+			return -EFAULT;
+		err = pkernfs_commit_size(inode, round_down(pos, PKERNFS_GRANULE_SIZE));
+		if (err)
+			return err;
+		size = i_size_read(inode);
 	}
-	return done;
+	data = pkernfs_data(inode, pos, &bytes);
+	if (WARN_ON_ONCE(!data))
+		return -EIO;
+	copied = copy_from_iter(data, min(bytes, iov_iter_count(from)), from);
+	if (!copied)
+		return -EFAULT;
+	if (pos + copied <= size)
+		return copied;
+
+	smp_wmb();	/* data before the size that shows it */
+	err = pkernfs_commit_size(inode, pos + copied);
+	if (!err)
+		return copied;
+	if (pos >= size)
+		return err;
+	iov_iter_revert(from, copied - (size - pos));
+	return size - pos;
 }
 
 static ssize_t pkernfs_write_locked(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
-	ssize_t done, err;
-	loff_t pos;
+	ssize_t ret, done = 0;
 
-	done = generic_write_checks(iocb, from);
-	if (done <= 0)
-		return done;
+	ret = generic_write_checks(iocb, from);
+	if (ret <= 0)
+		return ret;
 	if (pkernfs_is_device(inode))
 		return -EBUSY;
-	err = file_modified(iocb->ki_filp);
-	if (err)
-		return err;
+	ret = file_modified(iocb->ki_filp);
+	if (ret)
+		return ret;
 
-	pos = iocb->ki_pos;
-	err = pkernfs_extent_fill(pkernfs_inode_core(inode), pkernfs_node(inode),
-				  pos >> PKERNFS_GRANULE_SHIFT,
-				  (pos + done - 1) >> PKERNFS_GRANULE_SHIFT);
-	if (err)
-		return err;
-	if (pos > i_size_read(inode))
-		pkernfs_zero_grown(inode, pos);
-	done = pkernfs_copy_from(inode, pos, from);
-	if (done <= 0)
-		return done;
-	if (pos + done > i_size_read(inode)) {
-		smp_wmb();	/* data before the size that shows it */
-		err = pkernfs_commit_size(inode, pos + done);
-		if (err)
-			return err;
-	}
-	iocb->ki_pos = pos + done;
-	return done;
+	do {
+		ret = pkernfs_write_granule(inode, iocb->ki_pos, from);
+		if (ret < 0)
+			break;
+		iocb->ki_pos += ret;
+		done += ret;
+		cond_resched();
+	} while (iov_iter_count(from) && !fatal_signal_pending(current));
+	return done ?: ret;
 }
 
 static ssize_t pkernfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
@@ -240,8 +258,14 @@ static int pkernfs_shrink(struct inode *inode, loff_t size)
 		err = pkernfs_extent_cut(c, pkernfs_node(inode),
 					 DIV_ROUND_UP_ULL(size, PKERNFS_GRANULE_SIZE),
 					 PKERNFS_LAST_GRANULE, size);
-	if (!err)
+	if (!err) {
+		loff_t old = i_size_read(inode);
+
 		i_size_write(inode, size);
+		/* A mapping shows all of the last page: what was cut off is not there. */
+		if (size < old)
+			pkernfs_zero(inode, size, round_up(size, PAGE_SIZE));
+	}
 	filemap_invalidate_unlock(inode->i_mapping);
 	return err;
 }
@@ -309,6 +333,13 @@ static int pkernfs_allocate(struct inode *inode, loff_t offset, loff_t len, bool
 		if (err)
 			return err;
 	}
+	/* What cannot succeed must not take all memory first. */
+	down_read(&c->lock);
+	err = pkernfs_extent_holes(pkernfs_node(inode), at, last) > c->granules_free ?
+	      -ENOSPC : 0;
+	up_read(&c->lock);
+	if (err)
+		return err;
 	for (; at <= last; at += PKERNFS_FILL_STEP) {
 		if (signal_pending(current))
 			return -EINTR;
@@ -350,17 +381,19 @@ out:
 
 static loff_t pkernfs_seek(struct inode *inode, loff_t pos, bool data)
 {
+	struct pkernfs_core *c = pkernfs_inode_core(inode);
 	loff_t size = i_size_read(inode);
-	size_t bytes;
+	u64 found;
 
 	if (pos < 0 || pos >= size)
 		return -ENXIO;
-	while (pos < size) {
-		if (!!pkernfs_data(inode, pos, &bytes) == data)
-			return pos;
-		pos += bytes;
-	}
-	return data ? -ENXIO : size;
+	down_read(&c->lock);
+	found = pkernfs_extent_seek(pkernfs_node(inode), (u64)pos >> PKERNFS_GRANULE_SHIFT,
+				    data);
+	up_read(&c->lock);
+	if (found > (u64)(size - 1) >> PKERNFS_GRANULE_SHIFT)
+		return data ? -ENXIO : size;
+	return max_t(loff_t, pos, found << PKERNFS_GRANULE_SHIFT);
 }
 
 static loff_t pkernfs_llseek(struct file *file, loff_t offset, int whence)

@@ -250,6 +250,18 @@ void pkernfs_format_write(struct pkernfs_region *r, const struct pkernfs_sb *lay
 	pkernfs_sb_seal(sb0, 0);
 }
 
+/* Has this kernel a preserved device whose record and tables are in the region? */
+static bool pkernfs_format_devices(struct pkernfs_region *r)
+{
+	struct pkernfs_device *pd;
+
+	lockdep_assert_held(&pkernfs_transition_lock);
+	list_for_each_entry(pd, &pkernfs_devices, node)
+		if (pd->region == r)
+			return true;
+	return false;
+}
+
 /* Does a record claim a device? Only with a superblock that says where they are. */
 static bool pkernfs_format_records(struct pkernfs_region *r)
 {
@@ -275,7 +287,8 @@ static bool pkernfs_format_records(struct pkernfs_region *r)
  * @opt: wishes
  * @why: set on error
  *
- * The transition lock is held, so no device is frozen into the region meanwhile.
+ * The transition lock is held, so no device is frozen into the region meanwhile,
+ * and no kexec begins.
  *
  * Return: 0 or what struct pkernfs_format says.
  */
@@ -286,6 +299,9 @@ int pkernfs_format(struct pkernfs_region *r, const struct pkernfs_format *opt,
 	int err;
 
 	lockdep_assert_held(&pkernfs_transition_lock);
+	*why = "a kexec is under way";
+	if (pkernfs_is_shutting_down())
+		return -ESHUTDOWN;
 	mutex_lock(&pkernfs_format_lock);
 
 	err = -EBUSY;
@@ -293,7 +309,17 @@ int pkernfs_format(struct pkernfs_region *r, const struct pkernfs_format *opt,
 	if (r->core && pkernfs_core_in_use(r->core))
 		goto out;
 	*why = "holds a preserved device (pkernfsctl release)";
-	if (pkernfs_format_records(r))
+	if (pkernfs_format_devices(r))
+		goto out;
+	/*
+	 * A device is adopted from a loaded region only, and then it is known; what
+	 * cannot be adopted is cut off at boot. So the records of a region that does
+	 * not load name nothing alive, and without a mount nobody could release it.
+	 */
+	if (!r->core)
+		*why = "has records of preserved devices, and cannot be loaded (--force)";
+	if ((r->core || !(opt->flags & PKERNFS_FORMAT_FORCE)) &&
+	    pkernfs_format_records(r))
 		goto out;
 	err = -EEXIST;
 	*why = "has a filesystem already";

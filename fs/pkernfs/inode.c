@@ -88,6 +88,12 @@ void pkernfs_inode_init(struct inode *inode, struct pkernfs_node *n)
 	}
 }
 
+/* Can this be a device file: an empty regular file that has a name? */
+static bool pkernfs_node_fit(const struct pkernfs_node *n)
+{
+	return n->slots && !n->extents && n->ser->nlink;
+}
+
 /**
  * pkernfs_iget - the VFS inode of a node
  * @sb: the superblock
@@ -110,7 +116,7 @@ struct inode *pkernfs_iget(struct super_block *sb, u32 ino)
 	n = ino < c->inodes ? c->node[ino] : NULL;
 	if (n) {
 		pkernfs_inode_init(inode, n);
-		if (!n->device)
+		if (!n->device && pkernfs_node_fit(n))
 			n->device = pkernfs_device_by_ino(c->r, ino, inode->i_generation);
 	}
 	up_write(&c->lock);
@@ -147,6 +153,7 @@ int pkernfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 {
 	struct inode *inode = d_inode(dentry);
 	struct pkernfs_core *c = pkernfs_sb_core(inode->i_sb);
+	loff_t old = i_size_read(inode);
 	struct pkernfs_inode_ser *ser;
 	int err;
 
@@ -157,6 +164,11 @@ int pkernfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 		err = pkernfs_set_size(inode, attr->ia_size);
 		if (err)
 			return err;
+		/* The VFS asks for that at ftruncate(), and not at truncate(). */
+		if (attr->ia_size != old) {
+			inode_set_mtime_to_ts(inode, inode_set_ctime_current(inode));
+			pkernfs_inode_times(inode);
+		}
 	}
 	err = pkernfs_tx_begin(c);
 	if (err)
@@ -281,10 +293,12 @@ int pkernfs_inode_set_device(struct inode *inode, struct pkernfs_device *pd)
  * @generation: from there too
  * @pd: the device, NULL: ordinary again
  *
- * At adoption, and when a device is freed that nobody has opened the file of.
+ * At adoption, and when a device is freed that nobody has opened the file of. To
+ * make a file ordinary again succeeds whatever became of it, or its node would
+ * point at a device that is gone.
  *
- * Return: 0, -ESTALE: there is no such file, or it is not empty; -EBUSY: it is
- * another device's.
+ * Return: 0, -ESTALE: there is no such file, or @pd and it is not empty; -EBUSY:
+ * it is another device's.
  */
 int pkernfs_ino_set_device(struct pkernfs_region *r, u64 ino, u32 generation,
 			   struct pkernfs_device *pd)
@@ -297,8 +311,8 @@ int pkernfs_ino_set_device(struct pkernfs_region *r, u64 ino, u32 generation,
 		return -ESTALE;
 	down_write(&c->lock);
 	n = ino < c->inodes ? c->node[ino] : NULL;
-	if (!n || le32_to_cpu(n->ser->generation) != generation || !n->slots ||
-	    n->extents || !n->ser->nlink)
+	if (!n || le32_to_cpu(n->ser->generation) != generation ||
+	    (pd && !pkernfs_node_fit(n)))
 		err = -ESTALE;
 	else if (pd && n->device && n->device != pd)
 		err = -EBUSY;

@@ -13,8 +13,9 @@
  *
  * Replay copies whole objects, so doing it again changes nothing.
  *
- * A block fresh from the pool is filled outside of the log: until the
- * transaction that links it is committed, no one can reach it.
+ * A block fresh from the pool is zeroed outside of the log: until the transaction
+ * that links it is committed, no one can reach it. What it is filled with goes
+ * through the log like all else, as a replay may have to do it again.
  *
  * Ordering is all that is needed: caches are coherent across a kexec.
  */

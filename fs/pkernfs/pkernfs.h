@@ -91,6 +91,7 @@ struct pkernfs_node {
  * @granule_map: granules that are not free
  * @owner: inode of each granule, 0: none
  * @holds: DMA holds of each granule
+ * @granules_held: granules with a hold
  * @granule_hint: where to look first
  * @pool_blocks: size of the pool
  * @pool_free: free blocks in it
@@ -118,6 +119,7 @@ struct pkernfs_core {
 	unsigned long *granule_map;
 	u32 *owner;
 	u32 *holds;
+	u32 granules_held;
 	u32 granule_hint;
 
 	u64 pool_blocks;
@@ -230,6 +232,8 @@ int pkernfs_extent_cut(struct pkernfs_core *c, struct pkernfs_node *n,
 bool pkernfs_extent_busy(struct pkernfs_core *c, struct pkernfs_node *n,
 			 u64 first, u64 last, bool *held);
 u64 pkernfs_extent_total(struct pkernfs_node *n);
+u64 pkernfs_extent_seek(struct pkernfs_node *n, u64 logical, bool data);
+u64 pkernfs_extent_holes(struct pkernfs_node *n, u64 first, u64 last);
 
 /* --- dirent.c: names of a directory ------------------------------------------ */
 
@@ -264,10 +268,16 @@ void pkernfs_dirent_drop(struct pkernfs_core *c, const struct pkernfs_place *at)
 struct pkernfs_core *pkernfs_core_new(struct pkernfs_region *r, const char **why);
 void pkernfs_core_free(struct pkernfs_core *c);
 int pkernfs_core_load_locked(struct pkernfs_region *r);
+void pkernfs_core_quiesce(struct pkernfs_core *c);
 bool pkernfs_core_in_use(struct pkernfs_core *c);
 int pkernfs_node_destroy(struct pkernfs_core *c, struct pkernfs_node *n);
 void pkernfs_orphan_add(struct pkernfs_core *c, struct pkernfs_node *n);
 void pkernfs_orphan_reclaim(struct pkernfs_core *c);
+#ifdef CONFIG_PKERNFS_TEST
+void pkernfs_core_verify(struct pkernfs_core *c);
+#else
+static inline void pkernfs_core_verify(struct pkernfs_core *c) { }
+#endif
 
 /* --- super.c, inode.c, dir.c, file.c, fault.c -------------------------------- */
 

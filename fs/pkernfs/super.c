@@ -114,7 +114,8 @@ static int pkernfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_magic = PKERNFS_SUPER_MAGIC;
 	sb->s_blocksize = PKERNFS_BLOCK_SIZE;
 	sb->s_blocksize_bits = PKERNFS_BLOCK_SHIFT;
-	sb->s_maxbytes = MAX_LFS_FILESIZE;
+	/* Whole granules, so that the end of one is never out of range. */
+	sb->s_maxbytes = round_down(MAX_LFS_FILESIZE, PKERNFS_GRANULE_SIZE);
 	sb->s_max_links = 65000;	/* pkernfs_load_links() counts in 16 bits */
 	sb->s_time_gran = 1;
 	sb->s_time_min = div_s64(S64_MIN, NSEC_PER_SEC) + 1;
@@ -146,8 +147,10 @@ static void pkernfs_kill_sb(struct super_block *sb)
 	if (!r)
 		return;
 	mutex_lock(&pkernfs_format_lock);
-	if (r->core && r->core->sb == sb)
+	if (r->core && r->core->sb == sb) {
+		pkernfs_core_verify(r->core);
 		r->core->sb = NULL;
+	}
 	mutex_unlock(&pkernfs_format_lock);
 }
 

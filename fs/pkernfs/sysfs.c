@@ -51,17 +51,10 @@ static u64 pkernfs_count_orphans(struct pkernfs_core *c)
 	return list_count_nodes(&c->orphans);
 }
 
-static u64 pkernfs_count_holds(struct pkernfs_core *c)
-{
-	u64 held = 0;
-	u32 i;
-
-	for (i = 0; i < c->granules; i++)
-		held += !!c->holds[i];
-	return held;
-}
-
-/* Mapped, pinned, or otherwise referred to by somebody. */
+/*
+ * Mapped, pinned, or otherwise referred to by somebody. A look at each granule, with
+ * writers kept away: for root only.
+ */
 static u64 pkernfs_count_busy(struct pkernfs_core *c)
 {
 	u64 busy = 0;
@@ -73,7 +66,7 @@ static u64 pkernfs_count_busy(struct pkernfs_core *c)
 }
 
 /* A number of a loaded region; empty while it is not loaded. */
-#define PKERNFS_NUMBER(name, expr)						\
+#define PKERNFS_NUMBER(name, mode, expr)					\
 static ssize_t name##_show(struct kobject *dir, struct kobj_attribute *attr,	\
 			   char *buf)						\
 {										\
@@ -91,18 +84,18 @@ static ssize_t name##_show(struct kobject *dir, struct kobj_attribute *attr,	\
 	mutex_unlock(&pkernfs_format_lock);					\
 	return ret;								\
 }										\
-static struct kobj_attribute pkernfs_##name##_attr = __ATTR_RO(name)
+static struct kobj_attribute pkernfs_##name##_attr = __ATTR_RO_MODE(name, mode)
 
-PKERNFS_NUMBER(mounted, !!c->sb);
-PKERNFS_NUMBER(granules, c->granules);
-PKERNFS_NUMBER(granules_free, c->granules_free);
-PKERNFS_NUMBER(granules_held, pkernfs_count_holds(c));
-PKERNFS_NUMBER(granules_busy, pkernfs_count_busy(c));
-PKERNFS_NUMBER(inodes, c->inodes - 1);
-PKERNFS_NUMBER(inodes_free, c->inodes_free);
-PKERNFS_NUMBER(pool_blocks, c->pool_blocks);
-PKERNFS_NUMBER(pool_free, c->pool_free);
-PKERNFS_NUMBER(orphans, pkernfs_count_orphans(c));
+PKERNFS_NUMBER(mounted, 0444, !!c->sb);
+PKERNFS_NUMBER(granules, 0444, c->granules);
+PKERNFS_NUMBER(granules_free, 0444, c->granules_free);
+PKERNFS_NUMBER(granules_held, 0444, c->granules_held);
+PKERNFS_NUMBER(granules_busy, 0400, pkernfs_count_busy(c));
+PKERNFS_NUMBER(inodes, 0444, c->inodes - 1);
+PKERNFS_NUMBER(inodes_free, 0444, c->inodes_free);
+PKERNFS_NUMBER(pool_blocks, 0444, c->pool_blocks);
+PKERNFS_NUMBER(pool_free, 0444, c->pool_free);
+PKERNFS_NUMBER(orphans, 0444, pkernfs_count_orphans(c));
 static struct kobj_attribute pkernfs_uuid_attr = __ATTR_RO(uuid);
 static struct kobj_attribute pkernfs_label_attr = __ATTR_RO(label);
 

@@ -75,8 +75,6 @@ bool pkernfs_region_overlaps(phys_addr_t base, u64 bytes);
 /* --- fs/pkernfs/core.c: metadata in memory, before and without a mount ---- */
 
 int pkernfs_core_load(struct pkernfs_region *r);
-void pkernfs_core_quiesce(struct pkernfs_region *r);
-void pkernfs_core_resume(struct pkernfs_region *r);
 int pkernfs_phys_owner(struct pkernfs_region *r, phys_addr_t phys, u64 bytes,
 		       u64 *ino, u32 *generation);
 int pkernfs_hold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes);

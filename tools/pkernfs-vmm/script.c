@@ -126,13 +126,13 @@ void script_serve(struct vmm *vmm, int ms)
 
 static int script_run(struct vmm *vmm, const char *arg)
 {
-	u64 ms, end;
+	u64 ms, end, now;
 
 	if (!arg || parse_time_ms(arg, &ms))
 		return vmm_fail("run", EINVAL, "run=TIME");
 	end = vmm_now_ns() + ms * 1000000;
-	while (!READ_ONCE(vmm->ended) && vmm_now_ns() < end)
-		script_serve(vmm, (end - vmm_now_ns()) / 1000000 + 1);
+	while (!READ_ONCE(vmm->ended) && (now = vmm_now_ns()) < end)
+		script_serve(vmm, (end - now) / 1000000 + 1);
 	return 0;
 }
 
@@ -304,6 +304,7 @@ static int script_wait(struct vmm *vmm, const char *arg)
 
 	(void)arg;
 	while (!READ_ONCE(vmm->ended)) {
+		struct pollfd fds = { .events = POLLIN };
 		char *end = memchr(line, '\n', used);
 		ssize_t n;
 		bool go;
@@ -322,7 +323,9 @@ static int script_wait(struct vmm *vmm, const char *arg)
 		if (used == sizeof(line))
 			used = 0;
 		script_serve(vmm, 1000);
-		if (vmm->control_fd < 0)
+		/* It may block, if it is stdin; the guest must go on. */
+		fds.fd = vmm->control_fd;
+		if (fds.fd < 0 || poll(&fds, 1, 0) <= 0)
 			continue;
 		n = read(vmm->control_fd, line + used, sizeof(line) - used);
 		if (n > 0) {

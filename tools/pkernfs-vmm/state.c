@@ -49,8 +49,9 @@ int state_save(struct vmm *vmm)
 	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return vmm_fail("save", errno, "open %s", temp);
+	errno = 0;	/* a short write sets none */
 	if (write(fd, text, n) != (ssize_t)n || fsync(fd)) {
-		int err = errno;
+		int err = errno ?: EIO;
 
 		close(fd);
 		return vmm_fail("save", err, "write %s", temp);

@@ -266,8 +266,9 @@ int vfio_bars(struct vmm *vmm)
 	if (ret)
 		return ret;
 	vmm->config_off = info.offset;
+	errno = 0;	/* a short transfer sets none */
 	if (pread(vmm->dev_fd, &id, sizeof(id), vmm->config_off) != sizeof(id))
-		return vmm_fail("bars", errno, "read the PCI id");
+		return vmm_fail("bars", errno ?: EIO, "read the PCI id");
 	if (id != 0x10d38086)
 		return vmm_fail("bars", ENODEV,
 				"%s is %04x:%04x, not an 82574L (8086:10d3)",
@@ -298,11 +299,12 @@ int vfio_bus_master(struct vmm *vmm)
 	u64 at = vmm->config_off + PCI_COMMAND;
 	u16 command;
 
+	errno = 0;
 	if (pread(vmm->dev_fd, &command, 2, at) != 2)
-		return vmm_fail("command", errno, "read COMMAND");
+		return vmm_fail("command", errno ?: EIO, "read COMMAND");
 	command |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 	if (pwrite(vmm->dev_fd, &command, 2, at) != 2)
-		return vmm_fail("command", errno, "write COMMAND");
+		return vmm_fail("command", errno ?: EIO, "write COMMAND");
 	return 0;
 }
 

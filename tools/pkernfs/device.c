@@ -127,11 +127,11 @@ void print_info(const struct pkernfs_info *info, bool json)
 	}
 }
 
-static int open_device(int argc, char **argv, int *fd)
+static int open_device(int argc, char **argv, int flags, int *fd)
 {
 	if (argc != 1)
 		return usage_error("one FILE is needed", NULL);
-	*fd = open(argv[0], O_RDWR | O_CLOEXEC);
+	*fd = open(argv[0], flags | O_CLOEXEC);
 	if (*fd >= 0)
 		return EXIT_OK;
 	complain("%s: %s", argv[0], strerror(errno));
@@ -151,7 +151,7 @@ int cmd_info(int argc, char **argv)
 {
 	bool json = take_flag(&argc, argv, "--json");
 	struct pkernfs_info info;
-	int fd, err, ret = open_device(argc, argv, &fd);
+	int fd = -1, err, ret = open_device(argc, argv, O_RDONLY, &fd);
 
 	if (ret)
 		return ret;
@@ -172,7 +172,7 @@ static int simple(int argc, char **argv, unsigned long cmd)
 {
 	struct pkernfs_simple arg = { .size = sizeof(arg) };
 	struct pkernfs_info info;
-	int fd, err, ret = open_device(argc, argv, &fd);
+	int fd = -1, err, ret = open_device(argc, argv, O_RDWR, &fd);
 
 	if (ret)
 		return ret;

@@ -36,19 +36,45 @@ void json_close(char bracket)
 		putchar('\n');
 }
 
+/* Length of the UTF-8 character here, 0: these bytes are none. */
+static int utf8_bytes(const unsigned char *s)
+{
+	int n = s[0] < 0x80 ? 1 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4, i;
+
+	if (n > 1 && (s[0] < 0xc2 || s[0] > 0xf4))
+		return 0;
+	for (i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	/* Longer than need be, a surrogate, or behind the last character. */
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+/*
+ * A file name may have any bytes; JSON is UTF-8. A byte that fits in nowhere is
+ * written as a lone surrogate, as Python does, and so can be told from any other.
+ */
 void json_string(const char *name, const char *value)
 {
+	const unsigned char *s = (const unsigned char *)value;
+
 	json_next(name);
 	putchar('"');
-	for (; *value; value++) {
-		unsigned char ch = *value;
+	while (*s) {
+		int n = utf8_bytes(s);
 
-		if (ch == '"' || ch == '\\')
-			printf("\\%c", ch);
-		else if (ch < 0x20)
-			printf("\\u%04x", ch);
+		if (!n)
+			printf("\\udc%02x", *s++);
+		else if (*s == '"' || *s == '\\')
+			printf("\\%c", *s++);
+		else if (*s < 0x20)
+			printf("\\u%04x", *s++);
 		else
-			putchar(ch);
+			while (n--)
+				putchar(*s++);
 	}
 	putchar('"');
 }

@@ -2,6 +2,7 @@
 /*
  * mkfs.pkernfs: ask the kernel for an empty filesystem in a region.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -51,15 +52,16 @@ static bool parse_uuid(const char *text, uint8_t *uuid)
 	int i, at = 0;
 
 	for (i = 0; i < 16; i++) {
-		unsigned int byte;
-		int used = 0;
+		char byte[3] = "";
 
 		if (i == 4 || i == 6 || i == 8 || i == 10)
 			if (text[at++] != '-')
 				return false;
-		if (sscanf(text + at, "%2x%n", &byte, &used) != 1 || used != 2)
+		if (!isxdigit((unsigned char)text[at]) ||
+		    !isxdigit((unsigned char)text[at + 1]))
 			return false;
-		uuid[i] = byte;
+		memcpy(byte, text + at, 2);
+		uuid[i] = strtoul(byte, NULL, 16);
 		at += 2;
 	}
 	return !text[at];

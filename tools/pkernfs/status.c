@@ -101,33 +101,51 @@ static int select_region(const struct dirent *d)
 
 #define PKERNFS_MAX_SEEN	16	/* more regions than there can be */
 
-static bool want_json, devices_only;
+static bool want_json, devices_only, incomplete;
+
+/* What a regular file is: 0 or errno. */
+static int file_info(const char *path, struct pkernfs_info *info)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), err;
+
+	if (fd < 0)
+		return errno;
+	err = get_info(fd, info);
+	close(fd);
+	if (err)
+		memset(info, 0, sizeof(*info));
+	return err;
+}
 
 static int visit(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	struct pkernfs_info info = { .state = PKERNFS_STATE_ORDINARY };
 	bool device;
-	int fd;
+	int err = 0;
 
-	(void)type;
-	if (!ftw->level || S_ISLNK(st->st_mode))
+	if (type == FTW_DNR || type == FTW_NS) {
+		complain("%s: cannot be read", path);
+		incomplete = true;
+	}
+	if (!ftw->level || type == FTW_NS || S_ISLNK(st->st_mode))
 		return 0;
-	if (S_ISREG(st->st_mode)) {
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd >= 0 && get_info(fd, &info))
-			memset(&info, 0, sizeof(info));
-		if (fd >= 0)
-			close(fd);
+	if (S_ISREG(st->st_mode))
+		err = file_info(path, &info);
+	if (err == ENOENT)
+		return 0;	/* removed meanwhile */
+	if (err) {
+		complain("%s: %s", path, strerror(err));
+		incomplete = true;
 	}
 	device = info.state != PKERNFS_STATE_ORDINARY;
-	if (devices_only && !device)
+	if (devices_only && !device && !err)
 		goto out;
 	if (want_json) {
 		json_open(NULL, '{');
 		json_string("path", path);
 		json_number("inode", st->st_ino);
 		json_string("type", S_ISDIR(st->st_mode) ? "directory" :
-			    device ? "device" : "file");
+			    err ? "unknown" : device ? "device" : "file");
 		json_number("size", st->st_size);
 		json_number("allocated", (__u64)st->st_blocks * 512);
 		if (device)
@@ -137,6 +155,8 @@ static int visit(const char *path, const struct stat *st, int type, struct FTW *
 		printf("  %s: %04x:%02x:%02x.%x %s, %llu pages\n", path,
 		       info.segment, info.rid >> 8, info.rid >> 3 & 31, info.rid & 7,
 		       state_name(info.state), info.pages);
+	} else if (err) {
+		printf("  %s: unknown\n", path);
 	} else {
 		printf("  %s%s: %llu bytes, %llu allocated\n", path,
 		       S_ISDIR(st->st_mode) ? "/" : "", (__u64)st->st_size,
@@ -149,8 +169,9 @@ out:
 
 static int walk(const char *path)
 {
+	incomplete = false;
 	if (!nftw(path, visit, 16, FTW_PHYS | FTW_MOUNT))
-		return EXIT_OK;
+		return incomplete ? EXIT_REFUSED : EXIT_OK;
 	complain("%s: %s", path, strerror(errno));
 	return EXIT_REFUSED;
 }
@@ -205,7 +226,7 @@ int cmd_status(int argc, char **argv)
 {
 	struct dirent **d = NULL;
 	char dir[300], armed[8];
-	int i, n;
+	int i, n, ret;
 
 	want_json = take_flag(&argc, argv, "--json");
 	if (argc)
@@ -241,10 +262,10 @@ int cmd_status(int argc, char **argv)
 		printf("kexec image: %s\n", !strcmp(armed, "1") ? "armed" : "not armed");
 		printf("devices:\n");
 	}
-	walk_mounts();
+	ret = walk_mounts();
 	if (want_json) {
 		json_close(']');
 		json_close('}');
 	}
-	return n ? EXIT_OK : EXIT_NO_KERNEL;
+	return n ? ret : EXIT_NO_KERNEL;
 }

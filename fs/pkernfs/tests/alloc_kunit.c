@@ -160,6 +160,55 @@ static void pkernfs_test_joined(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, n->extents, 1);
 }
 
+/* Up to the last byte that a file can have: the next kernel takes it too. */
+static void pkernfs_test_far(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	u64 last = (u64)MAX_LFS_FILESIZE >> PKERNFS_GRANULE_SHIFT;
+	struct pkernfs_node *n;
+
+	pkernfs_test_load(test, r);
+	n = pkernfs_test_file(test, r->core, "file");
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, last - 1, last), 0);
+	pkernfs_test_reload(test, r);
+	n = r->core->node[pkernfs_test_lookup(r->core, "file")];
+	KUNIT_EXPECT_NE(test, pkernfs_test_granule(n, last), PKERNFS_NO_GRANULE);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, 0, last, 0), 0);
+	KUNIT_EXPECT_EQ(test, r->core->granules_free, r->core->granules);
+}
+
+/* Data and holes of a sparse file, in as many steps as it has pieces. */
+static void pkernfs_test_seek(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	const u64 far = BIT_ULL(41);
+	struct pkernfs_node *n;
+
+	pkernfs_test_load(test, r);
+	n = pkernfs_test_file(test, r->core, "file");
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 5, true), U64_MAX);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 5, false), 5ULL);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, 0, far - 1), far);
+
+	/* 2 and 3 apart from each other in memory, so two extents in a row. */
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 2, 2), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, far, far), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 3, 3), 0);
+	KUNIT_EXPECT_EQ(test, n->extents, 3);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 0, true), 2ULL);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 3, true), 3ULL);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 4, true), far);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, far + 1, true), U64_MAX);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 1, false), 1ULL);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 2, false), 4ULL);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, far, false), far + 1);
+
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, 0, far), far + 1 - 3);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, 2, 3), 0ULL);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, 3, 4), 1ULL);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, far, far), 0ULL);
+}
+
 static void pkernfs_test_pool(struct kunit *test)
 {
 	struct pkernfs_region *r = pkernfs_test_region(test);
@@ -249,13 +298,16 @@ static void pkernfs_test_holds(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, a, 2, 2, -1), 0);
 	pkernfs_unhold(r, pa + SZ_2M, SZ_4K);
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, a, 1, 1, -1), -EBUSY);
+	KUNIT_EXPECT_EQ(test, c->granules_held, 1);
 	/* Held by two, of two files. */
 	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pb, 1), 0);
 	KUNIT_EXPECT_EQ(test, b->holds, 1);
+	KUNIT_EXPECT_EQ(test, c->granules_held, 2);
 	pkernfs_unhold(r, pa + SZ_2M + SZ_4K, SZ_4K);
 	KUNIT_EXPECT_EQ(test, a->holds, 0);
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, a, 0, 100, 0), 0);
 	pkernfs_unhold(r, pb, 1);
+	KUNIT_EXPECT_EQ(test, c->granules_held, 0);
 
 	/* An unlinked file owns its memory to the end, but nobody can come back. */
 	KUNIT_EXPECT_EQ(test, pkernfs_test_rename(c, "a", "b"), 0);
@@ -264,6 +316,34 @@ static void pkernfs_test_holds(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c->granules_free, c->granules - 1);
 	KUNIT_EXPECT_EQ(test, pkernfs_node_destroy(c, b), 0);
 	KUNIT_EXPECT_EQ(test, c->granules_free, c->granules);
+}
+
+/* Only an empty file becomes a device file; to make it ordinary never fails. */
+static void pkernfs_test_device_file(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_device *pd = kunit_kzalloc(test, sizeof(*pd), GFP_KERNEL);
+	struct pkernfs_node *n;
+
+	KUNIT_ASSERT_NOT_NULL(test, pd);
+	pkernfs_test_load(test, r);
+	n = pkernfs_test_file(test, r->core, "file");
+	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, n->ino, 2, pd), -ESTALE);
+	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, PKERNFS_ROOT_INO, 1, pd), -ESTALE);
+	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, n->ino, 1, pd), 0);
+	KUNIT_EXPECT_PTR_EQ(test, n->device, pd);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_fill(r->core, n, 0, 0), -EBUSY);
+	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, n->ino, 1, pd + 1), -EBUSY);
+	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, n->ino, 1, NULL), 0);
+	KUNIT_EXPECT_NULL(test, n->device);
+
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, n->ino, 1, pd), -ESTALE);
+	KUNIT_EXPECT_NULL(test, n->device);
+	/* However it came to be one: nothing of the device may stay behind. */
+	n->device = pd;
+	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, n->ino, 1, NULL), 0);
+	KUNIT_EXPECT_NULL(test, n->device);
 }
 
 /* Orphans live through a load, and go at the mount. */
@@ -355,8 +435,11 @@ static struct kunit_case pkernfs_alloc_cases[] = {
 	KUNIT_CASE_SLOW(pkernfs_test_model),
 	KUNIT_CASE(pkernfs_test_zeroed),
 	KUNIT_CASE(pkernfs_test_joined),
+	KUNIT_CASE(pkernfs_test_far),
+	KUNIT_CASE(pkernfs_test_seek),
 	KUNIT_CASE(pkernfs_test_pool),
 	KUNIT_CASE(pkernfs_test_holds),
+	KUNIT_CASE(pkernfs_test_device_file),
 	KUNIT_CASE(pkernfs_test_orphan),
 	KUNIT_CASE(pkernfs_test_names),
 	{}

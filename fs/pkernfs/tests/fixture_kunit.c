@@ -69,18 +69,18 @@ static struct qstr pkernfs_test_name(const char *name)
 	return (struct qstr)QSTR_INIT(name, strlen(name));
 }
 
-static int pkernfs_test_create_tx(struct pkernfs_core *c, const struct qstr *name,
-				  u32 *ino)
+static int pkernfs_test_create_tx(struct pkernfs_core *c, struct pkernfs_node *d,
+				  const struct qstr *name, umode_t mode, u32 *ino)
 {
-	struct pkernfs_node *d = c->node[PKERNFS_ROOT_INO], *n;
 	struct pkernfs_inode_ser *ser;
 	struct pkernfs_place at;
+	struct pkernfs_node *n;
 	int err;
 
 	*ino = pkernfs_ino_find(c);
 	if (!*ino)
 		return -ENOSPC;
-	n = pkernfs_node_new(c, *ino, true);
+	n = pkernfs_node_new(c, *ino, S_ISREG(mode));
 	if (!n)
 		return -ENOMEM;
 	err = pkernfs_dirent_room(c, d, name, &at);
@@ -91,9 +91,13 @@ static int pkernfs_test_create_tx(struct pkernfs_core *c, const struct qstr *nam
 	ser->magic = cpu_to_le32(PKERNFS_INODE_MAGIC);
 	ser->generation = cpu_to_le32(le32_to_cpu(n->ser->generation) + 1);
 	ser->ino = cpu_to_le64(*ino);
-	ser->mode = cpu_to_le16(S_IFREG | 0644);
-	ser->nlink = cpu_to_le32(1);
-	pkernfs_dirent_add(c, d, &at, name, *ino, DT_REG);
+	ser->mode = cpu_to_le16(mode);
+	ser->nlink = cpu_to_le32(S_ISDIR(mode) ? 2 : 1);
+	if (S_ISDIR(mode)) {
+		ser->parent = cpu_to_le64(d->ino);
+		le32_add_cpu(&pkernfs_tx_inode(c, d->ino)->nlink, 1);
+	}
+	pkernfs_dirent_add(c, d, &at, name, *ino, fs_umode_to_dtype(mode));
 	err = pkernfs_tx_commit(c);
 	if (err) {
 		pkernfs_dirent_drop(c, &at);
@@ -106,16 +110,27 @@ free:
 	return err;
 }
 
-int pkernfs_test_create(struct pkernfs_core *c, const char *name, u32 *ino)
+static int pkernfs_test_make(struct pkernfs_core *c, u32 dir, const char *name,
+			     umode_t mode, u32 *ino)
 {
 	struct qstr q = pkernfs_test_name(name);
 	int err = pkernfs_tx_begin(c);
 
 	if (err)
 		return err;
-	err = pkernfs_test_create_tx(c, &q, ino);
+	err = pkernfs_test_create_tx(c, c->node[dir], &q, mode, ino);
 	pkernfs_tx_end(c);
 	return err;
+}
+
+int pkernfs_test_create(struct pkernfs_core *c, const char *name, u32 *ino)
+{
+	return pkernfs_test_make(c, PKERNFS_ROOT_INO, name, S_IFREG | 0644, ino);
+}
+
+int pkernfs_test_mkdir(struct pkernfs_core *c, u32 dir, const char *name, u32 *ino)
+{
+	return pkernfs_test_make(c, dir, name, S_IFDIR | 0755, ino);
 }
 
 int pkernfs_test_unlink(struct pkernfs_core *c, const char *name)

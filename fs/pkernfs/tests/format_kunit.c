@@ -275,6 +275,89 @@ static void pkernfs_test_metadata_lies(struct kunit *test)
 	pkernfs_test_load(test, r);
 }
 
+/*
+ * A directory that has children loads whatever the order of the inode numbers:
+ * slots are used again, and rename moves directories below younger ones.
+ */
+static void pkernfs_test_tree(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_core *c;
+	u32 parent, child, ino;
+
+	pkernfs_test_load(test, r);
+	ino = pkernfs_test_file(test, r->core, "file")->ino;
+	KUNIT_ASSERT_EQ(test, pkernfs_test_mkdir(r->core, PKERNFS_ROOT_INO, "parent",
+						 &parent), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_unlink(r->core, "file"), 0);
+	pkernfs_test_reload(test, r);
+	c = r->core;
+	KUNIT_ASSERT_EQ(test, pkernfs_test_mkdir(c, parent, "child", &child), 0);
+	KUNIT_ASSERT_LT(test, child, parent);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_mkdir(c, child, "a", &ino), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_mkdir(c, child, "b", &ino), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_mkdir(c, ino, "below b", &ino), 0);
+	pkernfs_test_reload(test, r);
+}
+
+static struct pkernfs_dev_record *pkernfs_test_record(struct pkernfs_region *r)
+{
+	const struct pkernfs_sb *sb = r->virt;
+
+	return pkernfs_block(r, pkernfs_area_start(&sb->records));
+}
+
+static int pkernfs_test_mkfs(struct pkernfs_region *r, u32 flags)
+{
+	struct pkernfs_format opt = { .inodes = PKERNFS_TEST_INODES, .flags = flags };
+	const char *why;
+	int err;
+
+	mutex_lock(&pkernfs_transition_lock);
+	err = pkernfs_format(r, &opt, &why);
+	mutex_unlock(&pkernfs_transition_lock);
+	return err;
+}
+
+/* mkfs never takes a region from a device, and always gets rid of a broken one. */
+static void pkernfs_test_mkfs_records(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_device *pd = kunit_kzalloc(test, sizeof(*pd), GFP_KERNEL);
+	struct pkernfs_inode_ser *root;
+	struct pkernfs_sb *sb = r->virt;
+
+	KUNIT_ASSERT_NOT_NULL(test, pd);
+	pkernfs_test_load(test, r);
+	pkernfs_test_record(r)->state = cpu_to_le32(PKERNFS_RECORD_FROZEN);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_mkfs(r, 0), -EBUSY);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_mkfs(r, PKERNFS_FORMAT_FORCE), -EBUSY);
+	pkernfs_test_unload(r);
+	r->sb = NULL;
+
+	/* It cannot be loaded, so nobody can release what the record names. */
+	root = pkernfs_block(r, pkernfs_area_start(&sb->inodes)) +
+	       PKERNFS_ROOT_INO * PKERNFS_INODE_SIZE;
+	root->nlink = 0;
+	KUNIT_EXPECT_EQ(test, pkernfs_test_mkfs(r, 0), -EBUSY);
+	/* But a device that this kernel knows of is alive, whatever is damaged. */
+	pd->region = r;
+	mutex_lock(&pkernfs_transition_lock);
+	list_add_tail_rcu(&pd->node, &pkernfs_devices);
+	mutex_unlock(&pkernfs_transition_lock);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_mkfs(r, PKERNFS_FORMAT_FORCE), -EBUSY);
+	sb->crc ^= cpu_to_le32(1);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_mkfs(r, PKERNFS_FORMAT_FORCE), -EBUSY);
+	sb->crc ^= cpu_to_le32(1);
+	mutex_lock(&pkernfs_transition_lock);
+	list_del_rcu(&pd->node);
+	mutex_unlock(&pkernfs_transition_lock);
+	synchronize_rcu();
+	KUNIT_EXPECT_EQ(test, pkernfs_test_mkfs(r, PKERNFS_FORMAT_FORCE), 0);
+	KUNIT_EXPECT_NOT_NULL(test, r->core);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_record(r)->state, 0);
+}
+
 static struct kunit_case pkernfs_format_cases[] = {
 	KUNIT_CASE(pkernfs_test_layout),
 	KUNIT_CASE(pkernfs_test_layout_refused),
@@ -283,6 +366,8 @@ static struct kunit_case pkernfs_format_cases[] = {
 	KUNIT_CASE(pkernfs_test_sb_areas),
 	KUNIT_CASE_SLOW(pkernfs_test_metadata_flip),
 	KUNIT_CASE(pkernfs_test_metadata_lies),
+	KUNIT_CASE(pkernfs_test_tree),
+	KUNIT_CASE(pkernfs_test_mkfs_records),
 	{}
 };
 

@@ -15,6 +15,7 @@
 #endif
 
 static char buf[4 * MIB], back[4 * MIB];
+static char *volatile nowhere = (char *)1;	/* the compiler must not see it */
 
 static int sys_rename(const char *from, const char *to, unsigned int flags)
 {
@@ -50,6 +51,9 @@ static void test_data(void)
 
 	ok(pwrite(fd, buf, 1000, 10 * MIB) == 1000, "write far behind the end");
 	ok(!fstat(fd, &st) && st.st_blocks == 3 * GRANULE / 512, "leaves a hole");
+	fails(pwrite(fd, nowhere, 1, 20 * MIB), EFAULT, "write from nowhere");
+	ok(!fstat(fd, &st) && st.st_size == 10 * MIB + 1000, "does not change the size");
+	ok(!ftruncate(fd, st.st_size), "what it may have allocated goes");
 	ok(pread(fd, back, MIB, 6 * MIB) == MIB && zeroes(back, MIB), "hole reads zeroes");
 	ok(pread(fd, back, MIB, 3 * MIB + 5) == MIB && zeroes(back, MIB),
 	   "zeroes behind the old end");
@@ -70,6 +74,30 @@ static void test_data(void)
 	ok(!fsync(fd), "fsync");
 	close(fd);
 	ok(!unlink("data"), "unlink");
+	ok(free_bytes() == before, "all space is back");
+}
+
+/* As far as an offset goes: nothing there may be lost, or take for ever. */
+static void test_far(void)
+{
+	uint64_t before = free_bytes();
+	off_t end = INT64_MAX - (INT64_MAX % GRANULE);
+	struct stat st;
+	int fd = open("far", O_CREAT | O_RDWR, 0600);
+
+	fails(pwrite(fd, "x", 1, INT64_MAX - 1), EFBIG, "write at the end of all offsets");
+	fails(ftruncate(fd, INT64_MAX), EFBIG, "truncate to there");
+	fails(fallocate(fd, 0, INT64_MAX - 4096, 4096), EFBIG, "fallocate up to there");
+	ok(!ftruncate(fd, 1UL << 62) && lseek(fd, 0, SEEK_DATA) == -1 && errno == ENXIO,
+	   "SEEK_DATA in 4 EiB of nothing");
+	ok(lseek(fd, 0, SEEK_HOLE) == 0, "SEEK_HOLE at once");
+	ok(pwrite(fd, "x", 1, end - 1) == 1 && !fstat(fd, &st) && st.st_size == end,
+	   "write as far as a file goes");
+	ok(pread(fd, back, 2, end - 1) == 1 && back[0] == 'x', "and read it back");
+	ok(lseek(fd, 5, SEEK_DATA) == end - (off_t)GRANULE, "SEEK_DATA finds it");
+	ok(lseek(fd, end - 1, SEEK_HOLE) == end, "SEEK_HOLE at the end");
+	close(fd);
+	unlink("far");
 	ok(free_bytes() == before, "all space is back");
 }
 
@@ -97,6 +125,8 @@ static void test_fallocate(void)
 	ok(pread(fd, back, MIB, 4 * MIB) == MIB && !memcmp(back, buf, MIB), "data behind");
 	fails(fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, 4096), EOPNOTSUPP, "collapse");
 	fails(fallocate(fd, 0, 0, before + GRANULE), ENOSPC, "more than there is");
+	fails(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 1UL << 50), ENOSPC, "far more");
+	ok(free_bytes() == before - 3 * GRANULE, "and takes nothing");
 	ok(!ftruncate(fd, 0) && free_bytes() == before, "truncate to 0 gives all back");
 	ok(pwrite(fd, buf, MIB, 0) == MIB, "and the file goes on");
 	close(fd);
@@ -176,6 +206,7 @@ static void test_names(void)
 static void test_attributes(void)
 {
 	struct timespec ts[2] = { { 1000000000, 123456789 }, { 2000000000, 987654321 } };
+	struct timespec before;
 	struct stat st;
 	int fd;
 
@@ -188,6 +219,13 @@ static void test_attributes(void)
 	fd = open("t", O_RDWR);
 	ok(write(fd, "x", 1) == 1 && !fstat(fd, &st) && st.st_mtim.tv_sec < 2000000000,
 	   "write changes mtime");
+	utimensat(AT_FDCWD, "t", ts, 0);
+	ok(!truncate("t", 1) && !stat("t", &st) && st.st_mtim.tv_sec == 2000000000,
+	   "truncate to the same size does not");
+	before = st.st_ctim;
+	usleep(20000);
+	ok(!truncate("t", 5) && !stat("t", &st) && st.st_mtim.tv_sec != 2000000000 &&
+	   memcmp(&st.st_ctim, &before, sizeof(before)), "truncate changes mtime and ctime");
 	close(fd);
 	unlink("t");
 }
@@ -213,10 +251,12 @@ static void test_full(void)
 	int fd = open("full", O_CREAT | O_RDWR, 0600);
 	ssize_t n, total = 0;
 
+	if (before % sizeof(buf) == 0)	/* so that the last write does not fit */
+		total = pwrite(fd, buf, GRANULE, 0);
 	while ((n = pwrite(fd, buf, sizeof(buf), total)) > 0)
 		total += n;
 	ok(n == -1 && errno == ENOSPC, "a full filesystem says ENOSPC");
-	ok((uint64_t)total + sizeof(buf) > before, "when it is full");
+	ok((uint64_t)total == before, "when it is full: the last write was a short one");
 	close(fd);
 	unlink("full");
 	ok(free_bytes() == before, "all space is back");
@@ -229,6 +269,7 @@ int main(int argc, char **argv)
 	enter(argc, argv);
 	ok(!statfs(".", &st) && st.f_type == 0x504b4653, "statfs names pkernfs");
 	test_data();
+	test_far();
 	test_fallocate();
 	test_names();
 	test_attributes();

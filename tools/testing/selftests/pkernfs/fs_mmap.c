@@ -5,8 +5,10 @@
  */
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
@@ -28,6 +30,8 @@ struct pm_scan_arg {
 	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
 };
 #endif
+
+#define RACES	100
 
 /* Bytes of [addr, addr + bytes) that PMDs map. */
 static size_t huge_bytes(void *addr, size_t bytes)
@@ -185,8 +189,62 @@ static void test_size(void)
 	   "punch under a mapping");
 	ok(zeroes(p, GRANULE), "gives zeroes");
 	munmap(p, 4 * MIB);
+
+	memset(buf, 's', sizeof(buf));
+	ok(pwrite(fd, buf, sizeof(buf), 0) == sizeof(buf) && !ftruncate(fd, 100), "shrink");
+	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ok(p[99] == 's' && zeroes(p + 100, 3996), "a mapping does not show what was cut off");
+	munmap(p, 4096);
 	close(fd);
 	unlink("size");
+}
+
+/*
+ * A file grows over a granule while two threads fault in it: one may have seen
+ * the old size, and take a PTE, the other the new one, and take a PMD.
+ */
+static char *volatile race_at;
+static atomic_int race_step;
+
+static void *race_thread(void *arg)
+{
+	int round;
+
+	(void)arg;
+	for (round = 1; round <= RACES; round++) {
+		while (atomic_load(&race_step) != round)
+			;
+		__atomic_store_n(race_at, 1, __ATOMIC_RELAXED);
+		atomic_store(&race_step, -round);
+	}
+	return NULL;
+}
+
+static void test_race(void)
+{
+	int fd = open("race", O_CREAT | O_RDWR, 0600), round, bad = 0;
+	pthread_t thread;
+	char *p;
+
+	if (pthread_create(&thread, NULL, race_thread, NULL))
+		die("pthread_create");
+	for (round = 1; round <= RACES; round++) {
+		ftruncate(fd, 0);
+		ftruncate(fd, 4096);
+		p = mmap(NULL, GRANULE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		race_at = p;
+		atomic_store(&race_step, round);
+		ftruncate(fd, GRANULE);
+		bad += faults(p + 8192, true);
+		while (atomic_load(&race_step) != -round)
+			;
+		bad += p[0] != 1 || p[8192] != 1;
+		munmap(p, GRANULE);
+	}
+	pthread_join(thread, NULL);
+	ok(!bad, "faults of two sizes meet");
+	close(fd);
+	unlink("race");
 }
 
 int main(int argc, char **argv)
@@ -199,5 +257,6 @@ int main(int argc, char **argv)
 	test_shared();
 	test_private();
 	test_size();
+	test_race();
 	return tap_done();
 }

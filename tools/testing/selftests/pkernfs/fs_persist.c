@@ -4,9 +4,47 @@
  *
  * usage: fs_persist write MOUNT; kexec; fs_persist check MOUNT
  */
+#include <sys/syscall.h>
+
 #include "fs_test.h"
 
 #define RAM	(24 * MIB)
+
+#ifndef RENAME_EXCHANGE
+#define RENAME_EXCHANGE		2
+#endif
+
+/*
+ * Directories below younger and older ones, by all ways that rename has. Inode
+ * numbers are handed out in ascending order here.
+ */
+static void write_tree(void)
+{
+	if (mkdir("tree", 0755) || mkdir("tree/a", 0755) || mkdir("tree/a/sub", 0755) ||
+	    mkdir("tree/b", 0755) || mkdir("tree/c", 0755) || mkdir("tree/c/sub", 0755) ||
+	    mkdir("tree/empty", 0755) || mkdir("tree/d", 0755))
+		die("mkdir");
+	close(open("tree/d/file", O_CREAT | O_RDWR, 0600));
+	/* older into younger; over an empty one; directory against file */
+	if (rename("tree/a", "tree/b/a") || rename("tree/c", "tree/empty") ||
+	    syscall(SYS_renameat2, AT_FDCWD, "tree/b/a", AT_FDCWD, "tree/d/file",
+		    RENAME_EXCHANGE))
+		die("rename");
+	if (unlink("tree/b/a") || mkdir("tree/d/file/sub/deep", 0755))
+		die("tree");
+}
+
+static void check_tree(void)
+{
+	struct stat st;
+
+	ok(!stat("tree", &st) && st.st_nlink == 5, "the tree has its links");
+	ok(!stat("tree/d/file/sub/deep", &st) && S_ISDIR(st.st_mode),
+	   "a directory exchanged with a file");
+	ok(!stat("tree/empty/sub", &st) && S_ISDIR(st.st_mode),
+	   "a directory renamed over an empty one");
+	ok(!stat("tree/b", &st) && st.st_nlink == 2, "a directory that lost its child");
+}
 
 static void write_all(void)
 {
@@ -32,6 +70,7 @@ static void write_all(void)
 	utimensat(AT_FDCWD, "vm0/renamed", ts, 0);
 	symlink("ram", "vm0/link");
 	link("vm0/ram", "vm0/hard");
+	write_tree();
 	fd = open("vm0/orphan", O_CREAT | O_RDWR, 0600);
 	if (write(fd, "orphan", 6) != 6 || unlink("vm0/orphan"))
 		die("orphan");
@@ -72,6 +111,7 @@ static void check_all(void)
 		seen += !stat(name, &st);
 	}
 	ok(seen == 32, "32 of 50 files are left: %d", seen);
+	check_tree();
 	fails(open("vm0/orphan", O_RDONLY), ENOENT, "the orphan's name");
 	memset(name, 0, sizeof(name));
 	fd = open("space", O_RDWR);
