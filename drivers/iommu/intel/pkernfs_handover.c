@@ -382,7 +382,8 @@ static int pkernfs_prove_device(struct intel_iommu *iommu,
 	struct pkernfs_ss ss;
 	int ret;
 
-	if (le64_to_cpu(ser->drhd_base) != iommu->reg_phys)
+	if (le64_to_cpu(ser->drhd_base) != iommu->reg_phys ||
+	    pd->segment != iommu->segment)
 		return pkernfs_device_fail(pd, "its record names another remapping unit");
 	if (le64_to_cpu(ser->cap) != iommu->cap || le64_to_cpu(ser->ecap) != iommu->ecap)
 		return pkernfs_device_fail(pd, "%s has other capabilities than before",
@@ -394,8 +395,10 @@ static int pkernfs_prove_device(struct intel_iommu *iommu,
 					   iommu->name, ser->aw);
 	if (did < IDA_START_DID || did >= iommu->max_domain_id)
 		return pkernfs_device_fail(pd, "domain id %u is out of range", did);
+	/* Each unit counts its domain ids from the same start. */
 	list_for_each_entry(other, &pkernfs_devices, node)
 		if (other != pd && other->state == PKERNFS_STATE_ADOPTED &&
+		    other->rec->iommu.drhd_base == ser->drhd_base &&
 		    (other->rid == pd->rid ||
 		     le16_to_cpu(other->rec->iommu.did) == did))
 			return pkernfs_device_fail(pd, "requester id or domain id %u is used twice",
