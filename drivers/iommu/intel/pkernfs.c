@@ -654,6 +654,9 @@ int pkernfs_iommu_freeze(struct pkernfs_device *pd)
 		return pkernfs_refuse(&pd->why, -EOPNOTSUPP, ~0ULL,
 				      "the device is not behind a VT-d unit");
 	info = dev_iommu_priv_get(dev);
+	ret = pkernfs_handover_room(pd, info->iommu);
+	if (ret)
+		return ret;
 	f = pkernfs_fixed_alloc(pd, info->iommu);
 	if (!f)
 		return pkernfs_refuse(&pd->why, -ENOMEM, ~0ULL, "no memory");

@@ -79,6 +79,66 @@ static int pkernfs_handover_device(struct pkernfs_handover_area *a,
 	return 0;
 }
 
+/* The unit that @pd is behind; @next is about to be frozen behind @iommu. */
+static struct intel_iommu *pkernfs_handover_behind(struct pkernfs_device *pd,
+						   struct pkernfs_device *next,
+						   struct intel_iommu *iommu)
+{
+	if (pd == next)
+		return iommu;
+	return pkernfs_device_on_fixed(pd) ? pkernfs_to_fixed(pd->fixed)->iommu : NULL;
+}
+
+/**
+ * pkernfs_handover_room - can a kexec carry one more device?
+ * @next: device about to be frozen, in the list and on no fixed domain yet
+ * @iommu: unit that it is behind
+ *
+ * What the reboot notifier could only answer by stopping every device is refused
+ * here, to the one that asks last: a unit's handover tables lie in one region,
+ * and the handover area has to hold those of all units.
+ *
+ * Context: transition lock held
+ * Return: 0, or the errno that is in @next->why
+ */
+int pkernfs_handover_room(struct pkernfs_device *next, struct intel_iommu *iommu)
+{
+	const struct pkernfs_sb *sb = next->region->sb;
+	struct pkernfs_device *pd, *before;
+	u64 blocks = 0, devices = 0;
+
+	list_for_each_entry(pd, &pkernfs_devices, node) {
+		struct intel_iommu *unit = pkernfs_handover_behind(pd, next, iommu);
+		bool new_unit = true, new_bus = true;
+
+		if (!unit)
+			continue;
+		if (unit == iommu && pd->region != next->region)
+			return pkernfs_refuse(&next->why, -EOPNOTSUPP, ~0ULL,
+					      "%s has a device that is frozen into another region",
+					      iommu->name);
+		if (pd->region != next->region)
+			continue;
+		devices += unit == iommu;
+		list_for_each_entry(before, &pkernfs_devices, node) {
+			if (before == pd)
+				break;
+			if (before->region != next->region ||
+			    pkernfs_handover_behind(before, next, iommu) != unit)
+				continue;
+			new_unit = false;
+			if (PCI_BUS_NUM(before->rid) == PCI_BUS_NUM(pd->rid))
+				new_bus = false;
+		}
+		/* Header and root table of the unit, context table of the bus */
+		blocks += (new_unit ? 2 : 0) + new_bus;
+	}
+	if (devices > PKERNFS_HANDOVER_DEVICES || blocks > le64_to_cpu(sb->handover.count))
+		return pkernfs_refuse(&next->why, -ENOSPC, ~0ULL,
+				      "no room to hand over one more device");
+	return 0;
+}
+
 static int pkernfs_handover_unit(struct intel_iommu *iommu)
 {
 	struct pkernfs_handover_area a = {};
