@@ -29,6 +29,10 @@
 #include "../iommu-pages.h"
 #include "pkernfs.h"
 
+/* IOVAs that are interrupts (3.14 "Handling Requests to Interrupt Addresses") */
+#define PKERNFS_MSI_FIRST	0xfee00000ULL
+#define PKERNFS_MSI_LAST	0xfeefffffULL
+
 /* Handover root table of each unit, by seq_id; 0: the unit hands nothing over */
 static phys_addr_t pkernfs_handover_root[DMAR_UNITS_SUPPORTED];
 /* Units that the kernel before handed over, by seq_id */
@@ -347,6 +351,7 @@ static void pkernfs_stop_all(void)
 
 struct pkernfs_prove {
 	struct pkernfs_device *pd;
+	struct intel_iommu *iommu;
 	u64 leaves;		/* held so far */
 	u64 tables;		/* claimed so far */
 	u64 pages;
@@ -387,6 +392,14 @@ static int pkernfs_prove_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 		pkernfs_unhold(r, leaf->oa, leaf->bytes);
 		return 0;
 	}
+	/* To a unit without large pages their size bit is a reserved one. */
+	if ((leaf->bytes == SZ_2M && !(cap_super_page_val(p->iommu->cap) & BIT(0))) ||
+	    (leaf->bytes == SZ_1G && !(cap_super_page_val(p->iommu->cap) & BIT(1))))
+		return -EUCLEAN;
+	/* A write there is an interrupt, and no IOAS hands out such an IOVA. */
+	if (leaf->iova <= PKERNFS_MSI_LAST &&
+	    leaf->iova + leaf->bytes - 1 >= PKERNFS_MSI_FIRST)
+		return -EUCLEAN;
 	for (off = 0; off < leaf->bytes; off += PKERNFS_GRANULE_SIZE) {
 		u64 step = min_t(u64, leaf->bytes - off, PKERNFS_GRANULE_SIZE);
 
@@ -402,10 +415,11 @@ static int pkernfs_prove_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 	return 0;
 }
 
-static int pkernfs_prove_tables(struct pkernfs_device *pd, struct pkernfs_ss *ss)
+static int pkernfs_prove_tables(struct intel_iommu *iommu, struct pkernfs_device *pd,
+				struct pkernfs_ss *ss)
 {
 	const struct pkernfs_iommu_ser *ser = &pd->rec->iommu;
-	struct pkernfs_prove p = { .pd = pd };
+	struct pkernfs_prove p = { .pd = pd, .iommu = iommu };
 	struct pkernfs_ss_visitor v = {
 		.table = pkernfs_prove_table,
 		.leaf = pkernfs_prove_leaf,
@@ -476,7 +490,7 @@ static int pkernfs_prove_device(struct intel_iommu *iommu,
 	f = pkernfs_fixed_alloc(pd, iommu);
 	if (!f)
 		return pkernfs_device_fail(pd, "no memory");
-	ret = pkernfs_prove_tables(pd, &ss);
+	ret = pkernfs_prove_tables(iommu, pd, &ss);
 	if (ret) {
 		kfree(f);
 		return pkernfs_device_fail(pd, "its second-stage tables are not proven (%d)",
@@ -504,7 +518,7 @@ static bool pkernfs_prove_root(struct pkernfs_region *r, const struct pkernfs_ha
 
 		if (root[bus].hi || (lo & ~VTD_PAGE_MASK) > 1 || (lo && !(lo & 1)))
 			return false;
-		if (lo && (at < from || at + PKERNFS_BLOCK_SIZE > to))
+		if (lo && (at < from || at > to - PKERNFS_BLOCK_SIZE))
 			return false;
 	}
 	return true;
