@@ -275,10 +275,12 @@ int pkernfs_device_fail(struct pkernfs_device *pd, const char *fmt, ...)
 	if (pd->pdev)
 		pkernfs_pci_stop(pd->pdev);
 	else
-		pkernfs_iommu_stop_rid(pd->rid);
-	pd->state = PKERNFS_STATE_FAILED;
+		pkernfs_iommu_stop_rid(pd->segment, pd->rid);
+	WRITE_ONCE(pd->state, PKERNFS_STATE_FAILED);
+	spin_lock(&pkernfs_why_lock);
 	pd->why.error = -EUCLEAN;
 	strscpy(pd->why.text, text);
+	spin_unlock(&pkernfs_why_lock);
 	pr_err("pkernfs: %04x:%02x:%02x.%d is cut off: %s\n", pd->segment, pd->rid >> 8,
 	       PCI_SLOT(pd->rid), PCI_FUNC(pd->rid), text);
 	return -EUCLEAN;

@@ -39,7 +39,7 @@ int pkernfs_iommu_ranges(struct pkernfs_device *pd,
 int pkernfs_iommu_discover(void);
 int pkernfs_iommu_handover(void);
 void pkernfs_iommu_handover_cancel(void);
-void pkernfs_iommu_stop_rid(u16 rid);
+void pkernfs_iommu_stop_rid(u16 segment, u16 rid);
 bool pkernfs_vtd_shutdown(struct intel_iommu *iommu);
 bool pkernfs_vtd_keep_translation(struct intel_iommu *iommu);
 bool pkernfs_vtd_adopt(struct intel_iommu *iommu);

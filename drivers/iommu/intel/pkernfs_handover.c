@@ -24,6 +24,7 @@
 #include <linux/pkernfs_pci.h>
 #include <asm/e820/api.h>
 #include <asm/pci-direct.h>
+#include <asm/pci_x86.h>
 
 #include "iommu.h"
 #include "../iommu-pages.h"
@@ -289,57 +290,90 @@ bool pkernfs_vtd_shutdown(struct intel_iommu *iommu)
 
 /* --- The kernel that comes: cutting off -------------------------------------- */
 
+/*
+ * By hand, since PCI is not enumerated: all ones where there is nothing. Without
+ * raw_pci_ops (pci=off) nobody else is at the configuration ports.
+ */
+static u16 pkernfs_config_read(u16 segment, u16 rid, u8 reg)
+{
+	u32 value = ~0;
+
+	if (raw_pci_ops)
+		raw_pci_read(segment, rid >> 8, rid & 0xff, reg, 2, &value);
+	else if (!segment)
+		value = read_pci_config_16(rid >> 8, PCI_SLOT(rid), PCI_FUNC(rid), reg);
+	return value;
+}
+
+static void pkernfs_config_write(u16 segment, u16 rid, u8 reg, u16 value)
+{
+	if (raw_pci_ops)
+		raw_pci_write(segment, rid >> 8, rid & 0xff, reg, 2, value);
+	else if (!segment)
+		write_pci_config_16(rid >> 8, PCI_SLOT(rid), PCI_FUNC(rid), reg, value);
+}
+
 /**
  * pkernfs_iommu_stop_rid - clear bus mastering before PCI is enumerated
- * @rid: bus << 8 | devfn, on segment 0
+ * @segment: PCI segment
+ * @rid: bus << 8 | devfn
  *
- * By hand, through the configuration ports; waits for pending transactions.
+ * Waits for pending transactions.
  */
-void pkernfs_iommu_stop_rid(u16 rid)
+void pkernfs_iommu_stop_rid(u16 segment, u16 rid)
 {
-	u8 bus = rid >> 8, slot = PCI_SLOT(rid), func = PCI_FUNC(rid), pos;
-	u16 command = read_pci_config_16(bus, slot, func, PCI_COMMAND);
+	u16 command = pkernfs_config_read(segment, rid, PCI_COMMAND);
 	int left = 48, ms = 1000;
+	u16 cap;
+	u8 pos;
 
 	if (command == 0xffff || !(command & PCI_COMMAND_MASTER))
 		return;
-	write_pci_config_16(bus, slot, func, PCI_COMMAND,
-			    command & ~PCI_COMMAND_MASTER);
-	read_pci_config_16(bus, slot, func, PCI_COMMAND);
+	pkernfs_config_write(segment, rid, PCI_COMMAND, command & ~PCI_COMMAND_MASTER);
+	pkernfs_config_read(segment, rid, PCI_COMMAND);
 
 	/* Requests that are on their way have to end before anything changes. */
-	pos = read_pci_config_byte(bus, slot, func, PCI_CAPABILITY_LIST);
+	pos = pkernfs_config_read(segment, rid, PCI_CAPABILITY_LIST);
 	while (pos >= 0x40 && left--) {
 		pos &= ~3;
-		if (read_pci_config_byte(bus, slot, func, pos) == PCI_CAP_ID_EXP) {
-			while (read_pci_config_16(bus, slot, func, pos + PCI_EXP_DEVSTA) &
+		cap = pkernfs_config_read(segment, rid, pos);
+		if ((cap & 0xff) == PCI_CAP_ID_EXP) {
+			while (pkernfs_config_read(segment, rid, pos + PCI_EXP_DEVSTA) &
 			       PCI_EXP_DEVSTA_TRPND && ms--)
 				mdelay(1);
 			break;
 		}
-		pos = read_pci_config_byte(bus, slot, func, pos + 1);
+		pos = cap >> 8;
 	}
-	pr_warn("pkernfs: bus mastering of %02x:%02x.%d cleared\n", bus, slot, func);
+	pr_warn("pkernfs: bus mastering of %04x:%02x:%02x.%d cleared\n", segment,
+		rid >> 8, PCI_SLOT(rid), PCI_FUNC(rid));
 }
 
-/* A handover that proves nothing: every endpoint may be a preserved device. */
-static void pkernfs_stop_all(void)
+/*
+ * A handover that proves nothing: every endpoint of the unit's segment may be a
+ * preserved device, but for those that another unit's handover has proven.
+ */
+static void pkernfs_stop_all(u16 segment)
 {
 	unsigned int bus, slot, func;
 
 	for (bus = 0; bus < 256; bus++) {
 		for (slot = 0; slot < 32; slot++) {
 			for (func = 0; func < 8; func++) {
+				u16 rid = bus << 8 | PCI_DEVFN(slot, func);
+				struct pkernfs_device *pd;
 				u8 type;
 
-				if (read_pci_config_16(bus, slot, func, PCI_VENDOR_ID) == 0xffff) {
+				if (pkernfs_config_read(segment, rid, PCI_VENDOR_ID) == 0xffff) {
 					if (!func)
 						break;
 					continue;
 				}
-				type = read_pci_config_byte(bus, slot, func, PCI_HEADER_TYPE);
-				if (!(type & PCI_HEADER_TYPE_MASK))
-					pkernfs_iommu_stop_rid(bus << 8 | PCI_DEVFN(slot, func));
+				type = pkernfs_config_read(segment, rid, PCI_HEADER_TYPE);
+				pd = pkernfs_device_find(segment, rid);
+				if (!(type & PCI_HEADER_TYPE_MASK) &&
+				    (!pd || pd->state != PKERNFS_STATE_ADOPTED))
+					pkernfs_iommu_stop_rid(segment, rid);
 				if (!func && !(type & PCI_HEADER_TYPE_MFD))
 					break;
 			}
@@ -543,7 +577,7 @@ static void pkernfs_stop_unnamed(const struct pkernfs_handover *h, u16 segment)
 				continue;
 			pd = pkernfs_device_find(segment, bus << 8 | devfn);
 			if (!pd || pd->state != PKERNFS_STATE_ADOPTED)
-				pkernfs_iommu_stop_rid(bus << 8 | devfn);
+				pkernfs_iommu_stop_rid(segment, bus << 8 | devfn);
 		}
 	}
 }
@@ -620,7 +654,7 @@ static int pkernfs_expect_device(struct pkernfs_device *pd)
 
 static int pkernfs_discover_unit(struct intel_iommu *iommu)
 {
-	struct pkernfs_region *r = NULL;
+	struct pkernfs_region *r;
 	struct pkernfs_handover *h;
 	struct pkernfs_device *pd;
 	const char *reason;
@@ -681,8 +715,7 @@ static int pkernfs_discover_unit(struct intel_iommu *iommu)
 unprovable:
 	pr_err("pkernfs: %s: translation is on with its root table in reserved memory at %pa, but %s; devices are stopped\n",
 	       iommu->name, &root, reason);
-	pkernfs_stop_all();
-	return 0;
+	return -EUCLEAN;
 }
 
 /**
@@ -696,17 +729,38 @@ unprovable:
  */
 int __init pkernfs_iommu_discover(void)
 {
+	DECLARE_BITMAP(unprovable, DMAR_UNITS_SUPPORTED) = {};
 	struct dmar_drhd_unit *drhd;
 	struct intel_iommu *iommu;
-	int n = 0;
+	int ret, n = 0;
 
 	/* The tables of a crashed kernel are kdump's to copy. */
 	if (is_kdump_kernel())
 		return 0;
+
+	/*
+	 * With interrupt remapping the units are known by now. Without it, and
+	 * with the IOMMU off on the command line, they have to be found all the
+	 * same: the hardware is what it was left as.
+	 */
 	down_write(&dmar_global_lock);
-	for_each_iommu(iommu, drhd)
-		n += pkernfs_discover_unit(iommu);
+	ret = dmar_table_init();
 	up_write(&dmar_global_lock);
+	if (ret)
+		return 0;
+
+	/* Boot is single-threaded: the lock would only be in the way of others. */
+	for_each_iommu(iommu, drhd) {
+		ret = pkernfs_discover_unit(iommu);
+		if (ret < 0)
+			__set_bit(iommu->seq_id, unprovable);
+		else
+			n += ret;
+	}
+	/* When it is known which devices the others have proven. */
+	for_each_iommu(iommu, drhd)
+		if (test_bit(iommu->seq_id, unprovable))
+			pkernfs_stop_all(iommu->segment);
 	return n;
 }
 
