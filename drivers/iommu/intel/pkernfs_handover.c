@@ -582,28 +582,37 @@ static void pkernfs_stop_unnamed(const struct pkernfs_handover *h, u16 segment)
 	}
 }
 
-static struct pkernfs_region *pkernfs_handover_region(phys_addr_t at)
+/*
+ * Translation is on when firmware protects the machine against DMA, too, and its
+ * tables are in reserved memory. Ours are in a region, or have at least one of
+ * two marks; with neither they are nobody's that we know.
+ */
+static bool pkernfs_handover_region(phys_addr_t at, struct pkernfs_region **r)
 {
-	struct pkernfs_region *r = pkernfs_region_find(at, 2 * PKERNFS_BLOCK_SIZE);
 	struct pkernfs_handover *h;
+	bool ours, whole;
 	u64 base, bytes;
-	bool ok;
 
-	if (r)
-		return r;
+	*r = pkernfs_region_find(at, 2 * PKERNFS_BLOCK_SIZE);
+	if (*r)
+		return true;
 	/* Nobody named the region on the command line: the header does. */
 	h = memremap(at, PKERNFS_BLOCK_SIZE, MEMREMAP_WB);
 	if (!h)
-		return NULL;
+		return true;
+	ours = h->magic == cpu_to_le32(PKERNFS_HANDOVER_MAGIC) ||
+	       le64_to_cpu(h->self) == at;
 	base = le64_to_cpu(h->region_base);
 	bytes = le64_to_cpu(h->region_bytes);
-	ok = h->magic == cpu_to_le32(PKERNFS_HANDOVER_MAGIC) &&
-	     le64_to_cpu(h->self) == at &&
-	     le32_to_cpu(h->crc) == crc32c(~0, h, offsetof(struct pkernfs_handover, crc)) &&
-	     base <= at && bytes >= 2 * PKERNFS_BLOCK_SIZE &&
-	     at - base <= bytes - 2 * PKERNFS_BLOCK_SIZE;
+	whole = h->magic == cpu_to_le32(PKERNFS_HANDOVER_MAGIC) &&
+		le64_to_cpu(h->self) == at &&
+		le32_to_cpu(h->crc) == crc32c(~0, h, offsetof(struct pkernfs_handover, crc)) &&
+		base <= at && bytes >= 2 * PKERNFS_BLOCK_SIZE &&
+		at - base <= bytes - 2 * PKERNFS_BLOCK_SIZE;
 	memunmap(h);
-	return ok ? pkernfs_region_claim(base, bytes) : NULL;
+	if (whole)
+		*r = pkernfs_region_claim(base, bytes);
+	return ours;
 }
 
 static const char *pkernfs_prove_header(struct intel_iommu *iommu, phys_addr_t at,
@@ -672,7 +681,8 @@ static int pkernfs_discover_unit(struct intel_iommu *iommu)
 	if (!e820__mapped_all(at, root + PKERNFS_BLOCK_SIZE, E820_TYPE_RESERVED))
 		return 0;
 
-	r = pkernfs_handover_region(at);
+	if (!pkernfs_handover_region(at, &r))
+		return 0;
 	if (!r) {
 		reason = "no region is there";
 		goto unprovable;
