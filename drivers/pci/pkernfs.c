@@ -576,7 +576,8 @@ static struct pkernfs_pci *pkernfs_pci_expected(struct pci_dev *pdev, bool *path
 	*path = false;
 	guard(spinlock_irqsave)(&pkernfs_pci_lock);
 	list_for_each_entry(pp, &pkernfs_pci_list, node) {
-		if (pp->pdev || pp->failed || !pp->pd)
+		if (pp->pdev || pp->failed || !pp->pd ||
+		    pp->pd->state == PKERNFS_STATE_FAILED)
 			continue;
 		if (le16_to_cpu(pp->saved.segment) == pci_domain_nr(pdev->bus) &&
 		    le16_to_cpu(pp->saved.rid) == rid)

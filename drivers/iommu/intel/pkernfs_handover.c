@@ -653,14 +653,16 @@ static int pkernfs_expect_device(struct pkernfs_device *pd)
 {
 	const struct pkernfs_dev_record *rec = pd->rec;
 
-	if (pkernfs_pci_expect(pd))
-		return pkernfs_device_fail(pd, "its record names a function that cannot be");
+	/* Where this fails PCI is not told, and gives the function no protection. */
 	if (pkernfs_ino_set_device(pd->region, le64_to_cpu(rec->ino),
 				   le32_to_cpu(rec->generation), pd))
 		return pkernfs_device_fail(pd, "its record names a file that is not there");
+	if (pkernfs_pci_expect(pd))
+		return pkernfs_device_fail(pd, "its record names a function that cannot be");
 	return 0;
 }
 
+/* Number of devices that can be adopted; negative: it proves nothing */
 static int pkernfs_discover_unit(struct intel_iommu *iommu)
 {
 	struct pkernfs_region *r;
