@@ -278,6 +278,8 @@ bool pkernfs_vtd_shutdown(struct intel_iommu *iommu)
 	writel(DMA_FECTL_IM, iommu->reg + DMAR_FECTL_REG);
 	readl(iommu->reg + DMAR_FECTL_REG);
 
+	/* The tables were written by the reboot notifier. */
+	iommu_flush_write_buffer(iommu);
 	writeq(root, iommu->reg + DMAR_RTADDR_REG);
 	writel(iommu->gcmd | DMA_GCMD_SRTP, iommu->reg + DMAR_GCMD_REG);
 	IOMMU_WAIT_OP(iommu, DMAR_GSTS_REG, readl, (sts & DMA_GSTS_RTPS), sts);
