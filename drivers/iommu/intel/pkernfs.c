@@ -69,7 +69,8 @@ static bool pkernfs_vtd_has_rmrr(struct intel_iommu *iommu)
 		struct device_domain_info *info;
 		LIST_HEAD(regions);
 
-		if (!pdev->dev.iommu)
+		if (!pdev->dev.iommu || !pdev->dev.iommu->iommu_dev ||
+		    pdev->dev.iommu->iommu_dev->ops != &intel_iommu_ops)
 			continue;
 		info = dev_iommu_priv_get(&pdev->dev);
 		if (!info || info->iommu != iommu)
