@@ -241,7 +241,7 @@ static void pkernfs_device_finish_left(struct work_struct *work)
 static DECLARE_WORK(pkernfs_device_work, pkernfs_device_finish_left);
 
 /**
- * pkernfs_device_left - the hardware is on an ordinary domain again
+ * pkernfs_device_left - the hardware is on an ordinary domain again, or blocked
  * @pd: device
  *
  * Context: the mutex of its iommu_group is held
