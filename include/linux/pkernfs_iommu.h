@@ -45,6 +45,7 @@ void pkernfs_iommu_stop_rid(u16 segment, u16 rid);
 bool pkernfs_vtd_shutdown(struct intel_iommu *iommu);
 bool pkernfs_vtd_keep_translation(struct intel_iommu *iommu);
 bool pkernfs_vtd_adopt(struct intel_iommu *iommu);
+void pkernfs_vtd_init_failed(void);
 
 /* --- drivers/iommu/iommu.c, by hook ---------------------------------------- */
 
@@ -173,6 +174,7 @@ static inline int pkernfs_any_frozen(void) { return 0; }
 static inline bool pkernfs_vtd_shutdown(struct intel_iommu *iommu) { return false; }
 static inline bool pkernfs_vtd_keep_translation(struct intel_iommu *iommu) { return false; }
 static inline bool pkernfs_vtd_adopt(struct intel_iommu *iommu) { return false; }
+static inline void pkernfs_vtd_init_failed(void) { }
 
 #endif
 

@@ -840,3 +840,29 @@ bool pkernfs_vtd_adopt(struct intel_iommu *iommu)
 		iommu->name, n);
 	return true;
 }
+
+/**
+ * pkernfs_vtd_init_failed - the IOMMU driver gives up its start
+ *
+ * What it frees, hardware may be using. So the preserved devices are stopped, and
+ * do not keep a unit from being switched off. May be called twice.
+ *
+ * Context: boot, dmar_global_lock held
+ */
+void pkernfs_vtd_init_failed(void)
+{
+	struct pkernfs_device *pd;
+
+	list_for_each_entry(pd, &pkernfs_devices, node) {
+		struct pkernfs_fixed *f;
+
+		if (pd->state != PKERNFS_STATE_ADOPTED || !pd->fixed)
+			continue;
+		f = pkernfs_to_fixed(pd->fixed);
+		pkernfs_device_fail(pd, "the IOMMU driver does not start");
+		if (f->did)
+			domain_detach_iommu(&f->d, f->iommu);
+		f->did = 0;
+	}
+	memset(pkernfs_handed_over, 0, sizeof(pkernfs_handed_over));
+}
