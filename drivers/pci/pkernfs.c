@@ -118,7 +118,7 @@ static struct pkernfs_pci *pkernfs_pci_new(struct pkernfs_device *pd,
 void pkernfs_pci_forget(struct pkernfs_pci *pp)
 {
 	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock)
-		list_del(&pp->node);
+		list_del_init(&pp->node);
 	static_branch_dec(&pkernfs_pci_key);
 	pci_dev_put(pp->pdev);
 	kfree(pp);
@@ -341,6 +341,9 @@ void pkernfs_pci_unkeep(struct pkernfs_device *pd)
 		pkernfs_pci_mark_paths();
 		linger = pp->open &&
 			 (pp->latched || !bitmap_empty(pp->raise, PKERNFS_MSIX_VECTORS));
+		/* Ours to free below, so a close must not find it. */
+		if (!linger)
+			list_del_init(&pp->node);
 		held = pp->held;
 		bus_reset = pp->bus_reset;
 		pp->held = false;
