@@ -288,17 +288,19 @@ int pkernfs_device_fail(struct pkernfs_device *pd, const char *fmt, ...)
 
 /* --- Leaving this kernel ------------------------------------------------------ */
 
-static void pkernfs_stop_devices(const char *reason)
+static void pkernfs_stop_device(struct pkernfs_device *pd, const char *when_why)
+{
+	pkernfs_pci_stop(pd->pdev);
+	pr_err("pkernfs: %s is stopped %s\n", pci_name(pd->pdev), when_why);
+}
+
+static void pkernfs_stop_devices(const char *when_why)
 {
 	struct pkernfs_device *pd;
 
-	list_for_each_entry(pd, &pkernfs_devices, node) {
-		if (!pkernfs_device_on_fixed(pd))
-			continue;
-		pkernfs_pci_stop(pd->pdev);
-		pr_err("pkernfs: %s is stopped before the jump: %s\n", pci_name(pd->pdev),
-		       reason);
-	}
+	list_for_each_entry(pd, &pkernfs_devices, node)
+		if (pkernfs_device_on_fixed(pd))
+			pkernfs_stop_device(pd, when_why);
 }
 
 static void pkernfs_prepare_device(struct pkernfs_device *pd)
@@ -322,9 +324,12 @@ static int pkernfs_reboot(struct notifier_block *nb, unsigned long action, void 
 	WRITE_ONCE(pkernfs_shutting_down, true);
 	list_for_each_entry(pd, &pkernfs_devices, node)
 		any |= pkernfs_device_on_fixed(pd);
-	if (any && kexec_in_progress) {
+	if (any && !kexec_in_progress) {
+		/* The way down switches translation off; they would go on without. */
+		pkernfs_stop_devices("as the machine goes down");
+	} else if (any) {
 		if (!pkernfs_kexec_armed()) {
-			pkernfs_stop_devices("the loaded image was not armed");
+			pkernfs_stop_devices("before the jump: the loaded image was not armed");
 		} else {
 			list_for_each_entry(pd, &pkernfs_devices, node)
 				if (pkernfs_device_on_fixed(pd))
@@ -332,7 +337,7 @@ static int pkernfs_reboot(struct notifier_block *nb, unsigned long action, void 
 			ret = pkernfs_iommu_handover();
 			if (ret) {
 				pr_err("pkernfs: the handover tables cannot be built (%d)\n", ret);
-				pkernfs_stop_devices("there is no handover");
+				pkernfs_stop_devices("before the jump: there is no handover");
 			}
 		}
 	}
