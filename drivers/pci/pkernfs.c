@@ -235,6 +235,7 @@ static void pkernfs_pci_override_mode(struct pci_dev *pdev, umode_t mode)
  */
 int pkernfs_pci_keep(struct pkernfs_device *pd)
 {
+	struct vfio_pci_core_device *vdev;
 	struct pci_dev *pdev = pd->pdev;
 	struct pkernfs_pci *pp;
 
@@ -259,7 +260,11 @@ int pkernfs_pci_keep(struct pkernfs_device *pd)
 		return -EAGAIN;
 	}
 	device_unlock(&pdev->dev);
-	pkernfs_vfio_memory_unlock(pdev, pkernfs_vfio_memory_lock(pdev));
+	/* The user's own reset and power states hold vfio-pci's memory lock. */
+	vdev = pkernfs_vfio_user_lock(pp);
+	if (vdev)
+		pkernfs_vfio_memory_unlock(vdev, pkernfs_vfio_memory_lock(vdev));
+	pkernfs_vfio_user_unlock();
 	if (pdev->current_state != PCI_D0) {
 		pkernfs_pci_unkeep(pd);
 		return -EAGAIN;
@@ -389,13 +394,14 @@ void pkernfs_pci_stop(struct pci_dev *pdev)
 /*
  * The guest may have switched memory decode off, and a table that cannot be
  * reached reads as if all were masked: so it is on while the table is written.
+ * With no user there are no interrupts set up, nor may vfio-pci be bound.
  */
-static int pkernfs_pci_mask(struct pkernfs_pci *pp, bool open)
+static int pkernfs_pci_mask(struct pkernfs_pci *pp, struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = pp->pdev;
 	bool first = !pp->masked;
+	u16 cmd = 0;
 	int error;
-	u16 cmd;
 
 	if (first) {
 		bitmap_zero(pp->unmasked, PKERNFS_MSIX_VECTORS);
@@ -405,24 +411,27 @@ static int pkernfs_pci_mask(struct pkernfs_pci *pp, bool open)
 		if (!pdev->msix_enabled)
 			pci_intx(pdev, 0);
 	}
-	cmd = open ? pkernfs_vfio_memory_lock(pdev) : 0;
-	error = pkernfs_msix_mask(pdev, first ? pp->unmasked : NULL,
+	if (vdev)
+		cmd = pkernfs_vfio_memory_lock(vdev);
+	error = pkernfs_msix_mask(pdev, vdev, first ? pp->unmasked : NULL,
 				  first ? &pp->msix_flags : NULL);
-	if (open)
-		pkernfs_vfio_memory_unlock(pdev, cmd);
+	if (vdev)
+		pkernfs_vfio_memory_unlock(vdev, cmd);
 	return error;
 }
 
-static void pkernfs_pci_unmask(struct pkernfs_pci *pp)
+static void pkernfs_pci_unmask(struct pkernfs_pci *pp, struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = pp->pdev;
-	u16 cmd;
+	u16 cmd = 0;
 
 	if (!pp->masked)
 		return;
-	cmd = pkernfs_vfio_memory_lock(pdev);
+	if (vdev)
+		cmd = pkernfs_vfio_memory_lock(vdev);
 	pkernfs_msix_unmask(pdev, pp->unmasked, pp->msix_flags);
-	pkernfs_vfio_memory_unlock(pdev, cmd);
+	if (vdev)
+		pkernfs_vfio_memory_unlock(vdev, cmd);
 	if (!pdev->msix_enabled && !(pp->command & PCI_COMMAND_INTX_DISABLE))
 		pci_intx(pdev, 1);
 	pp->masked = false;
@@ -444,34 +453,35 @@ static void pkernfs_pci_unmask(struct pkernfs_pci *pp)
 int pkernfs_pci_quiesce_irq(struct pkernfs_device *pd, struct pkernfs_refusal *why)
 {
 	struct pkernfs_pci *pp = pd->pci;
-	bool open;
+	struct vfio_pci_core_device *vdev;
 	int error;
 
 	if (!pp || !pp->pdev)
 		return pkernfs_refuse(why, -EINVAL, ~0ULL, "it is not kept");
 
-	/* With no user there are no interrupts set up, nor may vfio-pci be bound. */
-	open = READ_ONCE(pp->open);
-	if (open)
-		pkernfs_vfio_irq_lock(pp->pdev);
-	error = pp->pdev->msi_enabled ? -EOPNOTSUPP : pkernfs_pci_mask(pp, open);
+	vdev = pkernfs_vfio_user_lock(pp);
+	if (vdev)
+		pkernfs_vfio_irq_lock(vdev);
+	error = pp->pdev->msi_enabled ? -EOPNOTSUPP : pkernfs_pci_mask(pp, vdev);
 	if (error)
-		pkernfs_pci_unmask(pp);
+		pkernfs_pci_unmask(pp, vdev);
 	else
 		pp->fenced = true;
-	if (open)
-		pkernfs_vfio_irq_unlock(pp->pdev);
+	if (vdev)
+		pkernfs_vfio_irq_unlock(vdev);
+	if (!error)
+		pkernfs_msix_sync(pp->pdev, vdev);
+	pkernfs_vfio_user_unlock();
 	if (error)
 		return pkernfs_refuse(why, error, ~0ULL, error == -EOPNOTSUPP ?
 				      "its user has gone over to MSI" :
 				      "its vectors cannot be masked");
-	pkernfs_msix_sync(pp->pdev);
 	return 0;
 }
 
 /**
  * pkernfs_pci_unquiesce_irq - vectors as before pkernfs_pci_quiesce_irq()
- * @pd: frozen device, the user that quiesced it is there
+ * @pd: frozen device that a user quiesced; nothing if that user has gone
  *
  * What was latched is sent.
  *
@@ -480,31 +490,33 @@ int pkernfs_pci_quiesce_irq(struct pkernfs_device *pd, struct pkernfs_refusal *w
 void pkernfs_pci_unquiesce_irq(struct pkernfs_device *pd)
 {
 	struct pkernfs_pci *pp = pd->pci;
+	struct vfio_pci_core_device *vdev;
 
 	if (!pp || !pp->pdev)
 		return;
-	pkernfs_vfio_irq_lock(pp->pdev);
-	if (pp->fenced) {
-		pkernfs_pci_unmask(pp);
-		pp->fenced = false;
+	vdev = pkernfs_vfio_user_lock(pp);
+	if (vdev) {
+		pkernfs_vfio_irq_lock(vdev);
+		if (pp->fenced) {
+			pkernfs_pci_unmask(pp, vdev);
+			pp->fenced = false;
+		}
+		pkernfs_vfio_irq_unlock(vdev);
 	}
-	pkernfs_vfio_irq_unlock(pp->pdev);
+	pkernfs_vfio_user_unlock();
 }
 
 /**
  * pkernfs_pci_mask_last - mask what a user that lives at kexec may have on
- * @pdev: kept function
+ * @pp: PCI half of a kept function
+ * @vdev: its vfio-pci device, with igate held
  *
- * Context: process, transition lock, vfio-pci's igate held.
+ * Context: process, transition lock.
  */
-void pkernfs_pci_mask_last(struct pci_dev *pdev)
+void pkernfs_pci_mask_last(struct pkernfs_pci *pp, struct vfio_pci_core_device *vdev)
 {
-	struct pkernfs_pci *pp;
-
-	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock)
-		pp = pkernfs_pci_find(pdev);
-	if (pp && pkernfs_pci_mask(pp, true))
-		pci_warn(pdev, "pkernfs: vectors cannot be masked\n");
+	if (pkernfs_pci_mask(pp, vdev))
+		pci_warn(pp->pdev, "pkernfs: vectors cannot be masked\n");
 }
 
 /* --- The next kernel ---------------------------------------------------------- */

@@ -308,7 +308,11 @@ static void pkernfs_prepare_device(struct pkernfs_device *pd)
 	if (pkernfs_iommu_sync(pd))
 		return;
 	/* Not only a frozen device has a user: one may be about to attach. */
-	pkernfs_vfio_revoke(pd);
+	if (pkernfs_vfio_revoke(pd)) {
+		pkernfs_stop_device(pd, "before the jump: its user cannot be stopped");
+		WRITE_ONCE(pd->state, PKERNFS_STATE_FAILED);
+		return;
+	}
 	/* A user that did not say it has drained: uncertain stays uncertain. */
 	if (!pd->irq_quiesced && pkernfs_pci_quiesce_irq(pd, &pd->why))
 		pr_warn("pkernfs: %s: vectors could not be masked\n", pci_name(pd->pdev));
