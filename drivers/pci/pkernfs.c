@@ -241,23 +241,23 @@ int pkernfs_pci_keep(struct pkernfs_device *pd)
 
 	if (pd->pci)
 		return 0;
+	/*
+	 * Resets and unbind hold the device lock: with it, none is half-way, and
+	 * each later one sees the bit. An unbind holds it until the user is gone,
+	 * so do not wait for it.
+	 */
+	if (!device_trylock(&pdev->dev))
+		return -EAGAIN;
 	pp = pkernfs_pci_again(pd, pdev) ?: pkernfs_pci_new(pd, pdev);
-	if (!pp)
+	if (!pp) {
+		device_unlock(&pdev->dev);
 		return -ENOMEM;
+	}
 	pp->open = true;
 	pkernfs_pci_hold(pp);
 	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock) {
 		set_bit(PKERNFS_PCI_KEPT, &pdev->priv_flags);
 		pkernfs_pci_mark_paths();
-	}
-	/*
-	 * What began before it could see the bit: resets and unbind hold the
-	 * device lock (an unbind until the user is gone, so do not wait for it),
-	 * the user's own reset and power states vfio-pci's memory lock.
-	 */
-	if (!device_trylock(&pdev->dev)) {
-		pkernfs_pci_unkeep(pd);
-		return -EAGAIN;
 	}
 	device_unlock(&pdev->dev);
 	/* The user's own reset and power states hold vfio-pci's memory lock. */
