@@ -21,6 +21,7 @@
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
 #include <linux/suspend.h>
+#include <linux/syscore_ops.h>
 #include <linux/sysfs.h>
 #include <linux/vfio.h>
 
@@ -734,8 +735,25 @@ static struct notifier_block pkernfs_pci_sleep_nb = {
 	.notifier_call = pkernfs_pci_sleep,
 };
 
+/*
+ * A kexec that is to come back (CONFIG_KEXEC_JUMP) asks no notifier, and would
+ * have the IOMMU driver switch translation off. Called before that driver is, as
+ * it has registered earlier.
+ */
+static int pkernfs_pci_syscore_suspend(void *data)
+{
+	return list_empty(&pkernfs_pci_list) ? 0 : -EBUSY;
+}
+
+static const struct syscore_ops pkernfs_pci_syscore_ops = {
+	.suspend = pkernfs_pci_syscore_suspend,
+};
+
+static struct syscore pkernfs_pci_syscore = { .ops = &pkernfs_pci_syscore_ops };
+
 static int __init pkernfs_pci_init(void)
 {
+	register_syscore(&pkernfs_pci_syscore);
 	return register_pm_notifier(&pkernfs_pci_sleep_nb);
 }
 device_initcall(pkernfs_pci_init);
