@@ -214,13 +214,14 @@ void pkernfs_device_finish(struct pkernfs_device *pd)
 {
 	lockdep_assert_held(&pkernfs_transition_lock);
 	pkernfs_pci_unkeep(pd);
+	/* Off the list first: an inode that is read in just now looks there. */
+	xa_erase(&pkernfs_device_index, (u32)pd->segment << 16 | pd->rid);
+	list_del_rcu(&pd->node);
 	pkernfs_ino_set_device(pd->region, le64_to_cpu(pd->rec->ino),
 			       le32_to_cpu(pd->rec->generation), NULL);
 	pkernfs_record_retract(pd);
 	pkernfs_iommu_free(pd);
 	pkernfs_device_sysfs_remove(pd);
-	xa_erase(&pkernfs_device_index, (u32)pd->segment << 16 | pd->rid);
-	list_del_rcu(&pd->node);
 	pr_info("pkernfs: %04x:%02x:%02x.%d is an ordinary device again\n", pd->segment,
 		pd->rid >> 8, PCI_SLOT(pd->rid), PCI_FUNC(pd->rid));
 	pkernfs_device_put(pd);
