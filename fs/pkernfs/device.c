@@ -82,7 +82,8 @@ int pkernfs_refuse(struct pkernfs_refusal *why, int error, u64 iova,
 	why->iova = iova;
 	strscpy(why->text, text);
 	spin_unlock(&pkernfs_why_lock);
-	pr_warn("pkernfs: refused (%d): %s\n", error, text);
+	/* Anyone who may write a file of a mount can cause it. */
+	pr_warn_ratelimited("pkernfs: refused (%d): %s\n", error, text);
 	return error;
 }
 
