@@ -107,6 +107,7 @@ static int pkernfs_device_freeze(struct file *file, int vfio_fd,
 		return pkernfs_refuse(why, PTR_ERR(pdev), ~0ULL,
 				      "vfio_fd is not a VFIO PCI device that is bound to an iommufd");
 	}
+	pkernfs_device_drop_failed(pci_domain_nr(pdev->bus), pci_dev_id(pdev));
 	pd = pkernfs_device_new(pkernfs_inode_region(inode), pci_domain_nr(pdev->bus),
 				pci_dev_id(pdev));
 	if (!pd) {
