@@ -112,8 +112,9 @@ enum pkernfs_state pkernfs_device_state(const struct pkernfs_device *pd)
  * @segment: PCI segment
  * @rid: bus << 8 | devfn
  *
- * Without a lock. The device stays while its pdev is kept, that is until
- * pkernfs_pci_unkeep() has returned.
+ * Without a lock. What is returned may be used where it cannot be freed: at
+ * boot, under the transition lock, or under the mutex of its iommu_group while
+ * the group is on its fixed domain.
  *
  * Return: the device, NULL if none is preserved or it has failed
  */
@@ -280,9 +281,10 @@ void pkernfs_device_left(struct pkernfs_device *pd)
  * @pd: device; it is stopped, and stays out of this kernel's tables
  * @fmt: reason, no newline
  *
- * Boot only. Its record stays until RELEASE or the next kernel, so that the
- * reason can be seen.
+ * Its record stays until RELEASE or the next kernel, so that the reason can be
+ * seen.
  *
+ * Context: boot, or the mutex of its iommu_group is held
  * Return: -EUCLEAN
  */
 int pkernfs_device_fail(struct pkernfs_device *pd, const char *fmt, ...)
