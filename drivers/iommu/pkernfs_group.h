@@ -22,23 +22,37 @@
 int pkernfs_group_replace(struct device *dev, struct iommu_domain *from,
 			  struct iommu_domain **to)
 {
-	struct iommu_group *group = dev->iommu_group;
+	struct iommu_group *group = iommu_group_get(dev);
 	struct iommu_domain *domain;
-	int ret;
+	int ret = 0;
 
 	if (!group)
 		return -ENODEV;
-	guard(mutex)(&group->mutex);
+	mutex_lock(&group->mutex);
 	domain = to ? *to : group->owner ? group->blocking_domain : group->default_domain;
 	if (!domain || (from && group->domain != from) ||
 	    !list_is_singular(&group->devices))
-		return -ESTALE;
-	if (group->domain == domain)
-		return 0;
-	ret = __iommu_attach_device(domain, dev, group->domain);
+		ret = -ESTALE;
+	else if (group->domain != domain)
+		ret = __iommu_attach_device(domain, dev, group->domain);
 	if (!ret)
 		group->domain = domain;
+	mutex_unlock(&group->mutex);
+	iommu_group_put(group);
 	return ret;
+}
+
+/* A group that has no domain yet: each device of it is asked for. */
+struct iommu_domain *__pkernfs_adopted_domain(struct iommu_group *group)
+{
+	bool alone = list_is_singular(&group->devices);
+	struct iommu_domain *domain = NULL;
+	struct group_device *device;
+
+	lockdep_assert_held(&group->mutex);
+	for_each_group_device(group, device)
+		domain = pkernfs_vtd_adopted(device->dev, alone) ?: domain;
+	return domain;
 }
 
 #endif

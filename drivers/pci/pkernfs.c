@@ -21,6 +21,7 @@
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
 #include <linux/suspend.h>
+#include <linux/syscore_ops.h>
 #include <linux/sysfs.h>
 #include <linux/vfio.h>
 
@@ -118,7 +119,7 @@ static struct pkernfs_pci *pkernfs_pci_new(struct pkernfs_device *pd,
 void pkernfs_pci_forget(struct pkernfs_pci *pp)
 {
 	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock)
-		list_del(&pp->node);
+		list_del_init(&pp->node);
 	static_branch_dec(&pkernfs_pci_key);
 	pci_dev_put(pp->pdev);
 	kfree(pp);
@@ -235,31 +236,36 @@ static void pkernfs_pci_override_mode(struct pci_dev *pdev, umode_t mode)
  */
 int pkernfs_pci_keep(struct pkernfs_device *pd)
 {
+	struct vfio_pci_core_device *vdev;
 	struct pci_dev *pdev = pd->pdev;
 	struct pkernfs_pci *pp;
 
 	if (pd->pci)
 		return 0;
+	/*
+	 * Resets and unbind hold the device lock: with it, none is half-way, and
+	 * each later one sees the bit. An unbind holds it until the user is gone,
+	 * so do not wait for it.
+	 */
+	if (!device_trylock(&pdev->dev))
+		return -EAGAIN;
 	pp = pkernfs_pci_again(pd, pdev) ?: pkernfs_pci_new(pd, pdev);
-	if (!pp)
+	if (!pp) {
+		device_unlock(&pdev->dev);
 		return -ENOMEM;
+	}
 	pp->open = true;
 	pkernfs_pci_hold(pp);
 	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock) {
 		set_bit(PKERNFS_PCI_KEPT, &pdev->priv_flags);
 		pkernfs_pci_mark_paths();
 	}
-	/*
-	 * What began before it could see the bit: resets and unbind hold the
-	 * device lock (an unbind until the user is gone, so do not wait for it),
-	 * the user's own reset and power states vfio-pci's memory lock.
-	 */
-	if (!device_trylock(&pdev->dev)) {
-		pkernfs_pci_unkeep(pd);
-		return -EAGAIN;
-	}
 	device_unlock(&pdev->dev);
-	pkernfs_vfio_memory_unlock(pdev, pkernfs_vfio_memory_lock(pdev));
+	/* The user's own reset and power states hold vfio-pci's memory lock. */
+	vdev = pkernfs_vfio_user_lock(pp);
+	if (vdev)
+		pkernfs_vfio_memory_unlock(vdev, pkernfs_vfio_memory_lock(vdev));
+	pkernfs_vfio_user_unlock();
 	if (pdev->current_state != PCI_D0) {
 		pkernfs_pci_unkeep(pd);
 		return -EAGAIN;
@@ -341,6 +347,9 @@ void pkernfs_pci_unkeep(struct pkernfs_device *pd)
 		pkernfs_pci_mark_paths();
 		linger = pp->open &&
 			 (pp->latched || !bitmap_empty(pp->raise, PKERNFS_MSIX_VECTORS));
+		/* Ours to free below, so a close must not find it. */
+		if (!linger)
+			list_del_init(&pp->node);
 		held = pp->held;
 		bus_reset = pp->bus_reset;
 		pp->held = false;
@@ -386,13 +395,14 @@ void pkernfs_pci_stop(struct pci_dev *pdev)
 /*
  * The guest may have switched memory decode off, and a table that cannot be
  * reached reads as if all were masked: so it is on while the table is written.
+ * With no user there are no interrupts set up, nor may vfio-pci be bound.
  */
-static int pkernfs_pci_mask(struct pkernfs_pci *pp, bool open)
+static int pkernfs_pci_mask(struct pkernfs_pci *pp, struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = pp->pdev;
 	bool first = !pp->masked;
+	u16 cmd = 0;
 	int error;
-	u16 cmd;
 
 	if (first) {
 		bitmap_zero(pp->unmasked, PKERNFS_MSIX_VECTORS);
@@ -402,24 +412,27 @@ static int pkernfs_pci_mask(struct pkernfs_pci *pp, bool open)
 		if (!pdev->msix_enabled)
 			pci_intx(pdev, 0);
 	}
-	cmd = open ? pkernfs_vfio_memory_lock(pdev) : 0;
-	error = pkernfs_msix_mask(pdev, first ? pp->unmasked : NULL,
+	if (vdev)
+		cmd = pkernfs_vfio_memory_lock(vdev);
+	error = pkernfs_msix_mask(pdev, vdev, first ? pp->unmasked : NULL,
 				  first ? &pp->msix_flags : NULL);
-	if (open)
-		pkernfs_vfio_memory_unlock(pdev, cmd);
+	if (vdev)
+		pkernfs_vfio_memory_unlock(vdev, cmd);
 	return error;
 }
 
-static void pkernfs_pci_unmask(struct pkernfs_pci *pp)
+static void pkernfs_pci_unmask(struct pkernfs_pci *pp, struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = pp->pdev;
-	u16 cmd;
+	u16 cmd = 0;
 
 	if (!pp->masked)
 		return;
-	cmd = pkernfs_vfio_memory_lock(pdev);
+	if (vdev)
+		cmd = pkernfs_vfio_memory_lock(vdev);
 	pkernfs_msix_unmask(pdev, pp->unmasked, pp->msix_flags);
-	pkernfs_vfio_memory_unlock(pdev, cmd);
+	if (vdev)
+		pkernfs_vfio_memory_unlock(vdev, cmd);
 	if (!pdev->msix_enabled && !(pp->command & PCI_COMMAND_INTX_DISABLE))
 		pci_intx(pdev, 1);
 	pp->masked = false;
@@ -441,34 +454,35 @@ static void pkernfs_pci_unmask(struct pkernfs_pci *pp)
 int pkernfs_pci_quiesce_irq(struct pkernfs_device *pd, struct pkernfs_refusal *why)
 {
 	struct pkernfs_pci *pp = pd->pci;
-	bool open;
+	struct vfio_pci_core_device *vdev;
 	int error;
 
 	if (!pp || !pp->pdev)
 		return pkernfs_refuse(why, -EINVAL, ~0ULL, "it is not kept");
 
-	/* With no user there are no interrupts set up, nor may vfio-pci be bound. */
-	open = READ_ONCE(pp->open);
-	if (open)
-		pkernfs_vfio_irq_lock(pp->pdev);
-	error = pp->pdev->msi_enabled ? -EOPNOTSUPP : pkernfs_pci_mask(pp, open);
+	vdev = pkernfs_vfio_user_lock(pp);
+	if (vdev)
+		pkernfs_vfio_irq_lock(vdev);
+	error = pp->pdev->msi_enabled ? -EOPNOTSUPP : pkernfs_pci_mask(pp, vdev);
 	if (error)
-		pkernfs_pci_unmask(pp);
+		pkernfs_pci_unmask(pp, vdev);
 	else
 		pp->fenced = true;
-	if (open)
-		pkernfs_vfio_irq_unlock(pp->pdev);
+	if (vdev)
+		pkernfs_vfio_irq_unlock(vdev);
+	if (!error)
+		pkernfs_msix_sync(pp->pdev, vdev);
+	pkernfs_vfio_user_unlock();
 	if (error)
 		return pkernfs_refuse(why, error, ~0ULL, error == -EOPNOTSUPP ?
 				      "its user has gone over to MSI" :
 				      "its vectors cannot be masked");
-	pkernfs_msix_sync(pp->pdev);
 	return 0;
 }
 
 /**
  * pkernfs_pci_unquiesce_irq - vectors as before pkernfs_pci_quiesce_irq()
- * @pd: frozen device, the user that quiesced it is there
+ * @pd: frozen device that a user quiesced; nothing if that user has gone
  *
  * What was latched is sent.
  *
@@ -477,31 +491,33 @@ int pkernfs_pci_quiesce_irq(struct pkernfs_device *pd, struct pkernfs_refusal *w
 void pkernfs_pci_unquiesce_irq(struct pkernfs_device *pd)
 {
 	struct pkernfs_pci *pp = pd->pci;
+	struct vfio_pci_core_device *vdev;
 
 	if (!pp || !pp->pdev)
 		return;
-	pkernfs_vfio_irq_lock(pp->pdev);
-	if (pp->fenced) {
-		pkernfs_pci_unmask(pp);
-		pp->fenced = false;
+	vdev = pkernfs_vfio_user_lock(pp);
+	if (vdev) {
+		pkernfs_vfio_irq_lock(vdev);
+		if (pp->fenced) {
+			pkernfs_pci_unmask(pp, vdev);
+			pp->fenced = false;
+		}
+		pkernfs_vfio_irq_unlock(vdev);
 	}
-	pkernfs_vfio_irq_unlock(pp->pdev);
+	pkernfs_vfio_user_unlock();
 }
 
 /**
  * pkernfs_pci_mask_last - mask what a user that lives at kexec may have on
- * @pdev: kept function
+ * @pp: PCI half of a kept function
+ * @vdev: its vfio-pci device, with igate held
  *
- * Context: process, transition lock, vfio-pci's igate held.
+ * Context: process, transition lock.
  */
-void pkernfs_pci_mask_last(struct pci_dev *pdev)
+void pkernfs_pci_mask_last(struct pkernfs_pci *pp, struct vfio_pci_core_device *vdev)
 {
-	struct pkernfs_pci *pp;
-
-	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock)
-		pp = pkernfs_pci_find(pdev);
-	if (pp && pkernfs_pci_mask(pp, true))
-		pci_warn(pdev, "pkernfs: vectors cannot be masked\n");
+	if (pkernfs_pci_mask(pp, vdev))
+		pci_warn(pp->pdev, "pkernfs: vectors cannot be masked\n");
 }
 
 /* --- The next kernel ---------------------------------------------------------- */
@@ -576,7 +592,8 @@ static struct pkernfs_pci *pkernfs_pci_expected(struct pci_dev *pdev, bool *path
 	*path = false;
 	guard(spinlock_irqsave)(&pkernfs_pci_lock);
 	list_for_each_entry(pp, &pkernfs_pci_list, node) {
-		if (pp->pdev || pp->failed || !pp->pd)
+		if (pp->pdev || pp->failed || !pp->pd ||
+		    pp->pd->state == PKERNFS_STATE_FAILED)
 			continue;
 		if (le16_to_cpu(pp->saved.segment) == pci_domain_nr(pdev->bus) &&
 		    le16_to_cpu(pp->saved.rid) == rid)
@@ -718,8 +735,25 @@ static struct notifier_block pkernfs_pci_sleep_nb = {
 	.notifier_call = pkernfs_pci_sleep,
 };
 
+/*
+ * A kexec that is to come back (CONFIG_KEXEC_JUMP) asks no notifier, and would
+ * have the IOMMU driver switch translation off. Called before that driver is, as
+ * it has registered earlier.
+ */
+static int pkernfs_pci_syscore_suspend(void *data)
+{
+	return list_empty(&pkernfs_pci_list) ? 0 : -EBUSY;
+}
+
+static const struct syscore_ops pkernfs_pci_syscore_ops = {
+	.suspend = pkernfs_pci_syscore_suspend,
+};
+
+static struct syscore pkernfs_pci_syscore = { .ops = &pkernfs_pci_syscore_ops };
+
 static int __init pkernfs_pci_init(void)
 {
+	register_syscore(&pkernfs_pci_syscore);
 	return register_pm_notifier(&pkernfs_pci_sleep_nb);
 }
 device_initcall(pkernfs_pci_init);

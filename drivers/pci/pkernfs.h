@@ -31,7 +31,8 @@
  * @unmasked: vectors that were unmasked before
  * @raise: vectors to signal once when an eventfd is connected
  *
- * @masked, @msix_flags, @command and @unmasked are under vfio-pci's igate, @held and
+ * @masked, @msix_flags, @command and @unmasked are under vfio-pci's igate, @open is
+ * cleared under the user lock too (drivers/vfio/pci/pkernfs.c), @held and
  * @bus_reset under the transition lock or single-threaded boot, @pdev and @saved
  * are set once, and the rest is under pkernfs_pci_lock.
  */
@@ -80,7 +81,7 @@ static inline bool pkernfs_pci_test(enum pkernfs_pci_knob knob)
 extern spinlock_t pkernfs_pci_lock;
 struct pkernfs_pci *pkernfs_pci_find(struct pci_dev *pdev);
 void pkernfs_pci_forget(struct pkernfs_pci *pp);
-void pkernfs_pci_mask_last(struct pci_dev *pdev);
+void pkernfs_pci_mask_last(struct pkernfs_pci *pp, struct vfio_pci_core_device *vdev);
 
 /* --- drivers/pci/pkernfs_record.c ------------------------------------------- */
 
@@ -93,18 +94,21 @@ const char *pkernfs_pci_ser_differs(const struct pkernfs_pci_ser *was,
 /* --- drivers/pci/msi/pkernfs.c ---------------------------------------------- */
 
 int pkernfs_msix_mask_table(struct pci_dev *pdev, unsigned long *unmasked);
-int pkernfs_msix_mask(struct pci_dev *pdev, unsigned long *unmasked, u16 *flags);
+int pkernfs_msix_mask(struct pci_dev *pdev, bool user, unsigned long *unmasked,
+		      u16 *flags);
 void pkernfs_msix_unmask(struct pci_dev *pdev, const unsigned long *unmasked,
 			 u16 flags);
-void pkernfs_msix_sync(struct pci_dev *pdev);
+void pkernfs_msix_sync(struct pci_dev *pdev, bool user);
 void pkernfs_msix_disable(struct pci_dev *pdev);
 
 /* --- drivers/vfio/pci/pkernfs.c --------------------------------------------- */
 
-void pkernfs_vfio_irq_lock(struct pci_dev *pdev);
-void pkernfs_vfio_irq_unlock(struct pci_dev *pdev);
-u16 pkernfs_vfio_memory_lock(struct pci_dev *pdev);
-void pkernfs_vfio_memory_unlock(struct pci_dev *pdev, u16 cmd);
+struct vfio_pci_core_device *pkernfs_vfio_user_lock(struct pkernfs_pci *pp);
+void pkernfs_vfio_user_unlock(void);
+void pkernfs_vfio_irq_lock(struct vfio_pci_core_device *vdev);
+void pkernfs_vfio_irq_unlock(struct vfio_pci_core_device *vdev);
+u16 pkernfs_vfio_memory_lock(struct vfio_pci_core_device *vdev);
+void pkernfs_vfio_memory_unlock(struct vfio_pci_core_device *vdev, u16 cmd);
 void pkernfs_vfio_irq_state(struct pci_dev *pdev, u32 *type, u32 *count);
 
 #endif

@@ -82,7 +82,8 @@ int pkernfs_refuse(struct pkernfs_refusal *why, int error, u64 iova,
 	why->iova = iova;
 	strscpy(why->text, text);
 	spin_unlock(&pkernfs_why_lock);
-	pr_warn("pkernfs: refused (%d): %s\n", error, text);
+	/* Anyone who may write a file of a mount can cause it. */
+	pr_warn_ratelimited("pkernfs: refused (%d): %s\n", error, text);
 	return error;
 }
 
@@ -111,8 +112,9 @@ enum pkernfs_state pkernfs_device_state(const struct pkernfs_device *pd)
  * @segment: PCI segment
  * @rid: bus << 8 | devfn
  *
- * Without a lock. The device stays while its pdev is kept, that is until
- * pkernfs_pci_unkeep() has returned.
+ * Without a lock. What is returned may be used where it cannot be freed: at
+ * boot, under the transition lock, or under the mutex of its iommu_group while
+ * the group is on its fixed domain.
  *
  * Return: the device, NULL if none is preserved or it has failed
  */
@@ -214,16 +216,37 @@ void pkernfs_device_finish(struct pkernfs_device *pd)
 {
 	lockdep_assert_held(&pkernfs_transition_lock);
 	pkernfs_pci_unkeep(pd);
+	/* Off the list first: an inode that is read in just now looks there. */
+	xa_erase(&pkernfs_device_index, (u32)pd->segment << 16 | pd->rid);
+	list_del_rcu(&pd->node);
 	pkernfs_ino_set_device(pd->region, le64_to_cpu(pd->rec->ino),
 			       le32_to_cpu(pd->rec->generation), NULL);
 	pkernfs_record_retract(pd);
 	pkernfs_iommu_free(pd);
 	pkernfs_device_sysfs_remove(pd);
-	xa_erase(&pkernfs_device_index, (u32)pd->segment << 16 | pd->rid);
-	list_del_rcu(&pd->node);
 	pr_info("pkernfs: %04x:%02x:%02x.%d is an ordinary device again\n", pd->segment,
 		pd->rid >> 8, PCI_SLOT(pd->rid), PCI_FUNC(pd->rid));
 	pkernfs_device_put(pd);
+}
+
+/**
+ * pkernfs_device_drop_failed - forget that a device failed to be carried
+ * @segment: PCI segment
+ * @rid: bus << 8 | devfn
+ *
+ * It is about to be frozen anew, so that it works and the reason is history; the
+ * file that its record names need not exist for a RELEASE.
+ *
+ * Context: transition lock held
+ */
+void pkernfs_device_drop_failed(u16 segment, u16 rid)
+{
+	struct pkernfs_device *pd;
+
+	lockdep_assert_held(&pkernfs_transition_lock);
+	pd = xa_load(&pkernfs_device_index, (u32)segment << 16 | rid);
+	if (pd && pd->state == PKERNFS_STATE_FAILED)
+		pkernfs_device_finish(pd);
 }
 
 static void pkernfs_device_finish_left(struct work_struct *work)
@@ -241,7 +264,7 @@ static void pkernfs_device_finish_left(struct work_struct *work)
 static DECLARE_WORK(pkernfs_device_work, pkernfs_device_finish_left);
 
 /**
- * pkernfs_device_left - the hardware is on an ordinary domain again
+ * pkernfs_device_left - the hardware is on an ordinary domain again, or blocked
  * @pd: device
  *
  * Context: the mutex of its iommu_group is held
@@ -258,9 +281,10 @@ void pkernfs_device_left(struct pkernfs_device *pd)
  * @pd: device; it is stopped, and stays out of this kernel's tables
  * @fmt: reason, no newline
  *
- * Boot only. Its record stays until RELEASE or the next kernel, so that the
- * reason can be seen.
+ * Its record stays until RELEASE or the next kernel, so that the reason can be
+ * seen.
  *
+ * Context: boot, or the mutex of its iommu_group is held
  * Return: -EUCLEAN
  */
 int pkernfs_device_fail(struct pkernfs_device *pd, const char *fmt, ...)
@@ -275,10 +299,12 @@ int pkernfs_device_fail(struct pkernfs_device *pd, const char *fmt, ...)
 	if (pd->pdev)
 		pkernfs_pci_stop(pd->pdev);
 	else
-		pkernfs_iommu_stop_rid(pd->rid);
-	pd->state = PKERNFS_STATE_FAILED;
+		pkernfs_iommu_stop_rid(pd->segment, pd->rid);
+	WRITE_ONCE(pd->state, PKERNFS_STATE_FAILED);
+	spin_lock(&pkernfs_why_lock);
 	pd->why.error = -EUCLEAN;
 	strscpy(pd->why.text, text);
+	spin_unlock(&pkernfs_why_lock);
 	pr_err("pkernfs: %04x:%02x:%02x.%d is cut off: %s\n", pd->segment, pd->rid >> 8,
 	       PCI_SLOT(pd->rid), PCI_FUNC(pd->rid), text);
 	return -EUCLEAN;
@@ -286,17 +312,19 @@ int pkernfs_device_fail(struct pkernfs_device *pd, const char *fmt, ...)
 
 /* --- Leaving this kernel ------------------------------------------------------ */
 
-static void pkernfs_stop_devices(const char *reason)
+static void pkernfs_stop_device(struct pkernfs_device *pd, const char *when_why)
+{
+	pkernfs_pci_stop(pd->pdev);
+	pr_err("pkernfs: %s is stopped %s\n", pci_name(pd->pdev), when_why);
+}
+
+static void pkernfs_stop_devices(const char *when_why)
 {
 	struct pkernfs_device *pd;
 
-	list_for_each_entry(pd, &pkernfs_devices, node) {
-		if (!pkernfs_device_on_fixed(pd))
-			continue;
-		pkernfs_pci_stop(pd->pdev);
-		pr_err("pkernfs: %s is stopped before the jump: %s\n", pci_name(pd->pdev),
-		       reason);
-	}
+	list_for_each_entry(pd, &pkernfs_devices, node)
+		if (pkernfs_device_on_fixed(pd))
+			pkernfs_stop_device(pd, when_why);
 }
 
 static void pkernfs_prepare_device(struct pkernfs_device *pd)
@@ -304,7 +332,11 @@ static void pkernfs_prepare_device(struct pkernfs_device *pd)
 	if (pkernfs_iommu_sync(pd))
 		return;
 	/* Not only a frozen device has a user: one may be about to attach. */
-	pkernfs_vfio_revoke(pd);
+	if (pkernfs_vfio_revoke(pd)) {
+		pkernfs_stop_device(pd, "before the jump: its user cannot be stopped");
+		WRITE_ONCE(pd->state, PKERNFS_STATE_FAILED);
+		return;
+	}
 	/* A user that did not say it has drained: uncertain stays uncertain. */
 	if (!pd->irq_quiesced && pkernfs_pci_quiesce_irq(pd, &pd->why))
 		pr_warn("pkernfs: %s: vectors could not be masked\n", pci_name(pd->pdev));
@@ -320,9 +352,12 @@ static int pkernfs_reboot(struct notifier_block *nb, unsigned long action, void 
 	WRITE_ONCE(pkernfs_shutting_down, true);
 	list_for_each_entry(pd, &pkernfs_devices, node)
 		any |= pkernfs_device_on_fixed(pd);
-	if (any && kexec_in_progress) {
+	if (any && !kexec_in_progress) {
+		/* The way down switches translation off; they would go on without. */
+		pkernfs_stop_devices("as the machine goes down");
+	} else if (any) {
 		if (!pkernfs_kexec_armed()) {
-			pkernfs_stop_devices("the loaded image was not armed");
+			pkernfs_stop_devices("before the jump: the loaded image was not armed");
 		} else {
 			list_for_each_entry(pd, &pkernfs_devices, node)
 				if (pkernfs_device_on_fixed(pd))
@@ -330,7 +365,7 @@ static int pkernfs_reboot(struct notifier_block *nb, unsigned long action, void 
 			ret = pkernfs_iommu_handover();
 			if (ret) {
 				pr_err("pkernfs: the handover tables cannot be built (%d)\n", ret);
-				pkernfs_stop_devices("there is no handover");
+				pkernfs_stop_devices("before the jump: there is no handover");
 			}
 		}
 	}

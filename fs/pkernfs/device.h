@@ -11,6 +11,7 @@ struct pkernfs_device *pkernfs_device_new(struct pkernfs_region *r, u16 segment,
 int pkernfs_device_add(struct pkernfs_device *pd);
 void pkernfs_device_put(struct pkernfs_device *pd);
 void pkernfs_device_finish(struct pkernfs_device *pd);
+void pkernfs_device_drop_failed(u16 segment, u16 rid);
 void pkernfs_why_copy(const struct pkernfs_refusal *why, struct pkernfs_refusal *to);
 
 void pkernfs_device_sysfs_add(struct pkernfs_device *pd);

@@ -6,6 +6,7 @@
  * one until the device is ordinary again.
  */
 #include <linux/capability.h>
+#include <linux/cleanup.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/pci.h>
@@ -106,6 +107,7 @@ static int pkernfs_device_freeze(struct file *file, int vfio_fd,
 		return pkernfs_refuse(why, PTR_ERR(pdev), ~0ULL,
 				      "vfio_fd is not a VFIO PCI device that is bound to an iommufd");
 	}
+	pkernfs_device_drop_failed(pci_domain_nr(pdev->bus), pci_dev_id(pdev));
 	pd = pkernfs_device_new(pkernfs_inode_region(inode), pci_domain_nr(pdev->bus),
 				pci_dev_id(pdev));
 	if (!pd) {
@@ -205,28 +207,50 @@ static int pkernfs_device_release(struct pkernfs_device *pd)
 /* --- INFO --------------------------------------------------------------------- */
 
 struct pkernfs_info_ranges {
-	struct pkernfs_range __user *to;
+	struct pkernfs_range *to;	/* NULL: only count */
 	u32 room;
 	u32 count;
+	bool phys;
 };
 
 static int pkernfs_info_range(u64 iova, u64 bytes, u64 phys, u32 prot, void *arg)
 {
-	struct pkernfs_range r = { .iova = iova, .bytes = bytes, .phys = phys, .prot = prot };
 	struct pkernfs_info_ranges *out = arg;
 
-	if (out->count < out->room && copy_to_user(&out->to[out->count], &r, sizeof(r)))
-		return -EFAULT;
+	if (out->to && out->count < out->room)
+		out->to[out->count] = (struct pkernfs_range) {
+			.iova = iova,
+			.bytes = bytes,
+			.phys = out->phys ? phys : 0,
+			.prot = prot,
+		};
 	out->count++;
 	return 0;
 }
 
-static int pkernfs_device_info(struct file *file, struct pkernfs_info *info)
+/* Fill @out->to, as much of it as there is and as @out->room allows */
+static int pkernfs_info_ranges(struct pkernfs_device *pd, struct pkernfs_info_ranges *out)
 {
-	struct pkernfs_info_ranges out = {
-		.to = u64_to_user_ptr(info->ranges),
-		.room = info->ranges ? info->range_count : 0,
-	};
+	u32 count;
+	int ret;
+
+	ret = pkernfs_iommu_ranges(pd, pkernfs_info_range, out);
+	if (ret)
+		return ret;
+	count = out->count;
+	out->room = min(out->room, count);
+	if (!out->room)
+		return 0;
+	out->to = kvmalloc_array(out->room, sizeof(*out->to), GFP_KERNEL_ACCOUNT);
+	if (!out->to)
+		return -ENOMEM;
+	out->count = 0;
+	return pkernfs_iommu_ranges(pd, pkernfs_info_range, out);
+}
+
+static int pkernfs_device_info(struct file *file, struct pkernfs_info *info,
+			       struct pkernfs_info_ranges *out)
+{
 	const struct pkernfs_refusal *noted;
 	struct pkernfs_refusal why = { .iova = ~0ULL };
 	struct pkernfs_device *pd;
@@ -246,13 +270,13 @@ static int pkernfs_device_info(struct file *file, struct pkernfs_info *info)
 		info->tables = le64_to_cpu(rec->iommu.tables);
 		info->pages = le64_to_cpu(rec->iommu.pages);
 		pkernfs_why_copy(&pd->why, &why);
-		ret = pkernfs_iommu_ranges(pd, pkernfs_info_range, &out);
+		ret = pkernfs_info_ranges(pd, out);
 	} else {
 		noted = pkernfs_find_refusal(file_inode(file));
 		if (noted)
 			why = *noted;
 	}
-	info->range_count = out.count;
+	info->range_count = out->count;
 	info->error = -why.error;
 	info->error_iova = why.iova;
 	strscpy_pad(info->reason, why.text);
@@ -261,14 +285,21 @@ static int pkernfs_device_info(struct file *file, struct pkernfs_info *info)
 
 /* --- The ioctl ---------------------------------------------------------------- */
 
+/*
+ * A page of the user's may take for ever to be there (userfaultfd, FUSE), and the
+ * reboot notifier waits for the transition lock: so user memory is read before the
+ * lock is taken, and written after it is dropped.
+ */
 static int pkernfs_copy_arg(void *arg, size_t ksize, size_t min, void __user *user)
 {
 	u32 size;
 
 	if (get_user(size, (u32 __user *)user))
 		return -EFAULT;
-	if (size < min || size > PAGE_SIZE)
+	if (size < min)
 		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
 	return copy_struct_from_user(arg, ksize, user, size);
 }
 
@@ -285,6 +316,10 @@ static long pkernfs_ioctl_freeze(struct file *file, void __user *user)
 		return -EOPNOTSUPP;
 	if (arg.reserved)
 		return -EINVAL;
+
+	guard(mutex)(&pkernfs_transition_lock);
+	if (pkernfs_is_shutting_down())
+		return -ESHUTDOWN;
 	ret = pkernfs_device_freeze(file, arg.vfio_fd, &why);
 	if (ret)
 		pkernfs_note_refusal(file_inode(file), &why);
@@ -293,23 +328,33 @@ static long pkernfs_ioctl_freeze(struct file *file, void __user *user)
 
 static long pkernfs_ioctl_info(struct file *file, void __user *user)
 {
-	struct pkernfs_info info;
-	u32 size;
+	struct pkernfs_info_ranges out = { .phys = capable(CAP_SYS_ADMIN) };
+	struct pkernfs_info info, arg;
 	int ret;
 
-	ret = pkernfs_copy_arg(&info, sizeof(info), offsetofend(struct pkernfs_info, reason),
+	ret = pkernfs_copy_arg(&arg, sizeof(arg), offsetofend(struct pkernfs_info, reason),
 			       user);
 	if (ret)
 		return ret;
-	if (info.flags)
+	if (arg.flags)
 		return -EOPNOTSUPP;
-	if (info.reserved || info.reserved2)
+	if (arg.reserved || arg.reserved2)
 		return -EINVAL;
-	size = info.size;
-	ret = pkernfs_device_info(file, &info);
+	memset(&info, 0, sizeof(info));
+	info.size = arg.size;
+	info.ranges = arg.ranges;
+	out.room = arg.ranges ? arg.range_count : 0;
+
+	scoped_guard(mutex, &pkernfs_transition_lock)
+		ret = pkernfs_device_info(file, &info, &out);
+	if (!ret && out.to &&
+	    copy_to_user(u64_to_user_ptr(info.ranges), out.to,
+			 (size_t)min(out.room, out.count) * sizeof(*out.to)))
+		ret = -EFAULT;
+	kvfree(out.to);
 	if (ret)
 		return ret;
-	return copy_to_user(user, &info, min_t(size_t, size, sizeof(info))) ? -EFAULT : 0;
+	return copy_to_user(user, &info, min_t(size_t, info.size, sizeof(info))) ? -EFAULT : 0;
 }
 
 static long pkernfs_ioctl_simple(struct file *file, unsigned int cmd, void __user *user)
@@ -323,6 +368,10 @@ static long pkernfs_ioctl_simple(struct file *file, unsigned int cmd, void __use
 		return ret;
 	if (arg.flags)
 		return -EOPNOTSUPP;
+
+	guard(mutex)(&pkernfs_transition_lock);
+	if (pkernfs_is_shutting_down())
+		return -ESHUTDOWN;
 	pd = pkernfs_file_device(file);
 	if (!pd)
 		return -EINVAL;
@@ -348,31 +397,21 @@ static long pkernfs_ioctl_simple(struct file *file, unsigned int cmd, void __use
 long pkernfs_device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	void __user *user = (void __user *)arg;
-	long ret;
 
 	switch (cmd) {
+	case PKERNFS_INFO:
+		return pkernfs_ioctl_info(file, user);
 	case PKERNFS_FREEZE:
 	case PKERNFS_QUIESCE_IRQ:
 	case PKERNFS_UNFREEZE:
 	case PKERNFS_RELEASE:
-		if (!(file->f_mode & FMODE_WRITE))
-			return -EBADF;
-		break;
-	case PKERNFS_INFO:
 		break;
 	default:
 		return -ENOTTY;
 	}
-
-	mutex_lock(&pkernfs_transition_lock);
-	if (cmd == PKERNFS_INFO)
-		ret = pkernfs_ioctl_info(file, user);
-	else if (pkernfs_is_shutting_down())
-		ret = -ESHUTDOWN;
-	else if (cmd == PKERNFS_FREEZE)
-		ret = pkernfs_ioctl_freeze(file, user);
-	else
-		ret = pkernfs_ioctl_simple(file, cmd, user);
-	mutex_unlock(&pkernfs_transition_lock);
-	return ret;
+	if (!(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	if (cmd == PKERNFS_FREEZE)
+		return pkernfs_ioctl_freeze(file, user);
+	return pkernfs_ioctl_simple(file, cmd, user);
 }

@@ -11,6 +11,7 @@
 #include <linux/types.h>
 
 struct intel_iommu;
+struct iommu_group;
 struct io_pagetable;
 struct pci_dev;
 struct pkernfs_device;
@@ -30,6 +31,7 @@ int pkernfs_iommu_unfreeze(struct pkernfs_device *pd);
 int pkernfs_iommu_release(struct pkernfs_device *pd);
 int pkernfs_iommu_sync(struct pkernfs_device *pd);
 void pkernfs_iommu_free(struct pkernfs_device *pd);
+struct iommu_domain *pkernfs_vtd_adopted(struct device *dev, bool alone);
 int pkernfs_iommu_ranges(struct pkernfs_device *pd,
 			 int (*range)(u64 iova, u64 bytes, u64 phys, u32 prot,
 				      void *arg), void *arg);
@@ -39,10 +41,11 @@ int pkernfs_iommu_ranges(struct pkernfs_device *pd,
 int pkernfs_iommu_discover(void);
 int pkernfs_iommu_handover(void);
 void pkernfs_iommu_handover_cancel(void);
-void pkernfs_iommu_stop_rid(u16 rid);
+void pkernfs_iommu_stop_rid(u16 segment, u16 rid);
 bool pkernfs_vtd_shutdown(struct intel_iommu *iommu);
 bool pkernfs_vtd_keep_translation(struct intel_iommu *iommu);
 bool pkernfs_vtd_adopt(struct intel_iommu *iommu);
+void pkernfs_vtd_init_failed(void);
 
 /* --- drivers/iommu/iommu.c, by hook ---------------------------------------- */
 
@@ -59,9 +62,8 @@ bool __pkernfs_iopt_frozen(struct io_pagetable *iopt);
 
 bool pkernfs_domain_feeds_frozen(struct iommu_domain *domain);
 bool __pkernfs_keep_domain(struct iommu_domain *old, struct iommu_domain *new);
-struct iommu_domain *__pkernfs_adopted_domain(struct device *dev);
-int __pkernfs_vtd_attach(struct iommu_domain *domain, struct device *dev,
-			 struct iommu_domain *old);
+void __pkernfs_domain_gone(struct iommu_domain *domain);
+struct iommu_domain *__pkernfs_adopted_domain(struct iommu_group *group);
 
 /**
  * pkernfs_domain_is_fixed - is this the fixed domain of a preserved device?
@@ -89,33 +91,44 @@ static inline bool pkernfs_keep_domain(struct iommu_domain *old,
 }
 
 /**
- * pkernfs_adopted_domain - domain that the kernel before left for a device
- * @dev: first device of a group that has no domain yet
+ * pkernfs_may_attach - may a group go from its domain to another one?
+ * @old: domain of the group
+ * @new: domain that is asked for
  *
- * Return: the fixed domain, with @dev entered in it, or NULL
+ * From a fixed one to that of a HWPT, and to nothing else: the attach compares
+ * them. A container of VFIO type 1 would fill its domain only later.
  */
-static inline struct iommu_domain *pkernfs_adopted_domain(struct device *dev)
+static inline bool pkernfs_may_attach(const struct iommu_domain *old,
+				      const struct iommu_domain *new)
 {
-	if (!static_branch_unlikely(&pkernfs_iommu_key))
-		return NULL;
-	return __pkernfs_adopted_domain(dev);
+	return pkernfs_domain_is_fixed(old) && new->cookie_type == IOMMU_COOKIE_IOMMUFD;
 }
 
 /**
- * pkernfs_vtd_attach - attach to a device that may be on a fixed domain
- * @domain: domain that is asked for
- * @dev: device
- * @old: domain of its group
+ * pkernfs_domain_gone - a device is unplugged, and the hardware is off its domain
+ * @domain: domain of its group
  *
- * Return: 1 when it is not for us, otherwise what attach_dev is to return
+ * Return: true if it was a fixed one, which is freed soon
  */
-static inline int pkernfs_vtd_attach(struct iommu_domain *domain,
-				     struct device *dev,
-				     struct iommu_domain *old)
+static inline bool pkernfs_domain_gone(struct iommu_domain *domain)
 {
-	if (!pkernfs_domain_is_fixed(old))
-		return 1;
-	return __pkernfs_vtd_attach(domain, dev, old);
+	if (!pkernfs_domain_is_fixed(domain))
+		return false;
+	__pkernfs_domain_gone(domain);
+	return true;
+}
+
+/**
+ * pkernfs_adopted_domain - domain that the kernel before left for a device
+ * @group: group that has no domain yet
+ *
+ * Return: the fixed domain, with the group's one device entered in it, or NULL
+ */
+static inline struct iommu_domain *pkernfs_adopted_domain(struct iommu_group *group)
+{
+	if (!static_branch_unlikely(&pkernfs_iommu_key))
+		return NULL;
+	return __pkernfs_adopted_domain(group);
 }
 
 /**
@@ -151,14 +164,22 @@ static inline int pkernfs_any_frozen(void)
 static inline bool pkernfs_domain_is_fixed(const struct iommu_domain *domain) { return false; }
 static inline bool pkernfs_keep_domain(struct iommu_domain *old,
 				       struct iommu_domain *new) { return false; }
-static inline struct iommu_domain *pkernfs_adopted_domain(struct device *dev) { return NULL; }
-static inline int pkernfs_vtd_attach(struct iommu_domain *domain, struct device *dev,
-				     struct iommu_domain *old) { return 1; }
+static inline bool pkernfs_may_attach(const struct iommu_domain *old,
+				      const struct iommu_domain *new) { return false; }
+static inline bool pkernfs_domain_gone(struct iommu_domain *domain) { return false; }
+static inline struct iommu_domain *
+pkernfs_adopted_domain(struct iommu_group *group) { return NULL; }
 static inline int pkernfs_iopt_frozen(struct io_pagetable *iopt) { return 0; }
 static inline int pkernfs_any_frozen(void) { return 0; }
 static inline bool pkernfs_vtd_shutdown(struct intel_iommu *iommu) { return false; }
 static inline bool pkernfs_vtd_keep_translation(struct intel_iommu *iommu) { return false; }
 static inline bool pkernfs_vtd_adopt(struct intel_iommu *iommu) { return false; }
+static inline void pkernfs_vtd_init_failed(void) { }
 
 #endif
+
+/* Only called where pkernfs_domain_is_fixed() says so. */
+int pkernfs_vtd_attach(struct iommu_domain *domain, struct device *dev,
+		       struct iommu_domain *old);
+
 #endif

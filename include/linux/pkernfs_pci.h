@@ -45,7 +45,7 @@ void pkernfs_pci_stop(struct pci_dev *pdev);
 /* --- drivers/vfio/pci/pkernfs.c: for device.c ------------------------------ */
 
 struct pci_dev *pkernfs_vfio_pdev(struct file *file, struct iommufd_device **idev);
-void pkernfs_vfio_revoke(struct pkernfs_device *pd);
+int pkernfs_vfio_revoke(struct pkernfs_device *pd);
 
 /* --- what the stubs below call --------------------------------------------- */
 

@@ -69,7 +69,8 @@ static bool pkernfs_vtd_has_rmrr(struct intel_iommu *iommu)
 		struct device_domain_info *info;
 		LIST_HEAD(regions);
 
-		if (!pdev->dev.iommu)
+		if (!pdev->dev.iommu || !pdev->dev.iommu->iommu_dev ||
+		    pdev->dev.iommu->iommu_dev->ops != &intel_iommu_ops)
 			continue;
 		info = dev_iommu_priv_get(&pdev->dev);
 		if (!info || info->iommu != iommu)
@@ -540,25 +541,23 @@ out_unlock:
 }
 
 /**
- * __pkernfs_vtd_attach - attach_dev for a device on a fixed domain
+ * pkernfs_vtd_attach - attach_dev for a device on a fixed domain
  * @domain: domain that is asked for
  * @dev: device
  * @old: its fixed domain
  *
- * A user's domain has to prove itself equal. Any other request is a teardown
- * that came past the IOMMU core: it changes nothing unless the device is being
- * released.
+ * A user's domain has to prove itself equal. There is no other way off but the
+ * static blocking domain, which does not come here: RELEASE goes there first,
+ * and so does a device that is unplugged.
  *
- * Return: 0, 1 to go on in the ordinary way, or an errno
+ * Return: 0 or an errno
  */
-int __pkernfs_vtd_attach(struct iommu_domain *domain, struct device *dev,
-			 struct iommu_domain *old)
+int pkernfs_vtd_attach(struct iommu_domain *domain, struct device *dev,
+		       struct iommu_domain *old)
 {
-	struct pkernfs_fixed *f = pkernfs_to_fixed(old);
-
-	if (domain->cookie_type == IOMMU_COOKIE_IOMMUFD)
-		return pkernfs_fixed_leave(f, dev, domain);
-	return f->pd->releasing ? 1 : 0;
+	if (domain->cookie_type != IOMMU_COOKIE_IOMMUFD)
+		return -EBUSY;
+	return pkernfs_fixed_leave(pkernfs_to_fixed(old), dev, domain);
 }
 
 const struct iommu_domain_ops pkernfs_fixed_domain_ops = {
@@ -576,6 +575,18 @@ bool __pkernfs_keep_domain(struct iommu_domain *old, struct iommu_domain *new)
 	/* The user lets go of the HWPT: from here on UNFREEZE is stale. */
 	WRITE_ONCE(pd->live, NULL);
 	return true;
+}
+
+/*
+ * The device is being unplugged: the core has blocked it, its domain id is free
+ * for others, and the group is about to go. Nothing of it may be handed over.
+ */
+void __pkernfs_domain_gone(struct iommu_domain *domain)
+{
+	struct pkernfs_device *pd = pkernfs_to_fixed(domain)->pd;
+
+	WRITE_ONCE(pd->live, NULL);
+	pkernfs_device_left(pd);
 }
 
 /* Stopped already: take its entry out of this kernel's tables again. */
@@ -602,9 +613,17 @@ static void pkernfs_vtd_cut_off(struct pkernfs_fixed *f)
 	domain_detach_iommu(&f->d, iommu);
 }
 
-struct iommu_domain *__pkernfs_adopted_domain(struct device *dev)
+/**
+ * pkernfs_vtd_adopted - bring a device to the fixed domain it was left on
+ * @dev: any device of a group that has no domain yet
+ * @alone: it is the only one of its group
+ *
+ * Context: group's mutex held
+ * Return: the domain; NULL if @dev is not preserved, or had to be cut off
+ */
+struct iommu_domain *pkernfs_vtd_adopted(struct device *dev, bool alone)
 {
-	struct device_domain_info *info = dev_iommu_priv_get(dev);
+	struct device_domain_info *info;
 	struct pkernfs_device *pd;
 	struct pkernfs_fixed *f;
 	struct pci_dev *pdev;
@@ -614,12 +633,15 @@ struct iommu_domain *__pkernfs_adopted_domain(struct device *dev)
 		return NULL;
 	pdev = to_pci_dev(dev);
 	pd = pkernfs_device_find(pci_domain_nr(pdev->bus), pci_dev_id(pdev));
-	if (!pd || pd->state != PKERNFS_STATE_ADOPTED || !pd->fixed)
+	/* Another device may have come to its slot. */
+	if (!pd || pd->state != PKERNFS_STATE_ADOPTED || !pd->fixed || pd->pdev != pdev)
 		return NULL;
 	f = pkernfs_to_fixed(pd->fixed);
-	if (f->iommu != info->iommu || info->ats_supported ||
+	info = dev_iommu_priv_get(dev);
+	if (!alone || f->iommu != info->iommu || info->ats_supported ||
 	    cache_tag_assign_domain(&f->d, dev, IOMMU_NO_PASID)) {
-		pkernfs_device_fail(pd, "the IOMMU driver cannot take it over");
+		pkernfs_device_fail(pd, alone ? "the IOMMU driver cannot take it over" :
+				    "its IOMMU group has other devices");
 		pkernfs_vtd_cut_off(f);
 		return NULL;
 	}
@@ -654,6 +676,9 @@ int pkernfs_iommu_freeze(struct pkernfs_device *pd)
 		return pkernfs_refuse(&pd->why, -EOPNOTSUPP, ~0ULL,
 				      "the device is not behind a VT-d unit");
 	info = dev_iommu_priv_get(dev);
+	ret = pkernfs_handover_room(pd, info->iommu);
+	if (ret)
+		return ret;
 	f = pkernfs_fixed_alloc(pd, info->iommu);
 	if (!f)
 		return pkernfs_refuse(&pd->why, -ENOMEM, ~0ULL, "no memory");
@@ -690,12 +715,17 @@ int pkernfs_iommu_unfreeze(struct pkernfs_device *pd)
  */
 int pkernfs_iommu_release(struct pkernfs_device *pd)
 {
+	struct iommu_domain *blocked = intel_iommu_ops.blocked_domain;
 	int ret;
 
-	pd->releasing = true;
-	ret = pkernfs_group_replace(&pd->pdev->dev, pd->fixed, NULL);
-	pd->releasing = false;
-	return ret;
+	/* This cannot stop half-way; the domain that the core wants could. */
+	ret = pkernfs_group_replace(&pd->pdev->dev, pd->fixed, &blocked);
+	if (ret)
+		return ret;
+	ret = pkernfs_group_replace(&pd->pdev->dev, blocked, NULL);
+	if (ret)
+		pci_warn(pd->pdev, "pkernfs: its DMA stays blocked (%d)\n", ret);
+	return 0;
 }
 
 /**

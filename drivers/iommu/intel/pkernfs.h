@@ -37,6 +37,7 @@ static inline struct pkernfs_fixed *pkernfs_to_fixed(struct iommu_domain *domain
 struct pkernfs_fixed *pkernfs_fixed_alloc(struct pkernfs_device *pd,
 					  struct intel_iommu *iommu);
 void pkernfs_fixed_free(struct pkernfs_fixed *f);
+int pkernfs_handover_room(struct pkernfs_device *next, struct intel_iommu *iommu);
 int pkernfs_fixed_take_did(struct pkernfs_fixed *f, u16 did);
 struct context_entry pkernfs_context_entry(u64 ss_root, u8 aw, u16 did);
 

@@ -24,10 +24,15 @@
 #include <linux/pkernfs_pci.h>
 #include <asm/e820/api.h>
 #include <asm/pci-direct.h>
+#include <asm/pci_x86.h>
 
 #include "iommu.h"
 #include "../iommu-pages.h"
 #include "pkernfs.h"
+
+/* IOVAs that are interrupts (3.14 "Handling Requests to Interrupt Addresses") */
+#define PKERNFS_MSI_FIRST	0xfee00000ULL
+#define PKERNFS_MSI_LAST	0xfeefffffULL
 
 /* Handover root table of each unit, by seq_id; 0: the unit hands nothing over */
 static phys_addr_t pkernfs_handover_root[DMAR_UNITS_SUPPORTED];
@@ -76,6 +81,66 @@ static int pkernfs_handover_device(struct pkernfs_handover_area *a,
 	table[pd->rid & 0xff] = pkernfs_context_entry(f->ss.root, f->aw, f->did);
 	h->slot[n] = cpu_to_le32(pd->slot);
 	h->devices = cpu_to_le32(n + 1);
+	return 0;
+}
+
+/* The unit that @pd is behind; @next is about to be frozen behind @iommu. */
+static struct intel_iommu *pkernfs_handover_behind(struct pkernfs_device *pd,
+						   struct pkernfs_device *next,
+						   struct intel_iommu *iommu)
+{
+	if (pd == next)
+		return iommu;
+	return pkernfs_device_on_fixed(pd) ? pkernfs_to_fixed(pd->fixed)->iommu : NULL;
+}
+
+/**
+ * pkernfs_handover_room - can a kexec carry one more device?
+ * @next: device about to be frozen, in the list and on no fixed domain yet
+ * @iommu: unit that it is behind
+ *
+ * What the reboot notifier could only answer by stopping every device is refused
+ * here, to the one that asks last: a unit's handover tables lie in one region,
+ * and the handover area has to hold those of all units.
+ *
+ * Context: transition lock held
+ * Return: 0, or the errno that is in @next->why
+ */
+int pkernfs_handover_room(struct pkernfs_device *next, struct intel_iommu *iommu)
+{
+	const struct pkernfs_sb *sb = next->region->sb;
+	struct pkernfs_device *pd, *before;
+	u64 blocks = 0, devices = 0;
+
+	list_for_each_entry(pd, &pkernfs_devices, node) {
+		struct intel_iommu *unit = pkernfs_handover_behind(pd, next, iommu);
+		bool new_unit = true, new_bus = true;
+
+		if (!unit)
+			continue;
+		if (unit == iommu && pd->region != next->region)
+			return pkernfs_refuse(&next->why, -EOPNOTSUPP, ~0ULL,
+					      "%s has a device that is frozen into another region",
+					      iommu->name);
+		if (pd->region != next->region)
+			continue;
+		devices += unit == iommu;
+		list_for_each_entry(before, &pkernfs_devices, node) {
+			if (before == pd)
+				break;
+			if (before->region != next->region ||
+			    pkernfs_handover_behind(before, next, iommu) != unit)
+				continue;
+			new_unit = false;
+			if (PCI_BUS_NUM(before->rid) == PCI_BUS_NUM(pd->rid))
+				new_bus = false;
+		}
+		/* Header and root table of the unit, context table of the bus */
+		blocks += (new_unit ? 2 : 0) + new_bus;
+	}
+	if (devices > PKERNFS_HANDOVER_DEVICES || blocks > le64_to_cpu(sb->handover.count))
+		return pkernfs_refuse(&next->why, -ENOSPC, ~0ULL,
+				      "no room to hand over one more device");
 	return 0;
 }
 
@@ -213,6 +278,8 @@ bool pkernfs_vtd_shutdown(struct intel_iommu *iommu)
 	writel(DMA_FECTL_IM, iommu->reg + DMAR_FECTL_REG);
 	readl(iommu->reg + DMAR_FECTL_REG);
 
+	/* The tables were written by the reboot notifier. */
+	iommu_flush_write_buffer(iommu);
 	writeq(root, iommu->reg + DMAR_RTADDR_REG);
 	writel(iommu->gcmd | DMA_GCMD_SRTP, iommu->reg + DMAR_GCMD_REG);
 	IOMMU_WAIT_OP(iommu, DMAR_GSTS_REG, readl, (sts & DMA_GSTS_RTPS), sts);
@@ -225,57 +292,90 @@ bool pkernfs_vtd_shutdown(struct intel_iommu *iommu)
 
 /* --- The kernel that comes: cutting off -------------------------------------- */
 
+/*
+ * By hand, since PCI is not enumerated: all ones where there is nothing. Without
+ * raw_pci_ops (pci=off) nobody else is at the configuration ports.
+ */
+static u16 pkernfs_config_read(u16 segment, u16 rid, u8 reg)
+{
+	u32 value = ~0;
+
+	if (raw_pci_ops)
+		raw_pci_read(segment, rid >> 8, rid & 0xff, reg, 2, &value);
+	else if (!segment)
+		value = read_pci_config_16(rid >> 8, PCI_SLOT(rid), PCI_FUNC(rid), reg);
+	return value;
+}
+
+static void pkernfs_config_write(u16 segment, u16 rid, u8 reg, u16 value)
+{
+	if (raw_pci_ops)
+		raw_pci_write(segment, rid >> 8, rid & 0xff, reg, 2, value);
+	else if (!segment)
+		write_pci_config_16(rid >> 8, PCI_SLOT(rid), PCI_FUNC(rid), reg, value);
+}
+
 /**
  * pkernfs_iommu_stop_rid - clear bus mastering before PCI is enumerated
- * @rid: bus << 8 | devfn, on segment 0
+ * @segment: PCI segment
+ * @rid: bus << 8 | devfn
  *
- * By hand, through the configuration ports; waits for pending transactions.
+ * Waits for pending transactions.
  */
-void pkernfs_iommu_stop_rid(u16 rid)
+void pkernfs_iommu_stop_rid(u16 segment, u16 rid)
 {
-	u8 bus = rid >> 8, slot = PCI_SLOT(rid), func = PCI_FUNC(rid), pos;
-	u16 command = read_pci_config_16(bus, slot, func, PCI_COMMAND);
+	u16 command = pkernfs_config_read(segment, rid, PCI_COMMAND);
 	int left = 48, ms = 1000;
+	u16 cap;
+	u8 pos;
 
 	if (command == 0xffff || !(command & PCI_COMMAND_MASTER))
 		return;
-	write_pci_config_16(bus, slot, func, PCI_COMMAND,
-			    command & ~PCI_COMMAND_MASTER);
-	read_pci_config_16(bus, slot, func, PCI_COMMAND);
+	pkernfs_config_write(segment, rid, PCI_COMMAND, command & ~PCI_COMMAND_MASTER);
+	pkernfs_config_read(segment, rid, PCI_COMMAND);
 
 	/* Requests that are on their way have to end before anything changes. */
-	pos = read_pci_config_byte(bus, slot, func, PCI_CAPABILITY_LIST);
+	pos = pkernfs_config_read(segment, rid, PCI_CAPABILITY_LIST);
 	while (pos >= 0x40 && left--) {
 		pos &= ~3;
-		if (read_pci_config_byte(bus, slot, func, pos) == PCI_CAP_ID_EXP) {
-			while (read_pci_config_16(bus, slot, func, pos + PCI_EXP_DEVSTA) &
+		cap = pkernfs_config_read(segment, rid, pos);
+		if ((cap & 0xff) == PCI_CAP_ID_EXP) {
+			while (pkernfs_config_read(segment, rid, pos + PCI_EXP_DEVSTA) &
 			       PCI_EXP_DEVSTA_TRPND && ms--)
 				mdelay(1);
 			break;
 		}
-		pos = read_pci_config_byte(bus, slot, func, pos + 1);
+		pos = cap >> 8;
 	}
-	pr_warn("pkernfs: bus mastering of %02x:%02x.%d cleared\n", bus, slot, func);
+	pr_warn("pkernfs: bus mastering of %04x:%02x:%02x.%d cleared\n", segment,
+		rid >> 8, PCI_SLOT(rid), PCI_FUNC(rid));
 }
 
-/* A handover that proves nothing: every endpoint may be a preserved device. */
-static void pkernfs_stop_all(void)
+/*
+ * A handover that proves nothing: every endpoint of the unit's segment may be a
+ * preserved device, but for those that another unit's handover has proven.
+ */
+static void pkernfs_stop_all(u16 segment)
 {
 	unsigned int bus, slot, func;
 
 	for (bus = 0; bus < 256; bus++) {
 		for (slot = 0; slot < 32; slot++) {
 			for (func = 0; func < 8; func++) {
+				u16 rid = bus << 8 | PCI_DEVFN(slot, func);
+				struct pkernfs_device *pd;
 				u8 type;
 
-				if (read_pci_config_16(bus, slot, func, PCI_VENDOR_ID) == 0xffff) {
+				if (pkernfs_config_read(segment, rid, PCI_VENDOR_ID) == 0xffff) {
 					if (!func)
 						break;
 					continue;
 				}
-				type = read_pci_config_byte(bus, slot, func, PCI_HEADER_TYPE);
-				if (!(type & PCI_HEADER_TYPE_MASK))
-					pkernfs_iommu_stop_rid(bus << 8 | PCI_DEVFN(slot, func));
+				type = pkernfs_config_read(segment, rid, PCI_HEADER_TYPE);
+				pd = pkernfs_device_find(segment, rid);
+				if (!(type & PCI_HEADER_TYPE_MASK) &&
+				    (!pd || pd->state != PKERNFS_STATE_ADOPTED))
+					pkernfs_iommu_stop_rid(segment, rid);
 				if (!func && !(type & PCI_HEADER_TYPE_MFD))
 					break;
 			}
@@ -287,6 +387,7 @@ static void pkernfs_stop_all(void)
 
 struct pkernfs_prove {
 	struct pkernfs_device *pd;
+	struct intel_iommu *iommu;
 	u64 leaves;		/* held so far */
 	u64 tables;		/* claimed so far */
 	u64 pages;
@@ -327,6 +428,14 @@ static int pkernfs_prove_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 		pkernfs_unhold(r, leaf->oa, leaf->bytes);
 		return 0;
 	}
+	/* To a unit without large pages their size bit is a reserved one. */
+	if ((leaf->bytes == SZ_2M && !(cap_super_page_val(p->iommu->cap) & BIT(0))) ||
+	    (leaf->bytes == SZ_1G && !(cap_super_page_val(p->iommu->cap) & BIT(1))))
+		return -EUCLEAN;
+	/* A write there is an interrupt, and no IOAS hands out such an IOVA. */
+	if (leaf->iova <= PKERNFS_MSI_LAST &&
+	    leaf->iova + leaf->bytes - 1 >= PKERNFS_MSI_FIRST)
+		return -EUCLEAN;
 	for (off = 0; off < leaf->bytes; off += PKERNFS_GRANULE_SIZE) {
 		u64 step = min_t(u64, leaf->bytes - off, PKERNFS_GRANULE_SIZE);
 
@@ -342,10 +451,11 @@ static int pkernfs_prove_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 	return 0;
 }
 
-static int pkernfs_prove_tables(struct pkernfs_device *pd, struct pkernfs_ss *ss)
+static int pkernfs_prove_tables(struct intel_iommu *iommu, struct pkernfs_device *pd,
+				struct pkernfs_ss *ss)
 {
 	const struct pkernfs_iommu_ser *ser = &pd->rec->iommu;
-	struct pkernfs_prove p = { .pd = pd };
+	struct pkernfs_prove p = { .pd = pd, .iommu = iommu };
 	struct pkernfs_ss_visitor v = {
 		.table = pkernfs_prove_table,
 		.leaf = pkernfs_prove_leaf,
@@ -382,7 +492,8 @@ static int pkernfs_prove_device(struct intel_iommu *iommu,
 	struct pkernfs_ss ss;
 	int ret;
 
-	if (le64_to_cpu(ser->drhd_base) != iommu->reg_phys)
+	if (le64_to_cpu(ser->drhd_base) != iommu->reg_phys ||
+	    pd->segment != iommu->segment)
 		return pkernfs_device_fail(pd, "its record names another remapping unit");
 	if (le64_to_cpu(ser->cap) != iommu->cap || le64_to_cpu(ser->ecap) != iommu->ecap)
 		return pkernfs_device_fail(pd, "%s has other capabilities than before",
@@ -394,8 +505,10 @@ static int pkernfs_prove_device(struct intel_iommu *iommu,
 					   iommu->name, ser->aw);
 	if (did < IDA_START_DID || did >= iommu->max_domain_id)
 		return pkernfs_device_fail(pd, "domain id %u is out of range", did);
+	/* Each unit counts its domain ids from the same start. */
 	list_for_each_entry(other, &pkernfs_devices, node)
 		if (other != pd && other->state == PKERNFS_STATE_ADOPTED &&
+		    other->rec->iommu.drhd_base == ser->drhd_base &&
 		    (other->rid == pd->rid ||
 		     le16_to_cpu(other->rec->iommu.did) == did))
 			return pkernfs_device_fail(pd, "requester id or domain id %u is used twice",
@@ -413,7 +526,7 @@ static int pkernfs_prove_device(struct intel_iommu *iommu,
 	f = pkernfs_fixed_alloc(pd, iommu);
 	if (!f)
 		return pkernfs_device_fail(pd, "no memory");
-	ret = pkernfs_prove_tables(pd, &ss);
+	ret = pkernfs_prove_tables(iommu, pd, &ss);
 	if (ret) {
 		kfree(f);
 		return pkernfs_device_fail(pd, "its second-stage tables are not proven (%d)",
@@ -441,7 +554,7 @@ static bool pkernfs_prove_root(struct pkernfs_region *r, const struct pkernfs_ha
 
 		if (root[bus].hi || (lo & ~VTD_PAGE_MASK) > 1 || (lo && !(lo & 1)))
 			return false;
-		if (lo && (at < from || at + PKERNFS_BLOCK_SIZE > to))
+		if (lo && (at < from || at > to - PKERNFS_BLOCK_SIZE))
 			return false;
 	}
 	return true;
@@ -466,33 +579,42 @@ static void pkernfs_stop_unnamed(const struct pkernfs_handover *h, u16 segment)
 				continue;
 			pd = pkernfs_device_find(segment, bus << 8 | devfn);
 			if (!pd || pd->state != PKERNFS_STATE_ADOPTED)
-				pkernfs_iommu_stop_rid(bus << 8 | devfn);
+				pkernfs_iommu_stop_rid(segment, bus << 8 | devfn);
 		}
 	}
 }
 
-static struct pkernfs_region *pkernfs_handover_region(phys_addr_t at)
+/*
+ * Translation is on when firmware protects the machine against DMA, too, and its
+ * tables are in reserved memory. Ours are in a region, or have at least one of
+ * two marks; with neither they are nobody's that we know.
+ */
+static bool pkernfs_handover_region(phys_addr_t at, struct pkernfs_region **r)
 {
-	struct pkernfs_region *r = pkernfs_region_find(at, 2 * PKERNFS_BLOCK_SIZE);
 	struct pkernfs_handover *h;
+	bool ours, whole;
 	u64 base, bytes;
-	bool ok;
 
-	if (r)
-		return r;
+	*r = pkernfs_region_find(at, 2 * PKERNFS_BLOCK_SIZE);
+	if (*r)
+		return true;
 	/* Nobody named the region on the command line: the header does. */
 	h = memremap(at, PKERNFS_BLOCK_SIZE, MEMREMAP_WB);
 	if (!h)
-		return NULL;
+		return true;
+	ours = h->magic == cpu_to_le32(PKERNFS_HANDOVER_MAGIC) ||
+	       le64_to_cpu(h->self) == at;
 	base = le64_to_cpu(h->region_base);
 	bytes = le64_to_cpu(h->region_bytes);
-	ok = h->magic == cpu_to_le32(PKERNFS_HANDOVER_MAGIC) &&
-	     le64_to_cpu(h->self) == at &&
-	     le32_to_cpu(h->crc) == crc32c(~0, h, offsetof(struct pkernfs_handover, crc)) &&
-	     base <= at && bytes >= 2 * PKERNFS_BLOCK_SIZE &&
-	     at - base <= bytes - 2 * PKERNFS_BLOCK_SIZE;
+	whole = h->magic == cpu_to_le32(PKERNFS_HANDOVER_MAGIC) &&
+		le64_to_cpu(h->self) == at &&
+		le32_to_cpu(h->crc) == crc32c(~0, h, offsetof(struct pkernfs_handover, crc)) &&
+		base <= at && bytes >= 2 * PKERNFS_BLOCK_SIZE &&
+		at - base <= bytes - 2 * PKERNFS_BLOCK_SIZE;
 	memunmap(h);
-	return ok ? pkernfs_region_claim(base, bytes) : NULL;
+	if (whole)
+		*r = pkernfs_region_claim(base, bytes);
+	return ours;
 }
 
 static const char *pkernfs_prove_header(struct intel_iommu *iommu, phys_addr_t at,
@@ -533,17 +655,19 @@ static int pkernfs_expect_device(struct pkernfs_device *pd)
 {
 	const struct pkernfs_dev_record *rec = pd->rec;
 
-	if (pkernfs_pci_expect(pd))
-		return pkernfs_device_fail(pd, "its record names a function that cannot be");
+	/* Where this fails PCI is not told, and gives the function no protection. */
 	if (pkernfs_ino_set_device(pd->region, le64_to_cpu(rec->ino),
 				   le32_to_cpu(rec->generation), pd))
 		return pkernfs_device_fail(pd, "its record names a file that is not there");
+	if (pkernfs_pci_expect(pd))
+		return pkernfs_device_fail(pd, "its record names a function that cannot be");
 	return 0;
 }
 
+/* Number of devices that can be adopted; negative: it proves nothing */
 static int pkernfs_discover_unit(struct intel_iommu *iommu)
 {
-	struct pkernfs_region *r = NULL;
+	struct pkernfs_region *r;
 	struct pkernfs_handover *h;
 	struct pkernfs_device *pd;
 	const char *reason;
@@ -561,7 +685,8 @@ static int pkernfs_discover_unit(struct intel_iommu *iommu)
 	if (!e820__mapped_all(at, root + PKERNFS_BLOCK_SIZE, E820_TYPE_RESERVED))
 		return 0;
 
-	r = pkernfs_handover_region(at);
+	if (!pkernfs_handover_region(at, &r))
+		return 0;
 	if (!r) {
 		reason = "no region is there";
 		goto unprovable;
@@ -604,8 +729,7 @@ static int pkernfs_discover_unit(struct intel_iommu *iommu)
 unprovable:
 	pr_err("pkernfs: %s: translation is on with its root table in reserved memory at %pa, but %s; devices are stopped\n",
 	       iommu->name, &root, reason);
-	pkernfs_stop_all();
-	return 0;
+	return -EUCLEAN;
 }
 
 /**
@@ -619,17 +743,38 @@ unprovable:
  */
 int __init pkernfs_iommu_discover(void)
 {
+	DECLARE_BITMAP(unprovable, DMAR_UNITS_SUPPORTED) = {};
 	struct dmar_drhd_unit *drhd;
 	struct intel_iommu *iommu;
-	int n = 0;
+	int ret, n = 0;
 
 	/* The tables of a crashed kernel are kdump's to copy. */
 	if (is_kdump_kernel())
 		return 0;
+
+	/*
+	 * With interrupt remapping the units are known by now. Without it, and
+	 * with the IOMMU off on the command line, they have to be found all the
+	 * same: the hardware is what it was left as.
+	 */
 	down_write(&dmar_global_lock);
-	for_each_iommu(iommu, drhd)
-		n += pkernfs_discover_unit(iommu);
+	ret = dmar_table_init();
 	up_write(&dmar_global_lock);
+	if (ret)
+		return 0;
+
+	/* Boot is single-threaded: the lock would only be in the way of others. */
+	for_each_iommu(iommu, drhd) {
+		ret = pkernfs_discover_unit(iommu);
+		if (ret < 0)
+			__set_bit(iommu->seq_id, unprovable);
+		else
+			n += ret;
+	}
+	/* When it is known which devices the others have proven. */
+	for_each_iommu(iommu, drhd)
+		if (test_bit(iommu->seq_id, unprovable))
+			pkernfs_stop_all(iommu->segment);
 	return n;
 }
 
@@ -694,4 +839,30 @@ bool pkernfs_vtd_adopt(struct intel_iommu *iommu)
 	pr_info("pkernfs: %s: %u device(s) entered in this kernel's tables, translation stays on\n",
 		iommu->name, n);
 	return true;
+}
+
+/**
+ * pkernfs_vtd_init_failed - the IOMMU driver gives up its start
+ *
+ * What it frees, hardware may be using. So the preserved devices are stopped, and
+ * do not keep a unit from being switched off. May be called twice.
+ *
+ * Context: boot, dmar_global_lock held
+ */
+void pkernfs_vtd_init_failed(void)
+{
+	struct pkernfs_device *pd;
+
+	list_for_each_entry(pd, &pkernfs_devices, node) {
+		struct pkernfs_fixed *f;
+
+		if (pd->state != PKERNFS_STATE_ADOPTED || !pd->fixed)
+			continue;
+		f = pkernfs_to_fixed(pd->fixed);
+		pkernfs_device_fail(pd, "the IOMMU driver does not start");
+		if (f->did)
+			domain_detach_iommu(&f->d, f->iommu);
+		f->did = 0;
+	}
+	memset(pkernfs_handed_over, 0, sizeof(pkernfs_handed_over));
 }

@@ -6,11 +6,15 @@
  * objects. A domain is only looked at while its group's mutex is held and the
  * domain is attached to it, or is being attached.
  */
+#include <linux/delay.h>
 #include <linux/iommu.h>
 #include <linux/pkernfs_iommu.h>
 
 #include "io_pagetable.h"
 #include "iommufd_private.h"
+
+/* How long to wait for changes of an IOAS that are under way */
+#define PKERNFS_IOPT_MS		5000
 
 static struct io_pagetable *pkernfs_iommufd_iopt(struct iommu_domain *domain)
 {
@@ -22,12 +26,17 @@ static struct io_pagetable *pkernfs_iommufd_iopt(struct iommu_domain *domain)
  * @domain: domain of a HWPT; the group's mutex is held
  * @what: out: why not, when an errno is returned
  *
- * Return: 0 with the page table's domains_rwsem held for writing, or
- * -EOPNOTSUPP for a HWPT that cannot be carried
+ * The semaphore is held for reading while memory is pinned, which a page of the
+ * user's can make last for ever. The transition lock and the group's mutex are
+ * held here, and a reboot waits for both: so this gives up after a while.
+ *
+ * Return: 0 with the page table's domains_rwsem held for writing; -EOPNOTSUPP
+ * for a HWPT that cannot be carried; -EBUSY
  */
 int pkernfs_iommufd_lock(struct iommu_domain *domain, const char **what)
 {
 	struct iommufd_hw_pagetable *hwpt = domain->iommufd_hwpt;
+	unsigned int ms;
 
 	if (!hwpt_is_paging(hwpt)) {
 		*what = "the HWPT is a nested one";
@@ -41,8 +50,13 @@ int pkernfs_iommufd_lock(struct iommu_domain *domain, const char **what)
 		*what = "the HWPT is a nesting parent";
 		return -EOPNOTSUPP;
 	}
-	down_write(&pkernfs_iommufd_iopt(domain)->domains_rwsem);
-	return 0;
+	for (ms = 0; ms < PKERNFS_IOPT_MS; ms++) {
+		if (down_write_trylock(&pkernfs_iommufd_iopt(domain)->domains_rwsem))
+			return 0;
+		fsleep(1000);
+	}
+	*what = "its IOAS is being changed";
+	return -EBUSY;
 }
 
 /**

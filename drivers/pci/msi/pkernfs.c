@@ -117,16 +117,18 @@ int pkernfs_msix_mask_table(struct pci_dev *pdev, unsigned long *unmasked)
 /**
  * pkernfs_msix_mask - mask every vector and the function, in use or not
  * @pdev: function
+ * @user: a user has it open, and a close does not end meanwhile
  * @unmasked: set for each vector that was not masked; may be NULL
  * @flags: message control as it was; may be NULL
  *
  * Nothing unmasks a vector by itself afterwards: the cached control words say
  * masked, so rewriting a message (a change of affinity) leaves it so.
  *
- * Context: process. vfio-pci's igate is held, or the device is not open.
+ * Context: process. vfio-pci's igate is held if there is a user.
  * Return: 0 (also when MSI-X is not enabled); -EIO: read back and not masked.
  */
-int pkernfs_msix_mask(struct pci_dev *pdev, unsigned long *unmasked, u16 *flags)
+int pkernfs_msix_mask(struct pci_dev *pdev, bool user, unsigned long *unmasked,
+		      u16 *flags)
 {
 	unsigned int i, count;
 	struct msi_desc *desc;
@@ -143,10 +145,14 @@ int pkernfs_msix_mask(struct pci_dev *pdev, unsigned long *unmasked, u16 *flags)
 	/* The function first: no vector fires between two writes below. */
 	pci_write_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS,
 			      ctrl | PCI_MSIX_FLAGS_MASKALL);
+	if (!user || !pdev->dev.msi.data)
+		return pkernfs_msix_mask_table(pdev, unmasked);
+
+	/* A close has no igate, but frees descriptors and table under this lock. */
+	guard(msi_descs_lock)(&pdev->dev);
 	if (!pdev->msix_enabled || !pdev->msix_base)
 		return pkernfs_msix_mask_table(pdev, unmasked);
 
-	guard(msi_descs_lock)(&pdev->dev);
 	if (!pkernfs_pci_test(PKERNFS_PCI_MASKALLONLY)) {
 		msi_for_each_desc(desc, &pdev->dev, MSI_DESC_ASSOCIATED) {
 			struct irq_desc *id = irq_to_desc(desc->irq);
@@ -179,7 +185,7 @@ int pkernfs_msix_mask(struct pci_dev *pdev, unsigned long *unmasked, u16 *flags)
  *
  * What was latched in between is sent now.
  *
- * Context: process, vfio-pci's igate held.
+ * Context: process, vfio-pci's igate held; a close does not end meanwhile.
  */
 void pkernfs_msix_unmask(struct pci_dev *pdev, const unsigned long *unmasked,
 			 u16 flags)
@@ -188,11 +194,12 @@ void pkernfs_msix_unmask(struct pci_dev *pdev, const unsigned long *unmasked,
 	unsigned int i, count;
 	u16 ctrl;
 
-	if (!pdev->msix_cap || !pdev->msix_enabled || !pdev->msix_base ||
-	    !(flags & PCI_MSIX_FLAGS_ENABLE))
+	if (!pdev->msix_cap || !(flags & PCI_MSIX_FLAGS_ENABLE) || !pdev->dev.msi.data)
 		return;
 
 	guard(msi_descs_lock)(&pdev->dev);
+	if (!pdev->msix_enabled || !pdev->msix_base)
+		return;
 	count = pkernfs_msix_count(pdev);
 	for_each_set_bit(i, unmasked, count)
 		writel(readl(pkernfs_msix_ctrl(pdev->msix_base, i)) &
@@ -222,6 +229,7 @@ static void pkernfs_msix_nop(struct work_struct *work)
 /**
  * pkernfs_msix_sync - wait until every interrupt that was sent has been handled
  * @pdev: function, masked and read back
+ * @user: a user has it open, and a close does not end meanwhile
  *
  * A message that the read back pushed out may be pending in a local APIC whose
  * CPU has not taken it yet, and synchronize_irq() would not see it. When a work
@@ -229,17 +237,19 @@ static void pkernfs_msix_nop(struct work_struct *work)
  *
  * Context: process, may sleep.
  */
-void pkernfs_msix_sync(struct pci_dev *pdev)
+void pkernfs_msix_sync(struct pci_dev *pdev, bool user)
 {
 	struct msi_desc *desc;
 
 	if (schedule_on_each_cpu(pkernfs_msix_nop))
 		synchronize_rcu();	/* no memory: all but as good */
-	if (!pdev->msix_enabled) {
-		if (pdev->irq && pdev->irq != IRQ_NOTCONNECTED)
-			synchronize_irq(pdev->irq);
+	/* Without a user no handler is left: a close waits for them. */
+	if (!user)
 		return;
-	}
+	if (!pdev->msix_enabled && pdev->irq && pdev->irq != IRQ_NOTCONNECTED)
+		synchronize_irq(pdev->irq);
+	if (!pdev->dev.msi.data)
+		return;
 	guard(msi_descs_lock)(&pdev->dev);
 	msi_for_each_desc(desc, &pdev->dev, MSI_DESC_ASSOCIATED)
 		synchronize_irq(desc->irq);

@@ -6,6 +6,7 @@
  * restored configuration. What makes it so is a state of the function, not of
  * the open file, so it does not matter how the file came to be closed.
  */
+#include <linux/delay.h>
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/vfio_pci_core.h>
@@ -13,6 +14,9 @@
 #include "../../pci/pkernfs.h"
 #include "../vfio.h"
 #include "vfio_pci_priv.h"
+
+/* How long a kexec waits for a user that opens, closes or attaches a device */
+#define PKERNFS_REVOKE_MS	5000
 
 /*
  * The vfio-pci device of a function; only while it cannot be unbound: a user has
@@ -60,37 +64,54 @@ struct pci_dev *pkernfs_vfio_pdev(struct file *file, struct iommufd_device **ide
 
 /* --- Interrupts -------------------------------------------------------------- */
 
-/* Against SET_IRQS; nested in the transition lock. */
-void pkernfs_vfio_irq_lock(struct pci_dev *pdev)
-{
-	struct vfio_pci_core_device *vdev = pkernfs_vfio_core(pdev);
+/*
+ * Held while the vfio-pci device of another's file is used. A close ends under it,
+ * so the device stays bound, and its MSI descriptors' data allocated, until it is
+ * dropped. Inside the transition lock and the device set's, outside of igate.
+ */
+static DEFINE_MUTEX(pkernfs_user_mutex);
 
-	if (vdev)
-		mutex_lock(&vdev->igate);
+/**
+ * pkernfs_vfio_user_lock - keep the user of a function from going
+ * @pp: PCI half
+ *
+ * A close may have begun, and goes on beside the caller up to its end: what it
+ * frees on the way needs a lock of its own.
+ *
+ * Return: the vfio-pci device, NULL: it is not open. pkernfs_vfio_user_unlock()
+ * is due in either case.
+ */
+struct vfio_pci_core_device *pkernfs_vfio_user_lock(struct pkernfs_pci *pp)
+{
+	mutex_lock(&pkernfs_user_mutex);
+	return READ_ONCE(pp->open) ? pkernfs_vfio_core(pp->pdev) : NULL;
 }
 
-void pkernfs_vfio_irq_unlock(struct pci_dev *pdev)
+void pkernfs_vfio_user_unlock(void)
 {
-	struct vfio_pci_core_device *vdev = pkernfs_vfio_core(pdev);
+	mutex_unlock(&pkernfs_user_mutex);
+}
 
-	if (vdev)
-		mutex_unlock(&vdev->igate);
+/* Against SET_IRQS; nested in the transition lock. */
+void pkernfs_vfio_irq_lock(struct vfio_pci_core_device *vdev)
+{
+	mutex_lock(&vdev->igate);
+}
+
+void pkernfs_vfio_irq_unlock(struct vfio_pci_core_device *vdev)
+{
+	mutex_unlock(&vdev->igate);
 }
 
 /* Memory decode on, against the user's config writes; nested in the former. */
-u16 pkernfs_vfio_memory_lock(struct pci_dev *pdev)
+u16 pkernfs_vfio_memory_lock(struct vfio_pci_core_device *vdev)
 {
-	struct vfio_pci_core_device *vdev = pkernfs_vfio_core(pdev);
-
-	return vdev ? vfio_pci_memory_lock_and_enable(vdev) : 0;
+	return vfio_pci_memory_lock_and_enable(vdev);
 }
 
-void pkernfs_vfio_memory_unlock(struct pci_dev *pdev, u16 cmd)
+void pkernfs_vfio_memory_unlock(struct vfio_pci_core_device *vdev, u16 cmd)
 {
-	struct vfio_pci_core_device *vdev = pkernfs_vfio_core(pdev);
-
-	if (vdev)
-		vfio_pci_memory_unlock_and_restore(vdev, cmd);
+	vfio_pci_memory_unlock_and_restore(vdev, cmd);
 }
 
 /**
@@ -211,6 +232,7 @@ bool __pkernfs_vfio_close(struct vfio_pci_core_device *vdev)
 	struct pkernfs_pci *pp;
 	bool kept, last;
 
+	guard(mutex)(&pkernfs_user_mutex);
 	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock) {
 		pp = pkernfs_pci_find(pdev);
 		if (!pp)
@@ -237,39 +259,67 @@ bool __pkernfs_vfio_close(struct vfio_pci_core_device *vdev)
 
 /* --- kexec with the user alive -------------------------------------------------- */
 
+/*
+ * Against open and close. A user may hold the lock for as long as it can delay a
+ * page fault (an attach pins memory), so that it must not keep a kexec waiting.
+ */
+static bool pkernfs_vfio_trylock_set(struct vfio_pci_core_device *vdev)
+{
+	unsigned int ms;
+
+	for (ms = 0; ms < PKERNFS_REVOKE_MS; ms++) {
+		if (mutex_trylock(&vdev->vdev.dev_set->lock))
+			return true;
+		fsleep(1000);
+	}
+	return false;
+}
+
 /**
  * pkernfs_vfio_revoke - take the device away from a user that lives at kexec
  * @pd: device about to be handed over
  *
  * BAR mappings are zapped and not faulted in again, reads, writes and SET_IRQS
- * fail, eventfds write to no BAR, vectors are masked. There is no way back: the kernel ends.
+ * fail, eventfds write to no BAR, vectors are masked. There is no way back: the
+ * kernel ends.
  *
  * Context: process, reboot notifier, transition lock.
+ * Return: 0; -EBUSY: the user is in the middle of a change that does not end.
  */
-void pkernfs_vfio_revoke(struct pkernfs_device *pd)
+int pkernfs_vfio_revoke(struct pkernfs_device *pd)
 {
 	struct vfio_pci_ioeventfd *ioeventfd;
 	struct vfio_pci_core_device *vdev;
 	struct pkernfs_pci *pp = pd->pci;
 
 	if (!pp || !pp->pdev)
-		return;
+		return 0;
 	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock)
 		pp->revoked = true;
-	if (!pp->open)
-		return;
-	vdev = pkernfs_vfio_core(pp->pdev);
+	vdev = pkernfs_vfio_user_lock(pp);
+	if (vdev)
+		get_device(&vdev->vdev.device);
+	pkernfs_vfio_user_unlock();
 	if (!vdev)
-		return;
-	vfio_pci_zap_and_down_write_memory_lock(vdev);
-	vfio_pci_dma_buf_move(vdev, true);
-	up_write(&vdev->memory_lock);
-	scoped_guard(mutex, &vdev->ioeventfds_lock)
-		list_for_each_entry(ioeventfd, &vdev->ioeventfds_list, next)
-			vfio_virqfd_disable(&ioeventfd->virqfd);
-	pkernfs_vfio_irq_lock(pp->pdev);
-	pkernfs_pci_mask_last(pp->pdev);
-	pkernfs_vfio_irq_unlock(pp->pdev);
+		return 0;
+	if (!pkernfs_vfio_trylock_set(vdev)) {
+		put_device(&vdev->vdev.device);
+		return -EBUSY;
+	}
+	if (READ_ONCE(pp->open)) {
+		vfio_pci_zap_and_down_write_memory_lock(vdev);
+		vfio_pci_dma_buf_move(vdev, true);
+		up_write(&vdev->memory_lock);
+		scoped_guard(mutex, &vdev->ioeventfds_lock)
+			list_for_each_entry(ioeventfd, &vdev->ioeventfds_list, next)
+				vfio_virqfd_disable(&ioeventfd->virqfd);
+		pkernfs_vfio_irq_lock(vdev);
+		pkernfs_pci_mask_last(pp, vdev);
+		pkernfs_vfio_irq_unlock(vdev);
+	}
+	mutex_unlock(&vdev->vdev.dev_set->lock);
+	put_device(&vdev->vdev.device);
+	return 0;
 }
 
 bool __pkernfs_vfio_revoked(struct pci_dev *pdev)

@@ -87,7 +87,7 @@ struct pkernfs_simple {
  * struct pkernfs_range - one run of IOVAs of a frozen device
  * @iova: first IOVA, in bytes
  * @bytes: length
- * @phys: physical address that @iova translates to
+ * @phys: physical address that @iova translates to; 0 without CAP_SYS_ADMIN
  * @prot: 1 read, 2 write
  * @reserved: 0
  */

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0
+"""FREEZE, QUIESCE_IRQ, UNFREEZE and RELEASE against the close of the VFIO device.
+
+A kernel with every check, three threads, and a device that is never reset, so
+that opening it takes no time. Afterwards nothing may be held or lost.
+"""
+
+import os
+
+from pkboot import dma, env
+
+KERNEL = 'debug'
+MEMORY = '1G'
+PKERNFS = '64M@512M'
+DEVICES = (dma.NIC,)
+TIMEOUT = 300
+
+
+def FILES():
+    dma.vmm()           # leaves the headers of vfio and iommufd in its folder
+    headers = os.path.join(env.OUT, 'bin', 'pkernfs-vmm', 'include')
+    return dma.files(pkernfs=True) + [
+        ('/bin/races', env.guest_tool('tools/testing/selftests/pkernfs/races.c', flags=(
+            '-pthread', '-D__counted_by(x)=', '-isystem', headers)))]
+
+
+GUEST = r'''
+stage1() {
+	local dev=/sys/bus/pci/devices/$nic
+	region_make
+	echo vfio-pci >$dev/driver_override
+	[ ! -e $dev/driver ] || echo $nic >$dev/driver/unbind
+	echo $nic >/sys/bus/pci/drivers_probe
+	echo >$dev/reset_method
+	pool=$(cat $region/pool_free)
+	races /mnt /dev/vfio/devices/$(ls $dev/vfio-dev) 30 >/tmp/races 2>&1 ||
+		fail "$(cat /tmp/races)"
+	say "RACES $(cat /tmp/races)"
+	[ "$(cat $region/pool_free)" = $pool ] || fail "pool blocks are lost"
+	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
+	[ -z "$(ls /sys/fs/pkernfs/devices)" ] || fail "a device is left"
+	echo $nic >$dev/driver/unbind || fail "unbind"
+}
+'''
+
+
+def run(t):
+    m = t.machine().start()
+    m.finish()
+    for _, line in m.console.lines:
+        if 'RACES ' in line:
+            t.note(line.split('RACES ', 1)[1])

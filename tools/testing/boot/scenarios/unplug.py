@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A preserved device is unplugged: nothing of it is kept, and its slot is free.
+
+On a kernel with every check; the device is behind a hot-plug port, and its VMM
+was killed. After it another one is plugged into the same slot and frozen.
+"""
+
+from pkboot import dma
+
+KERNEL = 'debug'
+MEMORY = '1G'
+PKERNFS = '256M@512M'
+# By the port's own registers and not by ACPI.
+DEVICES = ('-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off '
+           '-device pcie-root-port,id=rp,chassis=1,addr=6.0 '
+           '-device e1000e,id=nic,bus=rp',)
+# pciehp takes its reset_lock inside and outside of pci_rescan_remove_lock.
+IGNORE = ('Call Trace:', 'possible circular locking dependency', r'\*\*\* DEADLOCK \*\*\*')
+TIMEOUT = 300
+
+
+def FILES():
+    return dma.files(pkernfs=True)
+
+
+GUEST = r'''
+nic=0000:01:00.0
+
+frozen() {
+	vmm run --bind --size 160M --kill-at freeze freeze && fail "not killed"
+	want_state detached
+}
+
+stage1() {
+	local pool
+	region_make
+	frozen
+	pool=$(($(cat $region/pool_free) +
+		$(cat /sys/fs/pkernfs/devices/$nic/tables)))
+	! echo 1 >/sys/bus/pci/devices/$nic/remove || fail "removed by hand"
+	say "STEP unplug"
+	await_host
+	while [ -e /sys/bus/pci/devices/$nic ] || [ -e /sys/fs/pkernfs/devices/$nic ]; do
+		sleep 0.2
+	done
+	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
+	[ "$(cat $region/pool_free)" = $pool ] || fail "pool blocks are lost"
+	say "STEP plug"
+	await_host
+	while [ ! -e /sys/bus/pci/devices/$nic/driver_override ]; do sleep 0.2; done
+	sleep 1
+	: >/mnt/vm0/state
+	frozen
+	pkernfsctl release /mnt/vm0/nic0 || fail "release: $?"
+	want_state ordinary
+	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
+}
+'''
+
+
+def run(t):
+    m = t.machine().start()
+    m.wait('STEP unplug')
+    q = m.qmp()
+    q.command('device_del', id='nic')
+    m.send('pulled')
+    m.wait('STEP plug')
+    q.command('device_add', driver='e1000e', id='other', bus='rp')
+    m.send('plugged')
+    m.finish()

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * races MOUNT CDEV SECONDS - the transitions of a device against its user's end
+ *
+ * One thread opens a VFIO device, maps a file of MOUNT, attaches, connects
+ * interrupts and closes it again, over and over. Two others call FREEZE,
+ * QUIESCE_IRQ, UNFREEZE, RELEASE and INFO in any order, whatever the first one is
+ * at. Almost any call may fail; the kernel is the judge, and each call has to have
+ * succeeded now and then or nothing was tested.
+ */
+#define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/iommufd.h>
+#include <linux/pci_regs.h>
+#include <linux/pkernfs.h>
+#include <linux/vfio.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RAM_BYTES	(4UL << 20)
+#define VECTORS		2
+
+enum { OPEN, ATTACH, FREEZE, QUIESCE, UNFREEZE, RELEASE, INFO, KINDS };
+
+static const char * const kinds[KINDS] = {
+	"open", "attach", "freeze", "quiesce", "unfreeze", "release", "info"
+};
+
+static const char *cdev;
+static int device_file;
+static void *ram;
+static int eventfds[VECTORS];
+static atomic_int device = -1;
+static atomic_bool stop;
+static atomic_ulong done[KINDS];
+
+static void count(int kind, int ret)
+{
+	if (!ret)
+		atomic_fetch_add(&done[kind], 1);
+}
+
+static void wait_up_to(unsigned int us, unsigned int *seed)
+{
+	usleep(rand_r(seed) % us);
+}
+
+static int user_attach(int fd, int iommufd)
+{
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind), .iommufd = iommufd };
+	struct iommu_ioas_alloc ioas = { .size = sizeof(ioas) };
+	struct iommu_hwpt_alloc hwpt = { .size = sizeof(hwpt) };
+	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
+	struct iommu_ioas_map map = {
+		.size = sizeof(map),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+			 IOMMU_IOAS_MAP_WRITEABLE,
+		.user_va = (uintptr_t)ram,
+		.length = RAM_BYTES,
+	};
+
+	if (ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &bind) ||
+	    ioctl(iommufd, IOMMU_IOAS_ALLOC, &ioas))
+		return -1;
+	map.ioas_id = ioas.out_ioas_id;
+	hwpt.dev_id = bind.out_devid;
+	hwpt.pt_id = ioas.out_ioas_id;
+	if (ioctl(iommufd, IOMMU_IOAS_MAP, &map) ||
+	    ioctl(iommufd, IOMMU_HWPT_ALLOC, &hwpt))
+		return -1;
+	attach.pt_id = hwpt.out_hwpt_id;
+	return ioctl(fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach);
+}
+
+static void user_config(int fd)
+{
+	struct vfio_region_info info = {
+		.argsz = sizeof(info),
+		.index = VFIO_PCI_CONFIG_REGION_INDEX,
+	};
+	uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+
+	if (!ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &info) &&
+	    pwrite(fd, &command, sizeof(command), info.offset + PCI_COMMAND) < 0)
+		warn("command register");
+}
+
+static void user_irqs(int fd)
+{
+	char buf[sizeof(struct vfio_irq_set) + sizeof(eventfds)] __attribute__((aligned(8)));
+	struct vfio_irq_set *set = (void *)buf;
+
+	*set = (struct vfio_irq_set) {
+		.argsz = sizeof(buf),
+		.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_MSIX_IRQ_INDEX,
+		.count = VECTORS,
+	};
+	memcpy(set->data, eventfds, sizeof(eventfds));
+	ioctl(fd, VFIO_DEVICE_SET_IRQS, set);
+}
+
+static void *user(void *arg)
+{
+	unsigned int seed = 1;
+	int fd, iommufd, first;
+
+	while (!stop) {
+		fd = open(cdev, O_RDWR | O_CLOEXEC);
+		iommufd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+		if (fd < 0 || iommufd < 0)
+			err(1, "open");
+		atomic_store(&device, fd);
+		if (!user_attach(fd, iommufd)) {
+			count(ATTACH, 0);
+			user_config(fd);
+			if (rand_r(&seed) % 4)
+				user_irqs(fd);
+			wait_up_to(20000, &seed);
+		}
+		atomic_store(&device, -1);
+		/* In either order, as an exit may do it. */
+		first = rand_r(&seed) % 2 ? fd : iommufd;
+		close(first);
+		close(first == fd ? iommufd : fd);
+		count(OPEN, 0);
+	}
+	return arg;
+}
+
+static void *actor(void *arg)
+{
+	struct pkernfs_simple simple = { .size = sizeof(simple) };
+	struct pkernfs_freeze freeze = { .size = sizeof(freeze) };
+	struct pkernfs_info info = { .size = sizeof(info) };
+	unsigned int seed = (uintptr_t)arg;
+
+	while (!stop) {
+		freeze.vfio_fd = device;
+		/* Leave the CPU to the user; what it left is to be given up. */
+		if (freeze.vfio_fd < 0) {
+			wait_up_to(2000, &seed);
+			if (!(rand_r(&seed) % 4))
+				count(RELEASE, ioctl(device_file, PKERNFS_RELEASE, &simple));
+			continue;
+		}
+		count(FREEZE, ioctl(device_file, PKERNFS_FREEZE, &freeze));
+		if (rand_r(&seed) % 2)
+			wait_up_to(2000, &seed);
+		if (rand_r(&seed) % 4)
+			count(QUIESCE, ioctl(device_file, PKERNFS_QUIESCE_IRQ, &simple));
+		if (rand_r(&seed) % 2)
+			wait_up_to(2000, &seed);
+		count(INFO, ioctl(device_file, PKERNFS_INFO, &info));
+		if (rand_r(&seed) % 2)
+			count(UNFREEZE, ioctl(device_file, PKERNFS_UNFREEZE, &simple));
+	}
+	return arg;
+}
+
+int main(int argc, char **argv)
+{
+	struct pkernfs_simple simple = { .size = sizeof(simple) };
+	pthread_t thread[3];
+	char path[256];
+	int i, fd;
+
+	if (argc != 4)
+		errx(2, "usage: races MOUNT CDEV SECONDS");
+	cdev = argv[2];
+	snprintf(path, sizeof(path), "%s/races-ram", argv[1]);
+	fd = open(path, O_RDWR | O_CREAT, 0600);
+	if (fd < 0 || ftruncate(fd, RAM_BYTES))
+		err(1, "%s", path);
+	ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (ram == MAP_FAILED)
+		err(1, "mmap");
+	snprintf(path, sizeof(path), "%s/races-device", argv[1]);
+	device_file = open(path, O_RDWR | O_CREAT, 0600);
+	if (device_file < 0)
+		err(1, "%s", path);
+	for (i = 0; i < VECTORS; i++)
+		eventfds[i] = eventfd(0, EFD_NONBLOCK);
+
+	pthread_create(&thread[0], NULL, user, NULL);
+	pthread_create(&thread[1], NULL, actor, (void *)2);
+	pthread_create(&thread[2], NULL, actor, (void *)3);
+	sleep(atoi(argv[3]));
+	stop = true;
+	for (i = 0; i < 3; i++)
+		pthread_join(thread[i], NULL);
+	/* Nobody has it open: what is left is a detached device, if any. */
+	ioctl(device_file, PKERNFS_RELEASE, &simple);
+
+	for (i = 0; i < KINDS; i++)
+		printf("%s=%lu%c", kinds[i], done[i], i == KINDS - 1 ? '\n' : ' ');
+	for (i = 0; i < KINDS; i++)
+		if (!done[i])
+			errx(1, "%s never succeeded", kinds[i]);
+	return 0;
+}
