@@ -5,9 +5,7 @@ A kernel with every check, three threads, and a device that is never reset, so
 that opening it takes no time. Afterwards nothing may be held or lost.
 """
 
-import os
-
-from pkboot import dma, env
+from pkboot import dma, selftests
 
 KERNEL = 'debug'
 MEMORY = '1G'
@@ -17,11 +15,7 @@ TIMEOUT = 300
 
 
 def FILES():
-    dma.vmm()           # leaves the headers of vfio and iommufd in its folder
-    headers = os.path.join(env.OUT, 'bin', 'pkernfs-vmm', 'include')
-    return dma.files(pkernfs=True) + [
-        ('/bin/races', env.guest_tool('tools/testing/selftests/pkernfs/races.c', flags=(
-            '-pthread', '-D__counted_by(x)=', '-isystem', headers)))]
+    return dma.files(pkernfs=True) + selftests.vfio_files('races', flags=('-pthread',))
 
 
 GUEST = r'''
@@ -33,7 +27,7 @@ stage1() {
 	echo $nic >/sys/bus/pci/drivers_probe
 	echo >$dev/reset_method
 	pool=$(cat $region/pool_free)
-	races /mnt /dev/vfio/devices/$(ls $dev/vfio-dev) 30 >/tmp/races 2>&1 ||
+	races /mnt /dev/vfio/devices/$(ls $dev/vfio-dev) 15 >/tmp/races 2>&1 ||
 		fail "$(cat /tmp/races)"
 	say "RACES $(cat /tmp/races)"
 	[ "$(cat $region/pool_free)" = $pool ] || fail "pool blocks are lost"

@@ -8,7 +8,6 @@
  * at. Almost any call may fail; the kernel is the judge, and each call has to have
  * succeeded now and then or nothing was tested.
  */
-#define _GNU_SOURCE
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +30,7 @@
 
 #define RAM_BYTES	(4UL << 20)
 #define VECTORS		2
+#define ENOUGH		3	/* of each call */
 
 enum { OPEN, ATTACH, FREEZE, QUIESCE, UNFREEZE, RELEASE, INFO, KINDS };
 
@@ -166,8 +166,20 @@ static void *actor(void *arg)
 		count(INFO, ioctl(device_file, PKERNFS_INFO, &info));
 		if (rand_r(&seed) % 2)
 			count(UNFREEZE, ioctl(device_file, PKERNFS_UNFREEZE, &simple));
+		/* Or two of these keep the user from everything. */
+		wait_up_to(500, &seed);
 	}
 	return arg;
+}
+
+static bool enough(void)
+{
+	int i;
+
+	for (i = 0; i < KINDS; i++)
+		if (done[i] < ENOUGH)
+			return false;
+	return true;
 }
 
 int main(int argc, char **argv)
@@ -197,7 +209,9 @@ int main(int argc, char **argv)
 	pthread_create(&thread[0], NULL, user, NULL);
 	pthread_create(&thread[1], NULL, actor, (void *)2);
 	pthread_create(&thread[2], NULL, actor, (void *)3);
-	sleep(atoi(argv[3]));
+	/* On a slow machine longer, until there was some of each. */
+	for (i = 0; i < 5 * atoi(argv[3]) && (i < atoi(argv[3]) || !enough()); i++)
+		sleep(1);
 	stop = true;
 	for (i = 0; i < 3; i++)
 		pthread_join(thread[i], NULL);
