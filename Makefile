@@ -16,7 +16,7 @@ help:
 	@echo '  make demo             a live update to watch'
 	@echo
 	@echo 'The kernel:'
-	@echo '  make kernel           build the test kernels (debug, release, bare)'
+	@echo '  make kernel           build all kernels (debug, test, release, bare)'
 	@echo '  make kernel-debug     one of them; prints the path of its bzImage'
 	@echo '  make hooks-check      apply the hook series without fuzz, count its lines'
 	@echo '  make checkpatch       checkpatch --strict on our files and patches'
@@ -39,9 +39,9 @@ list:
 	@$(boot) --list
 
 kernel: deps
-	@for f in debug release bare; do tools/kernel/build.sh $$f || exit 1; done
+	@for f in debug test release bare; do tools/kernel/build.sh $$f || exit 1; done
 
-kernel-debug kernel-release kernel-bare: deps
+kernel-debug kernel-test kernel-release kernel-bare: deps
 	@tools/kernel/build.sh $(@:kernel-%=%)
 
 hooks-check: deps
@@ -59,5 +59,5 @@ clean:
 distclean:
 	@tools/kernel/clean.sh --all
 
-.PHONY: help check demo list kernel kernel-debug kernel-release kernel-bare \
+.PHONY: help check demo list kernel kernel-debug kernel-test kernel-release kernel-bare \
 	hooks-check checkpatch deps clean distclean

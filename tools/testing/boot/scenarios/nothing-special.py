@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
 """After the switch nothing special is left (S5).
 
-By a walk from outside: root, context and page tables of the second kernel lie in
-ordinary memory. By the guest: as many pages are pinned as for a VMM that was
+By a walk from outside, and by what IOMMU debugfs says: root, context and page tables
+of the second kernel lie in ordinary memory. By the guest: as many pages are pinned as for a VMM that was
 never frozen, the region has as much room as before the freeze, the device is
 listed no more, and after the VMM's end the RAM file can be removed and the
 device goes back to its own driver.
 """
 
+import re
+
 from pkboot import dma, live
 from pkboot.result import Failure
 
-KERNEL = 'release'
+KERNEL = 'test'         # it has IOMMU debugfs
 MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES
@@ -20,6 +22,8 @@ STAGES = 2
 TIMEOUT = 150
 
 GUEST = r'''
+debugfs=/sys/kernel/debug/iommu/intel
+
 room() {
 	cat $region/pool_free $region/granules_free $region/granules_held \
 		$region/inodes_free | paste -sd' '
@@ -61,6 +65,9 @@ stage2() {
 	[ "$(pins)" = "$(cat /mnt/pins)" ] ||
 		fail "$(pins) pages pinned, without a freeze $(cat /mnt/pins)"
 	[ ! -s /mnt/vm0/nic0 ] || fail "the device file is not empty"
+	grep -e 'Root Table Address' -e '^00:04\.0' $debugfs/dmar_translation_struct |
+		while read -r line; do say "TABLES $line"; done
+	say "TABLES $(grep '^Device' $debugfs/$nic/domain_translation_struct)"
 	echo go >/tmp/control
 	wait $! || fail "the second VMM: $?"
 	[ "$(pins)" = 0 ] || fail "$(pins) pages pinned after the end"
@@ -80,6 +87,20 @@ stage2() {
 '''
 
 
+def tables(m):
+    """Addresses of root, context and top page table, as debugfs has them."""
+    said = [text.split('TABLES ', 1)[1] for _, text in m.console.lines
+            if 'TABLES ' in text]
+    root = [re.search(r'Root Table Address: 0x(\w+)', s) for s in said]
+    entry = [re.match(r'00:04\.0\s+0x\w+:0x(\w+)\s+0x\w+:0x(\w+)', s) for s in said]
+    top = [re.match(r'Device .*@0x(\w+)', s) for s in said]
+    found = [int(x, 16) & ~0xfff for hit in root + entry + top if hit
+             for x in hit.groups()]
+    if len(found) != 4:
+        raise Failure('debugfs names %d tables: %s' % (len(found), said))
+    return found
+
+
 def run(t):
     u = live.Update(t)
     u.m.start()
@@ -90,6 +111,8 @@ def run(t):
     walk = u.d.walk()
     u.m.send('seen')
     u.m.finish()
+    if any(512 << 20 <= at < 768 << 20 for at in tables(u.m)):
+        raise Failure('debugfs: a table is in the region')
     for what in ('root', 'context_at', 'top_at'):
         if walk[what] != 'out':
             raise Failure('%s is in the region: %s' % (what, walk))
