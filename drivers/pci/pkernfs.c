@@ -157,7 +157,8 @@ static void pkernfs_pci_mark_paths(void)
 
 	lockdep_assert_held(&pkernfs_pci_lock);
 	list_for_each_entry(pp, &pkernfs_pci_list, node) {
-		if (!pp->pdev || !pp->pd || pp->failed)
+		if (!pp->pdev || !pp->pd || pp->failed ||
+		    READ_ONCE(pp->pd->state) == PKERNFS_STATE_FAILED)
 			continue;
 		for (bridge = pci_upstream_bridge(pp->pdev); bridge;
 		     bridge = pci_upstream_bridge(bridge))
@@ -339,7 +340,9 @@ void pkernfs_pci_unkeep(struct pkernfs_device *pd)
 		return;
 	}
 
-	pkernfs_pci_override_mode(pdev, 0644);
+	/* Of one that is being removed the directory is on its way out. */
+	if (!pd->gone)
+		pkernfs_pci_override_mode(pdev, 0644);
 	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock) {
 		pp->pd = NULL;
 		clear_bit(PKERNFS_PCI_KEPT, &pdev->priv_flags);
@@ -358,7 +361,7 @@ void pkernfs_pci_unkeep(struct pkernfs_device *pd)
 	/* A lingering @pp is the VFIO user's: its close may have freed it by now. */
 	if (!linger) {
 		/* Removed and found again, it is another pci_dev's to configure. */
-		if (device_is_registered(&pdev->dev))
+		if (!pd->gone && device_is_registered(&pdev->dev))
 			pkernfs_msix_disable(pdev);
 		pkernfs_pci_forget(pp);
 	}
@@ -436,6 +439,22 @@ static void pkernfs_pci_unmask(struct pkernfs_pci *pp, struct vfio_pci_core_devi
 	if (!pdev->msix_enabled && !(pp->command & PCI_COMMAND_INTX_DISABLE))
 		pci_intx(pdev, 1);
 	pp->masked = false;
+}
+
+/**
+ * pkernfs_pci_owes - is a vector still to be signalled for an earlier kernel?
+ * @pd: kept device
+ *
+ * Return: true if its user has not connected them all since it took over a device
+ * whose interrupts were uncertain.
+ */
+bool pkernfs_pci_owes(struct pkernfs_device *pd)
+{
+	int count = pci_msix_vec_count(pd->pdev);
+	struct pkernfs_pci *pp = pd->pci;
+
+	guard(spinlock_irqsave)(&pkernfs_pci_lock);
+	return pp && count > 0 && find_first_bit(pp->raise, count) < count;
 }
 
 /**

@@ -271,8 +271,9 @@ static DECLARE_WORK(pkernfs_device_work, pkernfs_device_finish_left);
  */
 void pkernfs_device_left(struct pkernfs_device *pd)
 {
-	WRITE_ONCE(pd->left, true);
 	pkernfs_pci_left(pd);
+	/* The last use: who sees it may free @pd. */
+	smp_store_release(&pd->left, true);
 	queue_work(system_dfl_wq, &pkernfs_device_work);
 }
 

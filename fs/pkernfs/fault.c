@@ -113,7 +113,13 @@ static vm_fault_t pkernfs_fault_locked(struct vm_fault *vmf, unsigned int order,
 	if (!page)
 		return 0;
 	if (page == ERR_PTR(-ESHUTDOWN)) {
-		/* A kexec is under way. No reason to kill: stand still until it comes. */
+		/*
+		 * A kexec is under way. No reason to kill: stand still until it
+		 * comes. But a fault of the kernel's own may be under locks that
+		 * the shutdown of a device needs: that one fails.
+		 */
+		if (!(vmf->flags & FAULT_FLAG_USER))
+			return VM_FAULT_SIGBUS;
 		schedule_timeout_uninterruptible(HZ / 50);
 		return VM_FAULT_NOPAGE;
 	}

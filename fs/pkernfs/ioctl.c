@@ -164,7 +164,9 @@ static int pkernfs_device_quiesce(struct pkernfs_device *pd)
 	if (ret)
 		return ret;
 	pd->irq_quiesced = true;
-	WRITE_ONCE(pd->rec->irq, cpu_to_le32(PKERNFS_RECORD_IRQ_QUIESCED));
+	/* Masked now; but what an earlier kernel may have lost can still be owed. */
+	if (!pkernfs_pci_owes(pd))
+		WRITE_ONCE(pd->rec->irq, cpu_to_le32(PKERNFS_RECORD_IRQ_QUIESCED));
 	return 0;
 }
 
@@ -206,6 +208,9 @@ static int pkernfs_device_release(struct pkernfs_device *pd)
 
 /* --- INFO --------------------------------------------------------------------- */
 
+/* So many at most are told: the struct is kernel memory until then. */
+#define PKERNFS_INFO_RANGES	((u32)SZ_1M)
+
 struct pkernfs_info_ranges {
 	struct pkernfs_range *to;	/* NULL: only count */
 	u32 room;
@@ -238,10 +243,11 @@ static int pkernfs_info_ranges(struct pkernfs_device *pd, struct pkernfs_info_ra
 	if (ret)
 		return ret;
 	count = out->count;
-	out->room = min(out->room, count);
+	out->room = min3(out->room, count, PKERNFS_INFO_RANGES);
 	if (!out->room)
 		return 0;
-	out->to = kvmalloc_array(out->room, sizeof(*out->to), GFP_KERNEL_ACCOUNT);
+	out->to = kvmalloc_array(out->room, sizeof(*out->to),
+				 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!out->to)
 		return -ENOMEM;
 	out->count = 0;

@@ -148,6 +148,7 @@ extern struct mutex pkernfs_transition_lock;
  * @irq_quiesced: vectors are masked for good; transition lock
  * @left: the hardware is on an ordinary domain again; what is left of the frozen
  *	state is being freed. Written under the group's mutex, never cleared
+ * @gone: the device was unplugged; written before @left
  * @pdev: the device, NULL until it is enumerated; holds a reference
  * @fixed: fixed domain, NULL when there is none
  * @live: domain that it was frozen from, NULL once the user has let go of it;
@@ -167,6 +168,7 @@ struct pkernfs_device {
 	u16 rid;
 	bool irq_quiesced;
 	bool left;
+	bool gone;
 	struct pci_dev *pdev;
 	struct iommu_domain *fixed;
 	struct iommu_domain *live;

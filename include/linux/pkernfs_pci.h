@@ -38,6 +38,7 @@ int pkernfs_pci_keep(struct pkernfs_device *pd);
 int pkernfs_pci_expect(struct pkernfs_device *pd);
 void pkernfs_pci_left(struct pkernfs_device *pd);
 void pkernfs_pci_unkeep(struct pkernfs_device *pd);
+bool pkernfs_pci_owes(struct pkernfs_device *pd);
 int pkernfs_pci_quiesce_irq(struct pkernfs_device *pd, struct pkernfs_refusal *why);
 void pkernfs_pci_unquiesce_irq(struct pkernfs_device *pd);
 void pkernfs_pci_stop(struct pci_dev *pdev);
@@ -194,7 +195,8 @@ static inline bool pkernfs_vfio_raise(struct pci_dev *pdev, unsigned int vector)
 /* A kexec is under way: the user has lost the device. */
 static inline bool pkernfs_vfio_revoked(struct pci_dev *pdev)
 {
-	return pkernfs_pci_kept(pdev) && __pkernfs_vfio_revoked(pdev);
+	/* A function that was stopped is not kept, and revoked all the same. */
+	return pkernfs_pci_active() && __pkernfs_vfio_revoked(pdev);
 }
 
 #endif

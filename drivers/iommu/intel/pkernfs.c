@@ -586,6 +586,7 @@ void __pkernfs_domain_gone(struct iommu_domain *domain)
 	struct pkernfs_device *pd = pkernfs_to_fixed(domain)->pd;
 
 	WRITE_ONCE(pd->live, NULL);
+	pd->gone = true;
 	pkernfs_device_left(pd);
 }
 

@@ -36,6 +36,8 @@
 
 /* Handover root table of each unit, by seq_id; 0: the unit hands nothing over */
 static phys_addr_t pkernfs_handover_root[DMAR_UNITS_SUPPORTED];
+/* The driver is on for the preserved devices alone */
+static bool pkernfs_forced_on;
 /* Units that the kernel before handed over, by seq_id */
 static bool pkernfs_handed_over[DMAR_UNITS_SUPPORTED];
 
@@ -721,6 +723,7 @@ static int pkernfs_discover_unit(struct intel_iommu *iommu)
 	if (dmar_policy_off()) {
 		pr_warn("pkernfs: intel_iommu is forced on for the preserved devices\n");
 		dmar_policy = DMAR_FORCE_ON;
+		pkernfs_forced_on = true;
 	}
 	no_iommu = 0;
 	intel_iommu_sm = 0;
@@ -865,4 +868,7 @@ void pkernfs_vtd_init_failed(void)
 		f->did = 0;
 	}
 	memset(pkernfs_handed_over, 0, sizeof(pkernfs_handed_over));
+	/* With force on it would be a panic, and the devices are stopped already. */
+	if (pkernfs_forced_on)
+		dmar_policy = DMAR_USER_OFF;
 }

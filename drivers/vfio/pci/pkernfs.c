@@ -152,9 +152,11 @@ int __pkernfs_vfio_set_irqs(struct pci_dev *pdev, unsigned int index)
 		return 0;
 	guard(spinlock_irqsave)(&pkernfs_pci_lock);
 	pp = pkernfs_pci_find(pdev);
+	if (pp && pp->revoked)
+		return -EBUSY;
 	if (!pp || !pkernfs_pci_kept(pdev))
 		return 0;
-	if (pp->fenced || pp->revoked)
+	if (pp->fenced)
 		return -EBUSY;
 	if (index == VFIO_PCI_MSI_IRQ_INDEX)
 		return -EOPNOTSUPP;

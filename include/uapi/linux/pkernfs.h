@@ -116,7 +116,8 @@ struct pkernfs_range {
  * @irq: PKERNFS_IRQ_*
  * @tables: second-stage table blocks in the region
  * @pages: 4 KiB pages that the fixed domain maps
- * @range_count: in: room in @ranges; out: number of ranges there are
+ * @range_count: in: room in @ranges, of which at most 2^20 are used; out: number
+ *	of ranges there are
  * @error: errno (positive) of the last refusal on this file, 0: none
  * @ranges: user pointer to an array of struct pkernfs_range, or 0
  * @error_iova: first offending IOVA of the last refusal, ~0: none
