@@ -70,7 +70,7 @@ class Machine:
                  ignore=(), timeout=60, alone=True, echo=None):
         self.name = name
         self.dir = run
-        self.timeout = timeout * SLOW
+        self.timeout = timeout * SLOW * (1 if alone else SLOTS)
         self.stages = stages
         self.ended = None       # what finish() found
         os.makedirs(run, exist_ok=True)

@@ -24,7 +24,7 @@ DEFAULTS = {
     'FILES': (),            # more files for the guest, or a function that tells
     'TRACE': (),            # QEMU trace events
     'IGNORE': (),           # console lines that are no faults here
-    'TIMEOUT': 60,          # seconds, of one machine
+    'TIMEOUT': 60,          # seconds, of one machine that has the host for itself
     'ALONE': False,         # judges by time: nothing else runs beside it
     'GUEST': None,          # the guest's side: stage1() { ... }; stage2() ...
 }

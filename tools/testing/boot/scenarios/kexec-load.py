@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """A kernel starts the next one by kexec_load, and that one comes up."""
 
+KERNEL = 'release'
 STAGES = 2
 MEMORY = '1G'
 TIMEOUT = 120

@@ -136,6 +136,9 @@ static void *user(void *arg)
 		close(first);
 		close(first == fd ? iommufd : fd);
 		count(OPEN, 0);
+		/* What it left is there for RELEASE, or for the next one to take up. */
+		if (rand_r(&seed) % 2)
+			wait_up_to(600000, &seed);
 	}
 	return arg;
 }
@@ -152,7 +155,7 @@ static void *actor(void *arg)
 		/* Leave the CPU to the user; what it left is to be given up. */
 		if (freeze.vfio_fd < 0) {
 			wait_up_to(2000, &seed);
-			if (!(rand_r(&seed) % 4))
+			if (rand_r(&seed) % 2)
 				count(RELEASE, ioctl(device_file, PKERNFS_RELEASE, &simple));
 			continue;
 		}
