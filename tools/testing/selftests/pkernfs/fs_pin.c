@@ -6,11 +6,8 @@
  * usage: fs_pin MOUNT VFIO_CDEV REGION_SYSFS
  */
 #include <linux/falloc.h>
-#include <linux/iommufd.h>
-#include <linux/vfio.h>
-#include <sys/ioctl.h>
 
-#include "fs_test.h"
+#include "fs_vfio.h"
 
 #define RAM	(16 * MIB)
 
@@ -30,57 +27,6 @@ static long attr(const char *name)
 	return atol(text);
 }
 
-static int vfio, iommufd;
-static uint32_t ioas;
-
-static void attach(const char *cdev)
-{
-	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
-	struct vfio_device_attach_iommufd_pt at = { .argsz = sizeof(at) };
-	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
-
-	vfio = open(cdev, O_RDWR);
-	iommufd = open("/dev/iommu", O_RDWR);
-	if (vfio < 0 || iommufd < 0)
-		die(cdev);
-	bind.iommufd = iommufd;
-	if (ioctl(vfio, VFIO_DEVICE_BIND_IOMMUFD, &bind))
-		die("bind");
-	if (ioctl(iommufd, IOMMU_IOAS_ALLOC, &alloc))
-		die("IOAS");
-	ioas = alloc.out_ioas_id;
-	at.pt_id = ioas;
-	if (ioctl(vfio, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &at))
-		die("attach");
-}
-
-static int map(void *p, size_t bytes, uint64_t iova, bool write)
-{
-	struct iommu_ioas_map m = {
-		.size = sizeof(m),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
-			 (write ? IOMMU_IOAS_MAP_WRITEABLE : 0),
-		.ioas_id = ioas,
-		.user_va = (uintptr_t)p,
-		.length = bytes,
-		.iova = iova,
-	};
-
-	return ioctl(iommufd, IOMMU_IOAS_MAP, &m);
-}
-
-static int unmap(uint64_t iova, size_t bytes)
-{
-	struct iommu_ioas_unmap u = {
-		.size = sizeof(u),
-		.ioas_id = ioas,
-		.iova = iova,
-		.length = bytes,
-	};
-
-	return ioctl(iommufd, IOMMU_IOAS_UNMAP, &u);
-}
-
 int main(int argc, char **argv)
 {
 	uint64_t before;
@@ -90,7 +36,8 @@ int main(int argc, char **argv)
 	if (argc < 4)
 		die("usage");
 	snprintf(sysfs, sizeof(sysfs), "%s", argv[3]);
-	attach(argv[2]);
+	vfio_open(argv[2]);
+	vfio_attach();
 	enter(argc, argv);
 	before = free_bytes();
 

@@ -6,71 +6,12 @@
  *
  * usage: ioctl_args MOUNT VFIO_CDEV
  */
-#include <linux/iommufd.h>
 #include <linux/pkernfs.h>
-#include <linux/vfio.h>
-#include <sys/ioctl.h>
 
-#include "fs_test.h"
+#include "fs_vfio.h"
 
 #define RAM	(4 * MIB)
 #define IOVA	(1UL << 32)
-
-static int vfio, iommufd;
-static uint32_t ioas;
-
-static void open_device(const char *cdev)
-{
-	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
-	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
-
-	vfio = open(cdev, O_RDWR);
-	iommufd = open("/dev/iommu", O_RDWR);
-	if (vfio < 0 || iommufd < 0)
-		die(cdev);
-	bind.iommufd = iommufd;
-	if (ioctl(vfio, VFIO_DEVICE_BIND_IOMMUFD, &bind))
-		die("bind");
-	if (ioctl(iommufd, IOMMU_IOAS_ALLOC, &alloc))
-		die("IOAS");
-	ioas = alloc.out_ioas_id;
-}
-
-static void attach(void)
-{
-	struct vfio_device_attach_iommufd_pt at = { .argsz = sizeof(at), .pt_id = ioas };
-
-	if (ioctl(vfio, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &at))
-		die("attach");
-}
-
-static void map(void *p, size_t bytes, uint64_t iova)
-{
-	struct iommu_ioas_map m = {
-		.size = sizeof(m),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
-			 IOMMU_IOAS_MAP_WRITEABLE,
-		.ioas_id = ioas,
-		.user_va = (uintptr_t)p,
-		.length = bytes,
-		.iova = iova,
-	};
-
-	if (ioctl(iommufd, IOMMU_IOAS_MAP, &m))
-		die("map");
-}
-
-static int unmap(uint64_t iova, size_t bytes)
-{
-	struct iommu_ioas_unmap u = {
-		.size = sizeof(u),
-		.ioas_id = ioas,
-		.iova = iova,
-		.length = bytes,
-	};
-
-	return ioctl(iommufd, IOMMU_IOAS_UNMAP, &u);
-}
 
 static int freeze(int fd)
 {
@@ -175,7 +116,7 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		die("usage");
-	open_device(argv[2]);
+	vfio_open(argv[2]);
 	enter(argc, argv);
 	before = free_bytes();
 	fd = open("nic", O_CREAT | O_RDWR, 0600);
@@ -191,9 +132,8 @@ int main(int argc, char **argv)
 	bad_files(fd);
 
 	ok(freeze(fd) == -1, "FREEZE of a device that is not attached");
-	map(p, RAM, IOVA);
-	map(anon, GRANULE, IOVA + RAM);
-	attach();
+	ok(!map(p, RAM, IOVA, true) && !map(anon, GRANULE, IOVA + RAM, true), "IOAS map");
+	vfio_attach();
 	fails(freeze(fd), EXDEV, "FREEZE with memory that is not of a region");
 	i = info(fd);
 	ok(i.error == EXDEV && i.error_iova == IOVA + RAM, "INFO names its IOVA: 0x%llx",
