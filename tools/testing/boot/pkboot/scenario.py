@@ -9,7 +9,8 @@ import subprocess
 from . import env, machine
 from .result import Failure, Skip
 
-# What a scenario may declare, and what it means if it does not.
+# What a scenario may declare, and what it means if neither it does nor the module
+# that it names as LIKE.
 DEFAULTS = {
     'KERNEL': 'debug',      # flavour of the kernel; None: no machine at all
     'K2_KERNEL': None,      # flavour that is started by kexec; None: the same
@@ -39,12 +40,13 @@ class Scenario:
         spec.loader.exec_module(mod)
         self.module = mod
         self.summary = (mod.__doc__ or '').strip().split('\n')[0]
+        like = getattr(mod, 'LIKE', None)
         for key, value in DEFAULTS.items():
-            setattr(self, key, getattr(mod, key, value))
+            setattr(self, key, getattr(mod, key, getattr(like, key, value)))
         for key in vars(mod):
-            like = difflib.get_close_matches(key, DEFAULTS, 1, 0.8)
-            if key.isupper() and key not in DEFAULTS and like:
-                raise Failure('%s declares %s: is %s meant?' % (path, key, like[0]))
+            close = difflib.get_close_matches(key, DEFAULTS, 1, 0.8)
+            if key.isupper() and key not in (*DEFAULTS, 'LIKE') and close:
+                raise Failure('%s declares %s: is %s meant?' % (path, key, close[0]))
 
     def flavours(self):
         return [f for f in (self.KERNEL, self.K2_KERNEL) if f]

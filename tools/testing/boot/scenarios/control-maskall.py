@@ -5,9 +5,7 @@ from pkboot import dma, live
 from pkboot.result import Failure
 
 KERNEL = 'test'
-MEMORY = live.MEMORY
-PKERNFS = live.PKERNFS
-DEVICES = live.DEVICES
+LIKE = live
 APPEND = 'pkernfs_test=maskallonly'
 STAGES = 2
 TIMEOUT = 60

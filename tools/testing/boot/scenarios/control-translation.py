@@ -4,9 +4,7 @@
 from pkboot import live
 
 KERNEL = 'test'
-MEMORY = live.MEMORY
-PKERNFS = live.PKERNFS
-DEVICES = live.DEVICES
+LIKE = live
 APPEND = live.APPEND + ' pkernfs_test=translation-off'
 STAGES = 2
 TIMEOUT = 60

@@ -4,10 +4,7 @@
 from pkboot import damage
 
 KERNEL = 'release'
-MEMORY = damage.MEMORY
-PKERNFS = damage.PKERNFS
-DEVICES = damage.DEVICES
-APPEND = damage.APPEND
+LIKE = damage
 STAGES = 2
 TIMEOUT = 180
 K2_APPEND = damage.NO_DRIVER

@@ -9,10 +9,7 @@ that has no preserved device, a leaf behind the frozen range that maps other mem
 from pkboot import damage
 
 KERNEL = 'release'
-MEMORY = damage.MEMORY
-PKERNFS = damage.PKERNFS
-DEVICES = damage.DEVICES
-APPEND = damage.APPEND
+LIKE = damage
 STAGES = 2
 TIMEOUT = 60
 K2_APPEND = damage.NO_DRIVER

@@ -8,10 +8,7 @@ PCI is enumerated; with it off somebody else has to.
 from pkboot import live
 
 KERNEL = 'release'
-MEMORY = live.MEMORY
-PKERNFS = live.PKERNFS
-DEVICES = live.DEVICES
-APPEND = live.APPEND
+LIKE = live
 # VFIO takes no device then, unless it is told that nobody minds.
 K2_APPEND = 'intremap=off iommufd.allow_unsafe_interrupts=1'
 STAGES = 2

@@ -5,10 +5,7 @@ from pkboot import live
 
 KERNEL = 'release'
 ALONE = True
-MEMORY = live.MEMORY
-PKERNFS = live.PKERNFS
-DEVICES = live.DEVICES
-APPEND = live.APPEND
+LIKE = live
 TRACE = ('pci_cfg_write', 'vtd_dmar_fault')
 STAGES = 2
 TIMEOUT = 240

@@ -14,10 +14,7 @@ from pkboot import dma, live
 from pkboot.result import Failure
 
 KERNEL = 'test'         # it has IOMMU debugfs
-MEMORY = live.MEMORY
-PKERNFS = live.PKERNFS
-DEVICES = live.DEVICES
-APPEND = live.APPEND
+LIKE = live
 STAGES = 2
 TIMEOUT = 150
 

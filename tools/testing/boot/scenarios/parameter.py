@@ -9,10 +9,7 @@ from pkboot import live
 
 KERNEL = 'release'
 ALONE = True
-MEMORY = live.MEMORY
-PKERNFS = live.PKERNFS
-DEVICES = live.DEVICES
-APPEND = live.APPEND
+LIKE = live
 STAGES = 3
 TIMEOUT = 90
 

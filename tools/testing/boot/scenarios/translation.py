@@ -13,10 +13,7 @@ from pkboot import live
 from pkboot.result import Failure
 
 KERNEL = 'release'
-MEMORY = live.MEMORY
-PKERNFS = live.PKERNFS
-DEVICES = live.DEVICES
-APPEND = live.APPEND
+LIKE = live
 TRACE = ('vtd_dmar_enable', 'vtd_reg_dmar_root', 'vtd_reg_write_gcmd',
          'vtd_dmar_fault', 'vtd_frr_new', 'vtd_ce_not_present',
          'vtd_re_not_present')
