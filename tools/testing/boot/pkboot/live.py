@@ -112,7 +112,7 @@ class Update:
             raise Failure('of %d frames the watcher saw %d' %
                           (sent, self.d.watch['landed']))
 
-    def no_gap(self, ratio=10, floor_ms=10, draw=False):
+    def no_gap(self, ratio=10, floor_ms=20, draw=False):
         """In no phase a gap longer than ratio times the quiet phase's."""
         good = self.d.timeline('quiet', ratio, floor_ms, draw)
         worst = max(self.d.phase.values(), key=lambda p: p['longest_gap_ms'])
