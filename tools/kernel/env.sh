@@ -21,6 +21,8 @@ overlay_bare=$cache/w/bare
 export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'
 export KBUILD_BUILD_USER=pkernfs KBUILD_BUILD_HOST=pkernfs
 export CCACHE_DIR=$cache/ccache CCACHE_BASEDIR=$cache CCACHE_NOHASHDIR=1
+# Dependencies from the compiler, not from a run of the preprocessor of its own.
+export CCACHE_DEPEND=1
 export CCACHE_MAXSIZE=8G
 export LC_ALL=C
 

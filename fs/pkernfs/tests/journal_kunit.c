@@ -16,14 +16,6 @@
 /* Inode table and the part of the pool that these tests reach. */
 #define PKERNFS_TEST_POOL	16
 
-/*
- * Each of the first stores, among them those that commit, then one in so many:
- * all the others are words of the copies that replay makes anew as a whole. Two
- * loads for each of 4,000 stores take a minute under KASAN.
- */
-#define PKERNFS_TEST_EACH	32
-#define PKERNFS_TEST_STEP	5
-
 struct pkernfs_test_op {
 	const char *name;
 	int (*setup)(struct kunit *test, struct pkernfs_core *c);
@@ -81,7 +73,7 @@ static void pkernfs_test_stop(struct kunit *test, const struct pkernfs_test_op *
 	after = pkernfs_state_save(test, r);
 	KUNIT_ASSERT_NE(test, memcmp(before, after, bytes), 0);
 
-	for (k = 0;; k += k < PKERNFS_TEST_EACH ? 1 : PKERNFS_TEST_STEP) {
+	for (k = 0;; k++) {
 		pkernfs_test_unload(r);
 		memcpy(pkernfs_state(r), before, bytes);
 		pkernfs_test_load(test, r);
