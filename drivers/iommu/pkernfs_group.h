@@ -9,18 +9,15 @@
 /**
  * pkernfs_group_replace - bring the one device of a group to another domain
  * @dev: device
- * @from: domain that it has to be on, NULL: any
- * @to: where the new domain is found once the group's mutex is held; NULL: the
- *	domain that the core wants for the group, as at a detach
+ * @how: from which one, to which one
  *
  * Unlike iommu_replace_group_handle() it leaves the attach handle alone: to
  * iommufd the device stays attached to its HWPT while it is frozen.
  *
- * Return: 0, -ESTALE when the group is not as expected, -ENODEV, or what the
- * new domain's attach_dev gave
+ * Return: 0, -ESTALE when the group is not as expected, -EBUSY, -ENODEV, or what
+ * the new domain's attach_dev gave
  */
-int pkernfs_group_replace(struct device *dev, struct iommu_domain *from,
-			  struct iommu_domain **to)
+int pkernfs_group_replace(struct device *dev, const struct pkernfs_group_change *how)
 {
 	struct iommu_group *group = iommu_group_get(dev);
 	struct iommu_domain *domain;
@@ -28,11 +25,19 @@ int pkernfs_group_replace(struct device *dev, struct iommu_domain *from,
 
 	if (!group)
 		return -ENODEV;
-	mutex_lock(&group->mutex);
-	domain = to ? *to : group->owner ? group->blocking_domain : group->default_domain;
-	if (!domain || (from && group->domain != from) ||
+	if (!how->try) {
+		mutex_lock(&group->mutex);
+	} else if (!mutex_trylock(&group->mutex)) {
+		iommu_group_put(group);
+		return -EBUSY;
+	}
+	domain = how->to ? *how->to :
+		 group->owner ? group->blocking_domain : group->default_domain;
+	if (!domain || (how->from && group->domain != how->from) ||
 	    !list_is_singular(&group->devices))
 		ret = -ESTALE;
+	else if (how->unless && *how->unless)
+		ret = -EBUSY;
 	else if (group->domain != domain)
 		ret = __iommu_attach_device(domain, dev, group->domain);
 	if (!ret)

@@ -103,8 +103,6 @@ void pkernfs_msix_disable(struct pci_dev *pdev);
 
 /* --- drivers/vfio/pci/pkernfs.c --------------------------------------------- */
 
-struct vfio_pci_core_device *pkernfs_vfio_user_lock(struct pkernfs_pci *pp);
-void pkernfs_vfio_user_unlock(void);
 void pkernfs_vfio_irq_lock(struct vfio_pci_core_device *vdev);
 void pkernfs_vfio_irq_unlock(struct vfio_pci_core_device *vdev);
 u16 pkernfs_vfio_memory_lock(struct vfio_pci_core_device *vdev);

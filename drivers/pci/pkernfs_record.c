@@ -361,6 +361,7 @@ int pkernfs_pci_check(struct pci_dev *pdev, struct pkernfs_refusal *why)
 	struct pci_dev *other;
 	unsigned int fn, i;
 	u16 pmcsr, cmd;
+	bool theirs;
 	int error;
 
 	if (option)
@@ -388,9 +389,13 @@ int pkernfs_pci_check(struct pci_dev *pdev, struct pkernfs_refusal *why)
 		other = pci_get_slot(pdev->bus, devfn);
 		if (!other)
 			continue;
+		/* A driver of its own might reset or power down what they share. */
+		theirs = other->driver && strcmp(other->driver->name, PKERNFS_VFIO_DRIVER);
 		pci_dev_put(other);
-		return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL,
-				      "its device has a function %u too", fn);
+		if (theirs)
+			return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL,
+					      "function %u of its device has a driver other than vfio-pci",
+					      fn);
 	}
 	if (pkernfs_pci_ext_on(pdev, PCI_EXT_CAP_ID_ATS, PCI_ATS_CTRL, PCI_ATS_CTRL_ENABLE))
 		return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL, "ATS is on");

@@ -16,7 +16,9 @@
  *	ordinary -> frozen	pkernfs_device_freeze(), pkernfs_device_unfreeze()
  *	frozen -> detached	the user's detach; no way back (UNFREEZE is stale)
  *	any -> ordinary		attach to a HWPT that translates alike
- *				(pkernfs_device_left()), or RELEASE
+ *				(pkernfs_device_left()), or RELEASE. A HWPT that
+ *				does not map everything yet is attached, and the
+ *				change follows by itself (pkernfs_device_retry())
  *	frozen, detached, adopted -> handed over
  *				the reboot notifier
  *
@@ -36,6 +38,8 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
+
+#include <trace/events/pkernfs.h>
 
 #include "device.h"
 
@@ -59,6 +63,26 @@ bool pkernfs_is_shutting_down(void)
 }
 
 /**
+ * pkernfs_note - note why something did not happen, for INFO
+ * @why: where to note it
+ * @error: negative errno
+ * @iova: first IOVA that matters, ~0: none
+ * @fmt: reason, no newline
+ */
+void pkernfs_note(struct pkernfs_refusal *why, int error, u64 iova, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	spin_lock(&pkernfs_why_lock);
+	why->error = error;
+	why->iova = iova;
+	vscnprintf(why->text, sizeof(why->text), fmt, args);
+	spin_unlock(&pkernfs_why_lock);
+	va_end(args);
+}
+
+/**
  * pkernfs_refuse - note and log why something is refused
  * @why: where to note it
  * @error: negative errno
@@ -76,12 +100,7 @@ int pkernfs_refuse(struct pkernfs_refusal *why, int error, u64 iova,
 	va_start(args, fmt);
 	vscnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-
-	spin_lock(&pkernfs_why_lock);
-	why->error = error;
-	why->iova = iova;
-	strscpy(why->text, text);
-	spin_unlock(&pkernfs_why_lock);
+	pkernfs_note(why, error, iova, "%s", text);
 	/* Anyone who may write a file of a mount can cause it. */
 	pr_warn_ratelimited("pkernfs: refused (%d): %s\n", error, text);
 	return error;
@@ -175,6 +194,23 @@ bool pkernfs_domain_feeds_frozen(struct iommu_domain *domain)
 	return found;
 }
 
+/**
+ * __pkernfs_domain_wanted - see pkernfs_domain_wanted()
+ * @domain: domain, which is only compared
+ */
+bool __pkernfs_domain_wanted(struct iommu_domain *domain)
+{
+	struct pkernfs_device *pd;
+	bool found = false;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(pd, &pkernfs_devices, node)
+		found |= !READ_ONCE(pd->left) && (READ_ONCE(pd->live) == domain ||
+						  READ_ONCE(pd->waits) == domain);
+	rcu_read_unlock();
+	return found;
+}
+
 struct pkernfs_device *pkernfs_device_new(struct pkernfs_region *r, u16 segment, u16 rid)
 {
 	struct pkernfs_device *pd = kzalloc_obj(*pd);
@@ -216,6 +252,7 @@ void pkernfs_device_finish(struct pkernfs_device *pd)
 {
 	lockdep_assert_held(&pkernfs_transition_lock);
 	pkernfs_pci_unkeep(pd);
+	trace_pkernfs_free(pd, 0);
 	/* Off the list first: an inode that is read in just now looks there. */
 	xa_erase(&pkernfs_device_index, (u32)pd->segment << 16 | pd->rid);
 	list_del_rcu(&pd->node);
@@ -262,6 +299,81 @@ static void pkernfs_device_finish_left(struct work_struct *work)
 }
 
 static DECLARE_WORK(pkernfs_device_work, pkernfs_device_finish_left);
+
+/**
+ * pkernfs_device_retry - bring a device to the HWPT that its user is filling
+ * @pd: device
+ *
+ * The user may be closing it: the close leaves a kept device alone, and detaches it
+ * later. So the device must not cease to be kept in between.
+ *
+ * Context: transition lock held
+ * Return: as pkernfs_iommu_retry(); -ESTALE also when nobody waits
+ */
+int pkernfs_device_retry(struct pkernfs_device *pd)
+{
+	int ret = -ESTALE;
+
+	lockdep_assert_held(&pkernfs_transition_lock);
+	if (!READ_ONCE(pd->waits) || !pd->pci || pkernfs_shutting_down)
+		return ret;
+	if (pkernfs_vfio_user_lock(pd->pci))
+		ret = pkernfs_iommu_retry(pd);
+	pkernfs_vfio_user_unlock();
+	return ret;
+}
+
+/* Devices whose users were still mapping when they attached */
+static void pkernfs_device_retry_all(struct work_struct *work)
+{
+	static unsigned long pause = 1;
+	struct pkernfs_device *pd;
+	bool again = false;
+
+	mutex_lock(&pkernfs_transition_lock);
+	list_for_each_entry(pd, &pkernfs_devices, node) {
+		switch (pkernfs_device_retry(pd)) {
+		case 0:
+			pause = 1;
+			break;
+		case -EAGAIN:
+		case -ESTALE:
+		case -EXDEV:
+		case -ESHUTDOWN:
+		case -EOPNOTSUPP:
+			break;
+		default:
+			/*
+			 * A change is under way, which may be another's and bring
+			 * nothing of ours; or there was no memory.
+			 */
+			again = true;
+		}
+	}
+	mutex_unlock(&pkernfs_transition_lock);
+	if (!again)
+		return;
+	mod_delayed_work(system_dfl_wq, to_delayed_work(work), pause);
+	pause = min(pause * 2, (unsigned long)HZ);
+}
+
+static DECLARE_DELAYED_WORK(pkernfs_retry_work, pkernfs_device_retry_all);
+
+/**
+ * __pkernfs_iopt_mapped - a user has mapped pages; see pkernfs_iopt_mapped()
+ */
+void __pkernfs_iopt_mapped(void)
+{
+	struct pkernfs_device *pd;
+	bool any = false;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(pd, &pkernfs_devices, node)
+		any |= READ_ONCE(pd->waits) && !READ_ONCE(pd->left);
+	rcu_read_unlock();
+	if (any)
+		mod_delayed_work(system_dfl_wq, &pkernfs_retry_work, 0);
+}
 
 /**
  * pkernfs_device_left - the hardware is on an ordinary domain again, or blocked

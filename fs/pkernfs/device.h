@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * pkernfs: shared by device.c, record.c, ioctl.c and device_sysfs.c.
+ * pkernfs: shared by device.c, record.c, ioctl.c, device_sysfs.c and debugfs.c.
  */
 #ifndef _PKERNFS_DEVICE_H
 #define _PKERNFS_DEVICE_H
@@ -11,9 +11,10 @@ struct pkernfs_device *pkernfs_device_new(struct pkernfs_region *r, u16 segment,
 int pkernfs_device_add(struct pkernfs_device *pd);
 void pkernfs_device_put(struct pkernfs_device *pd);
 void pkernfs_device_finish(struct pkernfs_device *pd);
+int pkernfs_device_retry(struct pkernfs_device *pd);
 void pkernfs_device_drop_failed(u16 segment, u16 rid);
-void pkernfs_why_copy(const struct pkernfs_refusal *why, struct pkernfs_refusal *to);
 
+const char *pkernfs_state_name(enum pkernfs_state state);
 void pkernfs_device_sysfs_add(struct pkernfs_device *pd);
 void pkernfs_device_sysfs_remove(struct pkernfs_device *pd);
 

@@ -19,6 +19,15 @@ static const char * const pkernfs_state_names[] = {
 	[PKERNFS_STATE_FAILED]		= "failed",
 };
 
+/**
+ * pkernfs_state_name - a state in one word
+ * @state: enum pkernfs_state
+ */
+const char *pkernfs_state_name(enum pkernfs_state state)
+{
+	return pkernfs_state_names[state];
+}
+
 /* A directory outlives its device only until the last open file is closed. */
 struct pkernfs_device_dir {
 	struct kobject kobj;
@@ -38,7 +47,7 @@ static ssize_t pkernfs_##_name##_show(struct kobject *kobj,			\
 static struct kobj_attribute pkernfs_##_name##_attr =				\
 	__ATTR(_name, 0444, pkernfs_##_name##_show, NULL)
 
-PKERNFS_DEVICE_ATTR(state, "%s", pkernfs_state_names[pkernfs_device_state(pd)]);
+PKERNFS_DEVICE_ATTR(state, "%s", pkernfs_state_name(pkernfs_device_state(pd)));
 PKERNFS_DEVICE_ATTR(region, "%u", pd->region->index);
 PKERNFS_DEVICE_ATTR(slot, "%u", pd->slot);
 PKERNFS_DEVICE_ATTR(inode, "%llu", le64_to_cpu(pd->rec->ino));

@@ -16,6 +16,8 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include <trace/events/pkernfs.h>
+
 #include "device.h"
 
 /* Last refusals of files that have no device, for INFO; transition lock */
@@ -56,7 +58,9 @@ static struct pkernfs_device *pkernfs_file_device(struct file *file)
 {
 	struct pkernfs_device *pd = pkernfs_inode_device(file_inode(file));
 
-	/* It left its fixed domain by itself, and the work has not come yet. */
+	/* It may leave its fixed domain by itself, and the work has not come yet. */
+	if (pd)
+		pkernfs_device_retry(pd);
 	if (pd && READ_ONCE(pd->left)) {
 		pkernfs_device_finish(pd);
 		pd = NULL;
@@ -86,7 +90,8 @@ static int pkernfs_freeze_claim(struct inode *inode, struct pkernfs_device *pd)
 	return 0;
 }
 
-static int pkernfs_device_freeze(struct file *file, int vfio_fd,
+static int pkernfs_device_freeze(struct file *file, const struct pkernfs_freeze *arg,
+				 const struct pkernfs_iova_range *leave_out,
 				 struct pkernfs_refusal *why)
 {
 	struct inode *inode = file_inode(file);
@@ -98,7 +103,7 @@ static int pkernfs_device_freeze(struct file *file, int vfio_fd,
 
 	if (pkernfs_file_device(file))
 		return pkernfs_refuse(why, -EBUSY, ~0ULL, "the file has a device already");
-	vfio_file = fget(vfio_fd);
+	vfio_file = fget(arg->vfio_fd);
 	if (!vfio_file)
 		return pkernfs_refuse(why, -EBADF, ~0ULL, "vfio_fd is not an open file");
 	pdev = pkernfs_vfio_pdev(vfio_file, &idev);
@@ -116,6 +121,8 @@ static int pkernfs_device_freeze(struct file *file, int vfio_fd,
 		return pkernfs_refuse(why, -ENOMEM, ~0ULL, "no memory");
 	}
 	pd->pdev = pdev;
+	pd->leave_out = leave_out;
+	pd->leave_out_count = arg->leave_out_count;
 
 	ret = pkernfs_freeze_claim(inode, pd);
 	if (ret) {
@@ -137,6 +144,8 @@ static int pkernfs_device_freeze(struct file *file, int vfio_fd,
 		pd->state = PKERNFS_STATE_FROZEN;
 		ret = pkernfs_iommu_freeze(pd);
 	}
+	pd->leave_out = NULL;
+	trace_pkernfs_freeze(pd, ret);
 	if (ret) {
 		*why = pd->why;
 		pkernfs_device_finish(pd);
@@ -172,11 +181,17 @@ static int pkernfs_device_quiesce(struct pkernfs_device *pd)
 
 static int pkernfs_device_unfreeze(struct pkernfs_device *pd)
 {
-	int ret;
+	int ret = -ESTALE;
 
 	if (pd->state != PKERNFS_STATE_FROZEN)
 		return -EINVAL;
-	ret = pkernfs_iommu_unfreeze(pd);
+	/* A close that has begun takes the device for a kept one up to its end. */
+	if (pkernfs_vfio_user_lock(pd->pci))
+		ret = pkernfs_iommu_unfreeze(pd);
+	if (!ret)
+		pkernfs_pci_left(pd);
+	pkernfs_vfio_user_unlock();
+	trace_pkernfs_unfreeze(pd, ret);
 	if (ret)
 		return ret;
 	/* On the live domain again: vectors last, so that nothing is lost. */
@@ -185,6 +200,8 @@ static int pkernfs_device_unfreeze(struct pkernfs_device *pd)
 	pkernfs_device_finish(pd);
 	return 0;
 }
+
+#define PKERNFS_HAS_USER	"a VFIO user has attached it: end the user first"
 
 static int pkernfs_device_release(struct pkernfs_device *pd)
 {
@@ -195,9 +212,13 @@ static int pkernfs_device_release(struct pkernfs_device *pd)
 	if (pkernfs_device_state(pd) == PKERNFS_STATE_FROZEN)
 		return pkernfs_refuse(&pd->why, -EBUSY, ~0ULL,
 				      "the VFIO user is there: unfreeze the device, or end the user");
+	if (READ_ONCE(pd->waits))
+		return pkernfs_refuse(&pd->why, -EBUSY, ~0ULL, PKERNFS_HAS_USER);
 	if (pkernfs_device_on_fixed(pd)) {
 		pkernfs_pci_stop(pd->pdev);
 		ret = pkernfs_iommu_release(pd);
+		if (ret == -EBUSY)
+			return pkernfs_refuse(&pd->why, ret, ~0ULL, PKERNFS_HAS_USER);
 		if (ret)
 			return pkernfs_refuse(&pd->why, ret, ~0ULL,
 					      "the device did not come off its fixed domain");
@@ -309,24 +330,54 @@ static int pkernfs_copy_arg(void *arg, size_t ksize, size_t min, void __user *us
 	return copy_struct_from_user(arg, ksize, user, size);
 }
 
+/* The ranges that FREEZE may leave out, NULL when there are none */
+static struct pkernfs_iova_range *pkernfs_copy_leave_out(const struct pkernfs_freeze *arg)
+{
+	struct pkernfs_iova_range *ranges;
+	u64 end = 0;
+	u32 i;
+
+	if (!arg->leave_out_count)
+		return arg->leave_out ? ERR_PTR(-EINVAL) : NULL;
+	if (arg->leave_out_count > PKERNFS_LEAVE_OUT_MAX)
+		return ERR_PTR(-E2BIG);
+	ranges = memdup_array_user(u64_to_user_ptr(arg->leave_out), arg->leave_out_count,
+				   sizeof(*ranges));
+	if (IS_ERR(ranges))
+		return ranges;
+	for (i = 0; i < arg->leave_out_count; i++) {
+		const struct pkernfs_iova_range *r = &ranges[i];
+
+		if (!r->bytes || (r->iova | r->bytes) & (SZ_4K - 1) || r->iova < end ||
+		    check_add_overflow(r->iova, r->bytes, &end)) {
+			kfree(ranges);
+			return ERR_PTR(-EINVAL);
+		}
+	}
+	return ranges;
+}
+
 static long pkernfs_ioctl_freeze(struct file *file, void __user *user)
 {
+	struct pkernfs_iova_range *leave_out __free(kfree) = NULL;
 	struct pkernfs_refusal why = { .iova = ~0ULL };
 	struct pkernfs_freeze arg;
 	int ret;
 
-	ret = pkernfs_copy_arg(&arg, sizeof(arg), sizeof(arg), user);
+	ret = pkernfs_copy_arg(&arg, sizeof(arg), offsetof(struct pkernfs_freeze, leave_out),
+			       user);
 	if (ret)
 		return ret;
 	if (arg.flags)
 		return -EOPNOTSUPP;
-	if (arg.reserved)
-		return -EINVAL;
+	leave_out = pkernfs_copy_leave_out(&arg);
+	if (IS_ERR(leave_out))
+		return PTR_ERR(no_free_ptr(leave_out));
 
 	guard(mutex)(&pkernfs_transition_lock);
 	if (pkernfs_is_shutting_down())
 		return -ESHUTDOWN;
-	ret = pkernfs_device_freeze(file, arg.vfio_fd, &why);
+	ret = pkernfs_device_freeze(file, &arg, leave_out, &why);
 	if (ret)
 		pkernfs_note_refusal(file_inode(file), &why);
 	return ret;

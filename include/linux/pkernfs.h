@@ -129,6 +129,9 @@ struct pkernfs_refusal {
 __printf(4, 5)
 int pkernfs_refuse(struct pkernfs_refusal *why, int error, u64 iova,
 		   const char *fmt, ...);
+void pkernfs_why_copy(const struct pkernfs_refusal *why, struct pkernfs_refusal *to);
+__printf(4, 5)
+void pkernfs_note(struct pkernfs_refusal *why, int error, u64 iova, const char *fmt, ...);
 
 /* --- fs/pkernfs/device.c, record.c: preserved devices ---------------------- */
 
@@ -153,6 +156,12 @@ extern struct mutex pkernfs_transition_lock;
  * @fixed: fixed domain, NULL when there is none
  * @live: domain that it was frozen from, NULL once the user has let go of it;
  *	written under the group's mutex, only compared without it
+ * @waits: domain that a user has attached and that does not map every frozen IOVA
+ *	yet, NULL: none; the hardware stays on @fixed. As @live
+ * @waits_error: why it waits, -EAGAIN or -EXDEV, 0: not known; group's mutex
+ * @waits_iova: with @waits_error: the first IOVA that is missing, or differs
+ * @leave_out: IOVA ranges that FREEZE may leave out; during FREEZE only
+ * @leave_out_count: elements of @leave_out
  * @pci: private to the PCI half
  * @why: last refusal; pkernfs_why_lock
  * @kobj: /sys/fs/pkernfs/devices/SSSS:BB:DD.F
@@ -172,6 +181,11 @@ struct pkernfs_device {
 	struct pci_dev *pdev;
 	struct iommu_domain *fixed;
 	struct iommu_domain *live;
+	struct iommu_domain *waits;
+	int waits_error;
+	u64 waits_iova;
+	const struct pkernfs_iova_range *leave_out;
+	u32 leave_out_count;
 	void *pci;
 	struct pkernfs_refusal why;
 	struct kobject *kobj;

@@ -30,8 +30,10 @@ int pkernfs_iommu_freeze(struct pkernfs_device *pd);
 int pkernfs_iommu_unfreeze(struct pkernfs_device *pd);
 int pkernfs_iommu_release(struct pkernfs_device *pd);
 int pkernfs_iommu_sync(struct pkernfs_device *pd);
+int pkernfs_iommu_retry(struct pkernfs_device *pd);
 void pkernfs_iommu_free(struct pkernfs_device *pd);
 struct iommu_domain *pkernfs_vtd_adopted(struct device *dev, bool alone);
+bool pkernfs_vtd_second_stage(struct device *dev, struct intel_iommu *iommu);
 int pkernfs_iommu_ranges(struct pkernfs_device *pd,
 			 int (*range)(u64 iova, u64 bytes, u64 phys, u32 prot,
 				      void *arg), void *arg);
@@ -49,18 +51,34 @@ void pkernfs_vtd_init_failed(void);
 
 /* --- drivers/iommu/iommu.c, by hook ---------------------------------------- */
 
-int pkernfs_group_replace(struct device *dev, struct iommu_domain *from,
-			  struct iommu_domain **to);
+/**
+ * struct pkernfs_group_change - what pkernfs_group_replace() is to do
+ * @from: domain that the group has to be on, NULL: any
+ * @to: where the new domain is found once the group's mutex is held; NULL: the
+ *	domain that the core wants for the group, as at a detach
+ * @unless: -EBUSY if a domain is found there; NULL: do not look
+ * @try: -EBUSY if the group's mutex is held
+ */
+struct pkernfs_group_change {
+	struct iommu_domain *from;
+	struct iommu_domain **to;
+	struct iommu_domain **unless;
+	bool try;
+};
+
+int pkernfs_group_replace(struct device *dev, const struct pkernfs_group_change *how);
 
 /* --- drivers/iommu/iommufd/pkernfs.c --------------------------------------- */
 
-int pkernfs_iommufd_lock(struct iommu_domain *domain, const char **what);
+int pkernfs_iommufd_lock(struct iommu_domain *domain, bool wait, const char **what);
 void pkernfs_iommufd_unlock(struct iommu_domain *domain);
 bool __pkernfs_iopt_frozen(struct io_pagetable *iopt);
 
 /* --- called by existing code ------------------------------------------------ */
 
 bool pkernfs_domain_feeds_frozen(struct iommu_domain *domain);
+bool __pkernfs_domain_wanted(struct iommu_domain *domain);
+void __pkernfs_iopt_mapped(void);
 bool __pkernfs_keep_domain(struct iommu_domain *old, struct iommu_domain *new);
 void __pkernfs_domain_gone(struct iommu_domain *domain);
 struct iommu_domain *__pkernfs_adopted_domain(struct iommu_group *group);
@@ -80,9 +98,10 @@ static inline bool pkernfs_domain_is_fixed(const struct iommu_domain *domain)
  * @old: domain of the group
  * @new: domain that is asked for
  *
- * A group on a fixed domain leaves it for a user's domain only. Requests for
- * the default or the blocking domain come from teardown, and from ownership
- * changes; they succeed without a change.
+ * A group on a fixed domain leaves it for a user's domain only, and only when that
+ * maps all that is frozen; until then the attach has succeeded, and the group waits.
+ * Requests for the default or the blocking domain come from teardown, and from
+ * ownership changes; they succeed without a change.
  */
 static inline bool pkernfs_keep_domain(struct iommu_domain *old,
 				       struct iommu_domain *new)
@@ -159,6 +178,33 @@ static inline int pkernfs_any_frozen(void)
 	return pkernfs_domain_feeds_frozen(NULL) ? -EBUSY : 0;
 }
 
+/**
+ * pkernfs_domain_wanted - is a device to come to this domain, or back to it?
+ * @domain: domain of a HWPT
+ *
+ * Its dirty tracking cannot be changed meanwhile: hardware does not use it.
+ *
+ * Return: -EBUSY if one is, else 0
+ */
+static inline int pkernfs_domain_wanted(struct iommu_domain *domain)
+{
+	if (!static_branch_unlikely(&pkernfs_iommu_key))
+		return 0;
+	return __pkernfs_domain_wanted(domain) ? -EBUSY : 0;
+}
+
+/**
+ * pkernfs_iopt_mapped - pages were mapped into the domains of an IO page table
+ *
+ * A device that is attached to one of them may have waited for it. No lock of the
+ * page table's is held.
+ */
+static inline void pkernfs_iopt_mapped(void)
+{
+	if (static_branch_unlikely(&pkernfs_iommu_key))
+		__pkernfs_iopt_mapped();
+}
+
 #else
 
 static inline bool pkernfs_domain_is_fixed(const struct iommu_domain *domain) { return false; }
@@ -171,6 +217,10 @@ static inline struct iommu_domain *
 pkernfs_adopted_domain(struct iommu_group *group) { return NULL; }
 static inline int pkernfs_iopt_frozen(struct io_pagetable *iopt) { return 0; }
 static inline int pkernfs_any_frozen(void) { return 0; }
+static inline int pkernfs_domain_wanted(struct iommu_domain *domain) { return 0; }
+static inline void pkernfs_iopt_mapped(void) { }
+static inline bool pkernfs_vtd_second_stage(struct device *dev,
+					    struct intel_iommu *iommu) { return false; }
 static inline bool pkernfs_vtd_shutdown(struct intel_iommu *iommu) { return false; }
 static inline bool pkernfs_vtd_keep_translation(struct intel_iommu *iommu) { return false; }
 static inline bool pkernfs_vtd_adopt(struct intel_iommu *iommu) { return false; }

@@ -21,6 +21,7 @@
 struct file;
 struct iommufd_device;
 struct pkernfs_device;
+struct pkernfs_pci;
 struct pkernfs_pci_ser;
 struct pkernfs_refusal;
 struct vfio_pci_core_device;
@@ -47,6 +48,8 @@ void pkernfs_pci_stop(struct pci_dev *pdev);
 
 struct pci_dev *pkernfs_vfio_pdev(struct file *file, struct iommufd_device **idev);
 int pkernfs_vfio_revoke(struct pkernfs_device *pd);
+struct vfio_pci_core_device *pkernfs_vfio_user_lock(struct pkernfs_pci *pp);
+void pkernfs_vfio_user_unlock(void);
 
 /* --- what the stubs below call --------------------------------------------- */
 

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * pkernfs: the fixed domain of a preserved device, VT-d legacy mode.
+ * pkernfs: the fixed domain of a preserved device, VT-d.
  *
  * A fixed domain translates what the HWPT translated that the device was
  * attached to, from tables inside a carve-out. The device comes to it and leaves
- * it by one atomic 16-byte write of its context entry: a device that looks up
- * the entry at any instant finds the old one or the new one, and both translate
- * each frozen IOVA to the same page with the same rights. That is why the caches
- * may hold either until they are flushed.
+ * it by one atomic 16-byte write of its entry (pkernfs_entry.c): a device that
+ * looks up the entry at any instant finds the old one or the new one, and both
+ * translate each frozen IOVA to the same page with the same rights. That is why
+ * the caches may hold either until they are flushed.
  *
- * Source: VT-d specification 4.1, 9.3 "Context Entry", 6.2 "Address Translation
- * Caches" and 6.5.3.3 "Guidance to Software for Invalidations". That hardware
- * fetches a context entry in one piece follows from 9.3 and from what irq
- * remapping relies on for 128-bit posted entries (modify_irte()).
+ * Source: VT-d specification 4.1, 6.2 "Address Translation Caches".
  *
  * Locking: everything that changes which domain a device is on runs under its
  * iommu_group's mutex. Inside of it come the domains_rwsem of an iommufd page
@@ -25,28 +22,13 @@
 #include <linux/pkernfs_iommu.h>
 #include <linux/slab.h>
 
+#include <trace/events/pkernfs.h>
+
 #include "iommu.h"
 #include "pasid.h"
 #include "pkernfs.h"
 
-#define PKERNFS_CONTEXT_AW	GENMASK_ULL(2, 0)
-#define PKERNFS_CONTEXT_DID	GENMASK_ULL(23, 8)
-
 DEFINE_STATIC_KEY_FALSE(pkernfs_iommu_key);
-
-/* Context entry of a fixed domain: present, faults reported, second stage */
-struct context_entry pkernfs_context_entry(u64 ss_root, u8 aw, u16 did)
-{
-	struct context_entry e = {};
-
-	context_set_domain_id(&e, did);
-	context_set_address_root(&e, ss_root);
-	context_set_address_width(&e, aw);
-	context_set_translation_type(&e, CONTEXT_TT_MULTI_LEVEL);
-	context_set_fault_enable(&e);
-	context_set_present(&e);
-	return e;
-}
 
 /* --- Refusals --------------------------------------------------------------- */
 
@@ -103,9 +85,6 @@ static int pkernfs_vtd_check(struct device *dev, struct iommu_domain *live,
 	if (live->cookie_type != IOMMU_COOKIE_IOMMUFD)
 		return pkernfs_refuse(why, -EBADF, ~0ULL,
 				      "the device is not attached to a HWPT of an iommufd");
-	if (sm_supported(iommu))
-		return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL,
-				      "%s is in scalable mode", iommu->name);
 	if (!intel_domain_is_ss_paging(d) || d->nested_parent)
 		return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL,
 				      "the HWPT is not a plain second-stage one");
@@ -114,7 +93,7 @@ static int pkernfs_vtd_check(struct device *dev, struct iommu_domain *live,
 				      "dirty tracking is on");
 	if (info->ats_supported || info->ats_enabled)
 		return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL, "ATS is in use");
-	if (info->pri_enabled || info->pasid_enabled)
+	if (info->pri_enabled || info->pasid_supported)
 		return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL,
 				      "PRI or PASID is in use");
 	if (dev_is_real_dma_subdevice(dev))
@@ -129,6 +108,23 @@ static int pkernfs_vtd_check(struct device *dev, struct iommu_domain *live,
 				      "%s has a device with reserved memory (RMRR)",
 				      iommu->name);
 	return 0;
+}
+
+/**
+ * pkernfs_vtd_second_stage - has a domain to be of the second stage?
+ * @dev: device that it is allocated for
+ * @iommu: unit that @dev is behind
+ *
+ * A first-stage entry takes more than 16 bytes, so it cannot be replaced in one
+ * write. So in a machine with a region the domains of VFIO's users are of the
+ * second stage, which only scalable mode has a choice of.
+ */
+bool pkernfs_vtd_second_stage(struct device *dev, struct intel_iommu *iommu)
+{
+	const struct device_driver *drv = READ_ONCE(dev->driver);
+
+	return pkernfs_region_count() && ecap_slts(iommu->ecap) && dev_is_pci(dev) &&
+	       drv && to_pci_driver(drv)->driver_managed_dma;
 }
 
 /* --- The domain object ------------------------------------------------------ */
@@ -226,8 +222,27 @@ static void pkernfs_fixed_drop_table(phys_addr_t table, void *arg)
 }
 
 /**
+ * pkernfs_fixed_with - another device that is translated by the same tables
+ * @f: fixed domain with tables
+ *
+ * Context: transition lock held, or boot
+ * Return: its fixed domain, NULL if there is none
+ */
+struct pkernfs_fixed *pkernfs_fixed_with(struct pkernfs_fixed *f)
+{
+	struct pkernfs_device *pd;
+
+	list_for_each_entry(pd, &pkernfs_devices, node)
+		if (pd != f->pd && pd->fixed && pd->region == f->pd->region &&
+		    pkernfs_to_fixed(pd->fixed)->ss.root == f->ss.root)
+			return pkernfs_to_fixed(pd->fixed);
+	return NULL;
+}
+
+/**
  * pkernfs_fixed_free - free a fixed domain that no hardware uses
- * @f: domain; its tables go back to the pool, the pages it holds are let go
+ * @f: domain; unless another device has the same tables, they go back to the pool,
+ *	and the pages they hold are let go
  */
 void pkernfs_fixed_free(struct pkernfs_fixed *f)
 {
@@ -238,7 +253,9 @@ void pkernfs_fixed_free(struct pkernfs_fixed *f)
 	};
 
 	WARN_ON(!list_empty(&f->d.devices));
-	pkernfs_ss_walk(&f->ss, &v);
+	if (f->ss.root && !pkernfs_fixed_with(f))
+		pkernfs_ss_walk(&f->ss, &v);
+	pkernfs_entry_forget(f);
 	xa_destroy(&f->d.iommu_array);
 	kfree(f->d.qi_batch);
 	kfree(f);
@@ -249,6 +266,8 @@ void pkernfs_fixed_free(struct pkernfs_fixed *f)
 struct pkernfs_clone {
 	struct pkernfs_device *pd;
 	struct pkernfs_ss_writer w;
+	u32 leave_out;		/* first range that does not end before the last leaf */
+	bool count;		/* only check, and count pages */
 };
 
 static void *pkernfs_clone_alloc(void *arg)
@@ -258,9 +277,31 @@ static void *pkernfs_clone_alloc(void *arg)
 	return pkernfs_pool_alloc(pd->region);
 }
 
+/* Leaves come ascending, and so are the ranges: those that are over stay behind. */
+static bool pkernfs_may_leave_out(struct pkernfs_clone *c, u64 iova, u64 bytes)
+{
+	const struct pkernfs_iova_range *r = c->pd->leave_out;
+	u32 i;
+
+	while (c->leave_out < c->pd->leave_out_count &&
+	       r[c->leave_out].iova + r[c->leave_out].bytes <= iova)
+		c->leave_out++;
+	for (i = c->leave_out; bytes && i < c->pd->leave_out_count; i++) {
+		u64 here;
+
+		if (iova < r[i].iova)
+			break;
+		here = min(bytes, r[i].bytes - (iova - r[i].iova));
+		iova += here;
+		bytes -= here;
+	}
+	return !bytes;
+}
+
 /*
  * One leaf of the live domain. Every page of it has to belong to a file of this
- * region; from here on the file cannot give it up.
+ * region; from here on the file cannot give it up. Or none does, and the user
+ * allows that all of it is left out.
  */
 static int pkernfs_clone_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 {
@@ -273,10 +314,18 @@ static int pkernfs_clone_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 
 	for (off = 0; off < leaf->bytes; off += step) {
 		step = min_t(u64, leaf->bytes - off, PKERNFS_GRANULE_SIZE);
-		if (pkernfs_phys_owner(r, leaf->oa + off, step, &ino, &generation))
-			return pkernfs_refuse(&pd->why, -EXDEV, leaf->iova + off,
-					      "IOVA %#llx is not backed by a file of this region",
-					      leaf->iova + off);
+		if (!pkernfs_phys_owner(r, leaf->oa + off, step, &ino, &generation))
+			continue;
+		if (!off && !pkernfs_region_overlaps(leaf->oa, leaf->bytes) &&
+		    pkernfs_may_leave_out(c, leaf->iova, leaf->bytes))
+			return 0;
+		return pkernfs_refuse(&pd->why, -EXDEV, leaf->iova + off,
+				      "IOVA %#llx is not backed by a file of this region",
+				      leaf->iova + off);
+	}
+	if (c->count) {
+		c->w.pages += leaf->bytes >> PAGE_SHIFT;
+		return 0;
 	}
 
 	ret = pkernfs_hold(r, leaf->oa, leaf->bytes);
@@ -304,6 +353,39 @@ static void pkernfs_live_ss(struct iommu_domain *live, struct pkernfs_ss *ss, u8
 	*aw = hw.aw;
 }
 
+/*
+ * Devices that share a HWPT share their tables: the first one's FREEZE made them,
+ * and while its user holds the HWPT this does not change. What a change that was
+ * under way just then has brought is seen here; such a device gets its own.
+ */
+static bool pkernfs_fixed_share(struct pkernfs_fixed *f, const struct pkernfs_ss *from,
+				const struct pkernfs_clone *c, struct iommu_domain *live)
+{
+	struct pkernfs_device *pd;
+	const char *what;
+	u64 iova;
+
+	lockdep_assert_held(&pkernfs_transition_lock);
+	list_for_each_entry(pd, &pkernfs_devices, node) {
+		struct pkernfs_fixed *g;
+
+		if (pd == f->pd || pd->region != f->pd->region || READ_ONCE(pd->live) != live ||
+		    !pkernfs_device_on_fixed(pd))
+			continue;
+		g = pkernfs_to_fixed(pd->fixed);
+		/* Where this unit does not snoop, the writes must have been flushed. */
+		if (g->ss.levels != from->levels ||
+		    (pkernfs_vtd_coherent(g->iommu) && !pkernfs_vtd_coherent(f->iommu)) ||
+		    le64_to_cpu(pd->rec->iommu.pages) != c->w.pages ||
+		    pkernfs_ss_covers(&g->ss, from, &iova, &what))
+			continue;
+		f->ss = g->ss;
+		f->pd->rec->iommu.tables = pd->rec->iommu.tables;
+		return true;
+	}
+	return false;
+}
+
 static int pkernfs_fixed_clone(struct pkernfs_fixed *f, struct iommu_domain *live)
 {
 	struct pkernfs_device *pd = f->pd;
@@ -312,29 +394,39 @@ static int pkernfs_fixed_clone(struct pkernfs_fixed *f, struct iommu_domain *liv
 		.pd = pd,
 		.w.alloc = pkernfs_clone_alloc,
 		.w.arg = pd,
-		.w.coherent = ecap_coherent(f->iommu->ecap),
+		.w.coherent = pkernfs_vtd_coherent(f->iommu),
 	};
 	struct pkernfs_ss_visitor v = { .leaf = pkernfs_clone_leaf, .arg = &c };
 	struct pkernfs_ss from;
 	int ret;
 
 	pkernfs_live_ss(live, &from, &f->aw);
-	c.w.ss.levels = from.levels;
+	c.count = true;
 	ret = pkernfs_ss_walk(&from, &v);
-	f->ss = c.w.ss;
 	if (ret)
 		return ret;
 	if (!c.w.pages)
 		return pkernfs_refuse(&pd->why, -EINVAL, ~0ULL, "the HWPT maps nothing");
+	if (!pkernfs_fixed_share(f, &from, &c, live)) {
+		c.count = false;
+		c.leave_out = 0;
+		c.w.pages = 0;
+		c.w.ss.levels = from.levels;
+		ret = pkernfs_ss_walk(&from, &v);
+		f->ss = c.w.ss;
+		if (ret)
+			return ret;
+		ser->tables = cpu_to_le64(c.w.tables);
+	}
 
 	ser->drhd_base = cpu_to_le64(f->iommu->reg_phys);
 	ser->cap = cpu_to_le64(f->iommu->cap);
 	ser->ecap = cpu_to_le64(f->iommu->ecap);
 	ser->ss_root = cpu_to_le64(f->ss.root);
-	ser->tables = cpu_to_le64(c.w.tables);
 	ser->pages = cpu_to_le64(c.w.pages);
 	ser->did = cpu_to_le16(f->did);
-	ser->mode = PKERNFS_IOMMU_VTD_LEGACY;
+	ser->mode = sm_supported(f->iommu) ? PKERNFS_IOMMU_VTD_SCALABLE :
+					     PKERNFS_IOMMU_VTD_LEGACY;
 	ser->aw = f->aw;
 	ser->flags = 0;
 	return 0;
@@ -342,105 +434,49 @@ static int pkernfs_fixed_clone(struct pkernfs_fixed *f, struct iommu_domain *liv
 
 /* --- Replace ---------------------------------------------------------------- */
 
-union pkernfs_context {
-	struct context_entry e;
-	u128 whole;
-};
-
-/*
- * Write the context entry of a device in one piece, then let go of what is
- * cached under the old domain id. The one place where hardware is switched.
- */
-static int pkernfs_vtd_switch(struct device_domain_info *info, u64 ss_root,
-			      u8 aw, u16 did)
-{
-	struct intel_iommu *iommu = info->iommu;
-	union pkernfs_context old, new;
-	struct context_entry *at;
-	u16 old_did;
-
-	spin_lock(&iommu->lock);
-	at = iommu_context_addr(iommu, info->bus, info->devfn, 0);
-	if (!at || !context_present(at)) {
-		spin_unlock(&iommu->lock);
-		return -ENODEV;
-	}
-	old.e = *at;
-	old_did = context_domain_id(at);
-	new.e = old.e;
-	new.e.lo = (old.e.lo & ~VTD_PAGE_MASK) | (ss_root & VTD_PAGE_MASK);
-	new.e.hi = (old.e.hi & ~(PKERNFS_CONTEXT_AW | PKERNFS_CONTEXT_DID)) |
-		   FIELD_PREP(PKERNFS_CONTEXT_AW, aw) |
-		   FIELD_PREP(PKERNFS_CONTEXT_DID, did);
-	if (pkernfs_test(PKERNFS_TEST_CLEAR_FIRST)) {
-		context_clear_present(at);
-		__iommu_flush_cache(iommu, at, sizeof(*at));
-		iommu->flush.flush_context(iommu, old_did,
-					   PCI_DEVID(info->bus, info->devfn),
-					   DMA_CCMD_MASK_NOBIT,
-					   DMA_CCMD_DEVICE_INVL);
-		iommu->flush.flush_iotlb(iommu, old_did, 0, 0, DMA_TLB_DSI_FLUSH);
-		pkernfs_test_window();
-		WRITE_ONCE(at->hi, new.e.hi);
-		WRITE_ONCE(at->lo, new.e.lo);
-	} else if (pkernfs_test(PKERNFS_TEST_HALF_FIRST)) {
-		WRITE_ONCE(at->hi, new.e.hi ^ PKERNFS_CONTEXT_AW);
-		__iommu_flush_cache(iommu, at, sizeof(*at));
-		iommu->flush.flush_context(iommu, old_did,
-					   PCI_DEVID(info->bus, info->devfn),
-					   DMA_CCMD_MASK_NOBIT,
-					   DMA_CCMD_DEVICE_INVL);
-		iommu->flush.flush_iotlb(iommu, old_did, 0, 0, DMA_TLB_DSI_FLUSH);
-		pkernfs_test_window();
-		WRITE_ONCE(at->hi, new.e.hi);
-		WRITE_ONCE(at->lo, new.e.lo);
-	} else if (!try_cmpxchg128((u128 *)at, &old.whole, new.whole)) {
-		/* Nobody but us writes a present entry under iommu->lock. */
-		spin_unlock(&iommu->lock);
-		WARN_ON_ONCE(1);
-		return -EBUSY;
-	}
-	__iommu_flush_cache(iommu, at, sizeof(*at));
-	spin_unlock(&iommu->lock);
-
-	iommu_flush_write_buffer(iommu);
-	intel_context_flush_no_pasid(info, at, old_did,
-				     PCI_DEVID(info->bus, info->devfn));
-	return 0;
-}
-
 /*
  * Bring a device from one domain to another one. @to is entered in the unit
  * already (a reference that the device takes over on success), and its tags are
  * assigned before the hardware switches, so that an unmap of @to cannot be
  * missed; those of @from are unassigned after it.
  */
-static int pkernfs_vtd_move(struct device *dev, struct dmar_domain *from,
-			    struct dmar_domain *to, u64 ss_root, u8 aw)
+static int pkernfs_vtd_move(struct pkernfs_device *pd, struct device *dev,
+			    struct dmar_domain *from, struct dmar_domain *to,
+			    u64 ss_root, u8 aw)
 {
 	struct device_domain_info *info = dev_iommu_priv_get(dev);
 	struct intel_iommu *iommu = info->iommu;
+	struct pkernfs_aim aim = {
+		.ss_root = ss_root,
+		.did = domain_id_iommu(to, iommu),
+		.aw = aw,
+	};
 	unsigned long flags;
-	int ret;
+	int ret = -EBUSY;
 
 	if (!info->domain_attached || info->domain != from)
 		return -ESTALE;
 	ret = cache_tag_assign_domain(to, dev, IOMMU_NO_PASID);
 	if (ret)
 		return ret;
-	ret = pkernfs_vtd_switch(info, ss_root, aw, domain_id_iommu(to, iommu));
+	/* Dirty tracking goes through the list of devices, under these locks. */
+	spin_lock_irqsave(&from->lock, flags);
+	spin_lock_nested(&to->lock, SINGLE_DEPTH_NESTING);
+	ret = -EBUSY;
+	if (!from->dirty_tracking && !to->dirty_tracking)
+		ret = pkernfs_entry_switch(info, &aim);
+	if (!ret) {
+		list_del(&info->link);
+		info->domain = to;
+		list_add(&info->link, &to->devices);
+	}
+	spin_unlock(&to->lock);
+	spin_unlock_irqrestore(&from->lock, flags);
+	trace_pkernfs_replace(pd, domain_id_iommu(from, iommu), aim.did, ret);
 	if (ret) {
 		cache_tag_unassign_domain(to, dev, IOMMU_NO_PASID);
 		return ret;
 	}
-
-	spin_lock_irqsave(&from->lock, flags);
-	list_del(&info->link);
-	spin_unlock_irqrestore(&from->lock, flags);
-	info->domain = to;
-	spin_lock_irqsave(&to->lock, flags);
-	list_add(&info->link, &to->devices);
-	spin_unlock_irqrestore(&to->lock, flags);
 
 	cache_tag_unassign_domain(from, dev, IOMMU_NO_PASID);
 	domain_detach_iommu(from, iommu);
@@ -461,7 +497,7 @@ static int pkernfs_fixed_attach(struct iommu_domain *domain, struct device *dev,
 	ret = pkernfs_vtd_check(dev, live, &pd->why);
 	if (ret)
 		return ret;
-	ret = pkernfs_iommufd_lock(live, &what);
+	ret = pkernfs_iommufd_lock(live, true, &what);
 	if (ret)
 		return pkernfs_refuse(&pd->why, ret, ~0ULL, "%s", what);
 
@@ -477,14 +513,16 @@ static int pkernfs_fixed_attach(struct iommu_domain *domain, struct device *dev,
 
 	/* The record is whole before hardware depends on what it names. */
 	pkernfs_record_commit(pd);
-	ret = pkernfs_vtd_move(dev, to_dmar_domain(live), &f->d, f->ss.root, f->aw);
+	ret = pkernfs_vtd_move(pd, dev, to_dmar_domain(live), &f->d, f->ss.root,
+			       f->aw);
 	if (ret) {
 		pkernfs_record_retract(pd);
 		pkernfs_refuse(&pd->why, ret, ~0ULL,
-			       "the context entry could not be switched");
+			       "its entry could not be switched");
 		goto out_detach;
 	}
 	WRITE_ONCE(pd->live, live);
+	WRITE_ONCE(pd->waits, NULL);
 	pkernfs_iommufd_unlock(live);
 	return 0;
 
@@ -495,15 +533,45 @@ out_unlock:
 	return ret;
 }
 
+static void pkernfs_fixed_left(struct pkernfs_device *pd)
+{
+	WRITE_ONCE(pd->live, NULL);
+	WRITE_ONCE(pd->waits, NULL);
+	pkernfs_device_left(pd);
+}
+
+#define PKERNFS_WAITS	"the HWPT does not map IOVA %#llx yet: the device stays on its fixed domain"
+
+/* As pkernfs_ss_covers(), but for one that waits begin with what was wrong. */
+static int pkernfs_fixed_compare(struct pkernfs_fixed *f, const struct pkernfs_ss *other,
+				 bool waits, u64 *iova, const char **what)
+{
+	struct pkernfs_device *pd = f->pd;
+	int ret = 0;
+
+	*iova = pd->waits_iova;
+	if (waits && pd->waits_error)
+		ret = pkernfs_ss_alike(&f->ss, other, *iova, what);
+	if (!ret)
+		ret = pkernfs_ss_covers(&f->ss, other, iova, what);
+	if (waits) {
+		pd->waits_error = ret;
+		pd->waits_iova = *iova;
+	}
+	return ret;
+}
+
 /* fixed -> a HWPT that translates alike; group mutex held */
 static int pkernfs_fixed_leave(struct pkernfs_fixed *f, struct device *dev,
 			       struct iommu_domain *to)
 {
 	struct dmar_domain *d = to_dmar_domain(to);
 	struct pkernfs_device *pd = f->pd;
+	/* A user that attached it earlier is still mapping. */
+	bool waits = to == pd->waits;
 	struct pkernfs_ss other;
 	const char *what;
-	u64 iova;
+	u64 iova = 0;
 	u8 aw;
 	int ret;
 
@@ -513,28 +581,41 @@ static int pkernfs_fixed_leave(struct pkernfs_fixed *f, struct device *dev,
 	if (!intel_domain_is_ss_paging(d) || d->nested_parent)
 		return pkernfs_refuse(&pd->why, -EINVAL, ~0ULL,
 				      "the HWPT is not a plain second-stage one");
+	if (d->dirty_tracking)
+		return pkernfs_refuse(&pd->why, -EOPNOTSUPP, ~0ULL,
+				      "dirty tracking is on");
 	ret = paging_domain_compatible(to, dev);
 	if (ret)
-		return ret;
-	ret = pkernfs_iommufd_lock(to, &what);
+		return pkernfs_refuse(&pd->why, ret, ~0ULL,
+				      "the HWPT does not go with the remapping unit");
+	ret = pkernfs_iommufd_lock(to, !waits, &what);
 	if (ret)
-		return pkernfs_refuse(&pd->why, ret, ~0ULL, "%s", what);
+		return waits && ret == -EBUSY ? ret :
+		       pkernfs_refuse(&pd->why, ret, ~0ULL, "%s", what);
 
 	pkernfs_live_ss(to, &other, &aw);
-	ret = pkernfs_ss_covers(&f->ss, &other, &iova, &what);
+	ret = pkernfs_fixed_compare(f, &other, waits, &iova, &what);
+	trace_pkernfs_compare(pd, ret, iova);
+	if (ret == -EAGAIN && waits) {
+		pkernfs_note(&pd->why, ret, iova, PKERNFS_WAITS, iova);
+		goto out_unlock;
+	}
 	if (ret) {
+		ret = -EXDEV;
 		pkernfs_refuse(&pd->why, ret, iova,
 			       "the HWPT is not alike: IOVA %#llx is %s", iova, what);
 		goto out_unlock;
 	}
 	ret = domain_attach_iommu(d, f->iommu);
+	if (!ret) {
+		ret = pkernfs_vtd_move(pd, dev, &f->d, d, other.root, aw);
+		if (ret)
+			domain_detach_iommu(d, f->iommu);
+	}
 	if (ret)
-		goto out_unlock;
-	ret = pkernfs_vtd_move(dev, &f->d, d, other.root, aw);
-	if (ret)
-		domain_detach_iommu(d, f->iommu);
+		pkernfs_refuse(&pd->why, ret, ~0ULL, "the HWPT could not be switched to");
 	else
-		pkernfs_device_left(pd);
+		pkernfs_fixed_left(pd);
 out_unlock:
 	pkernfs_iommufd_unlock(to);
 	return ret;
@@ -566,14 +647,52 @@ const struct iommu_domain_ops pkernfs_fixed_domain_ops = {
 
 /* --- The IOMMU core's questions --------------------------------------------- */
 
+/*
+ * A user attaches a HWPT that does not map all that is frozen, as one does that
+ * attaches first and maps then, or attaches an IOAS. It is attached to it, as far
+ * as iommufd goes; the hardware follows when the rest is mapped. False: it can
+ * follow now, or the attach has to fail.
+ */
+static bool pkernfs_fixed_wait(struct pkernfs_fixed *f, struct iommu_domain *to)
+{
+	struct dmar_domain *d = to_dmar_domain(to);
+	struct pkernfs_device *pd = f->pd;
+	struct pkernfs_ss other;
+	const char *what;
+	u64 iova;
+	u8 aw;
+	int ret;
+
+	/* Who froze it goes on to nothing but what is alike, and keeps its way back. */
+	if (READ_ONCE(pd->live) || pkernfs_is_shutting_down() ||
+	    !intel_domain_is_ss_paging(d) || d->nested_parent || d->dirty_tracking ||
+	    paging_domain_compatible(to, &pd->pdev->dev) ||
+	    pkernfs_iommufd_lock(to, true, &what))
+		return false;
+	pkernfs_live_ss(to, &other, &aw);
+	ret = pkernfs_ss_covers(&f->ss, &other, &iova, &what);
+	if (ret == -EAGAIN) {
+		trace_pkernfs_compare(pd, ret, iova);
+		WRITE_ONCE(pd->waits, to);
+		pd->waits_error = ret;
+		pd->waits_iova = iova;
+		pkernfs_note(&pd->why, ret, iova, PKERNFS_WAITS, iova);
+		pci_info(pd->pdev, "pkernfs: attached; it waits until IOVA %#llx and what follows is mapped\n",
+			 iova);
+	}
+	pkernfs_iommufd_unlock(to);
+	return ret == -EAGAIN;
+}
+
 bool __pkernfs_keep_domain(struct iommu_domain *old, struct iommu_domain *new)
 {
 	struct pkernfs_device *pd = pkernfs_to_fixed(old)->pd;
 
 	if (new->cookie_type == IOMMU_COOKIE_IOMMUFD)
-		return false;
+		return pkernfs_fixed_wait(pkernfs_to_fixed(old), new);
 	/* The user lets go of the HWPT: from here on UNFREEZE is stale. */
 	WRITE_ONCE(pd->live, NULL);
+	WRITE_ONCE(pd->waits, NULL);
 	return true;
 }
 
@@ -585,33 +704,8 @@ void __pkernfs_domain_gone(struct iommu_domain *domain)
 {
 	struct pkernfs_device *pd = pkernfs_to_fixed(domain)->pd;
 
-	WRITE_ONCE(pd->live, NULL);
 	pd->gone = true;
-	pkernfs_device_left(pd);
-}
-
-/* Stopped already: take its entry out of this kernel's tables again. */
-static void pkernfs_vtd_cut_off(struct pkernfs_fixed *f)
-{
-	struct intel_iommu *iommu = f->iommu;
-	struct context_entry *at;
-	u16 rid = f->pd->rid;
-
-	spin_lock(&iommu->lock);
-	at = iommu_context_addr(iommu, PCI_BUS_NUM(rid), rid & 0xff, 0);
-	if (at) {
-		context_clear_present(at);
-		__iommu_flush_cache(iommu, at, sizeof(*at));
-	}
-	spin_unlock(&iommu->lock);
-	iommu->flush.flush_context(iommu, f->did, rid, DMA_CCMD_MASK_NOBIT,
-				   DMA_CCMD_DEVICE_INVL);
-	iommu->flush.flush_iotlb(iommu, f->did, 0, 0, DMA_TLB_DSI_FLUSH);
-	if (at) {
-		context_clear_entry(at);
-		__iommu_flush_cache(iommu, at, sizeof(*at));
-	}
-	domain_detach_iommu(&f->d, iommu);
+	pkernfs_fixed_left(pd);
 }
 
 /**
@@ -639,13 +733,15 @@ struct iommu_domain *pkernfs_vtd_adopted(struct device *dev, bool alone)
 		return NULL;
 	f = pkernfs_to_fixed(pd->fixed);
 	info = dev_iommu_priv_get(dev);
-	if (!alone || f->iommu != info->iommu || info->ats_supported ||
+	if (!alone || f->iommu != info->iommu || info->ats_supported || info->pasid_supported ||
 	    cache_tag_assign_domain(&f->d, dev, IOMMU_NO_PASID)) {
 		pkernfs_device_fail(pd, alone ? "the IOMMU driver cannot take it over" :
 				    "its IOMMU group has other devices");
-		pkernfs_vtd_cut_off(f);
+		pkernfs_entry_cut_off(f, dev, pd->rid);
+		domain_detach_iommu(&f->d, f->iommu);
 		return NULL;
 	}
+	pkernfs_entry_take(f, dev);
 	info->domain = &f->d;
 	info->domain_attached = true;
 	spin_lock_irqsave(&f->d.lock, flags);
@@ -686,7 +782,7 @@ int pkernfs_iommu_freeze(struct pkernfs_device *pd)
 
 	static_branch_inc(&pkernfs_iommu_key);
 	domain = &f->d.domain;
-	ret = pkernfs_group_replace(dev, NULL, &domain);
+	ret = pkernfs_group_replace(dev, &(struct pkernfs_group_change){ .to = &domain });
 	if (ret) {
 		static_branch_dec(&pkernfs_iommu_key);
 		pkernfs_fixed_free(f);
@@ -705,25 +801,31 @@ int pkernfs_iommu_freeze(struct pkernfs_device *pd)
  */
 int pkernfs_iommu_unfreeze(struct pkernfs_device *pd)
 {
-	return pkernfs_group_replace(&pd->pdev->dev, pd->fixed, &pd->live);
+	const struct pkernfs_group_change how = { .from = pd->fixed, .to = &pd->live };
+
+	return pkernfs_group_replace(&pd->pdev->dev, &how);
 }
 
 /**
  * pkernfs_iommu_release - take a stopped device off its fixed domain
  * @pd: detached or adopted device, bus mastering off
  *
- * Return: 0 or an errno
+ * Return: 0, -EBUSY when a user has attached it, or an errno
  */
 int pkernfs_iommu_release(struct pkernfs_device *pd)
 {
 	struct iommu_domain *blocked = intel_iommu_ops.blocked_domain;
+	const struct pkernfs_group_change block = {
+		.from = pd->fixed, .to = &blocked, .unless = &pd->waits,
+	};
+	const struct pkernfs_group_change unblock = { .from = blocked };
 	int ret;
 
 	/* This cannot stop half-way; the domain that the core wants could. */
-	ret = pkernfs_group_replace(&pd->pdev->dev, pd->fixed, &blocked);
+	ret = pkernfs_group_replace(&pd->pdev->dev, &block);
 	if (ret)
 		return ret;
-	ret = pkernfs_group_replace(&pd->pdev->dev, blocked, NULL);
+	ret = pkernfs_group_replace(&pd->pdev->dev, &unblock);
 	if (ret)
 		pci_warn(pd->pdev, "pkernfs: its DMA stays blocked (%d)\n", ret);
 	return 0;
@@ -737,7 +839,26 @@ int pkernfs_iommu_release(struct pkernfs_device *pd)
  */
 int pkernfs_iommu_sync(struct pkernfs_device *pd)
 {
-	return pkernfs_group_replace(&pd->pdev->dev, pd->fixed, &pd->fixed);
+	const struct pkernfs_group_change how = { .from = pd->fixed, .to = &pd->fixed };
+
+	return pkernfs_group_replace(&pd->pdev->dev, &how);
+}
+
+/**
+ * pkernfs_iommu_retry - bring a device to the HWPT that its user is filling
+ * @pd: device with @pd->waits
+ *
+ * Context: transition lock held
+ * Return: 0; -EAGAIN: not all is mapped yet; -EBUSY: a change is under way;
+ * -ESTALE: nobody waits any more; -EXDEV: it will never be alike
+ */
+int pkernfs_iommu_retry(struct pkernfs_device *pd)
+{
+	const struct pkernfs_group_change how = {
+		.from = pd->fixed, .to = &pd->waits, .try = true,
+	};
+
+	return pkernfs_group_replace(&pd->pdev->dev, &how);
 }
 
 /**

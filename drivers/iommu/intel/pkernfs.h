@@ -17,7 +17,9 @@
  * @pd: the device
  * @iommu: the unit that it is behind
  * @ss: tables, in the region of @pd
- * @aw: address width field of the context entry
+ * @pasid_table: scalable mode, from adoption until the IOMMU driver meets the
+ *	device: what its context entry leads to; else NULL
+ * @aw: address width field of its entry
  * @did: domain id on @iommu
  */
 struct pkernfs_fixed {
@@ -25,9 +27,42 @@ struct pkernfs_fixed {
 	struct pkernfs_device *pd;
 	struct intel_iommu *iommu;
 	struct pkernfs_ss ss;
+	struct pasid_table *pasid_table;
 	u8 aw;
 	u16 did;
 };
+
+/**
+ * struct pkernfs_aim - where an entry leads to
+ * @ss_root: physical address of the top second-stage table
+ * @did: domain id
+ * @aw: address width field
+ */
+struct pkernfs_aim {
+	u64 ss_root;
+	u16 did;
+	u8 aw;
+};
+
+/**
+ * struct pkernfs_tree - root table of a handover, with what hangs below it
+ * @root: root table
+ * @scalable: scalable mode
+ * @from: physical address of the first block below @root; for proving
+ * @to: physical address after the last one; for proving
+ * @block: gives a zeroed block, or NULL; for building
+ * @arg: passed to @block
+ */
+struct pkernfs_tree {
+	struct root_entry *root;
+	bool scalable;
+	phys_addr_t from, to;
+	void *(*block)(void *arg);
+	void *arg;
+};
+
+/* Blocks that one device needs for itself: PASID directory and table */
+#define PKERNFS_TREE_DEVICE_BLOCKS(iommu)	(sm_supported(iommu) ? 2 : 0)
 
 static inline struct pkernfs_fixed *pkernfs_to_fixed(struct iommu_domain *domain)
 {
@@ -37,8 +72,30 @@ static inline struct pkernfs_fixed *pkernfs_to_fixed(struct iommu_domain *domain
 struct pkernfs_fixed *pkernfs_fixed_alloc(struct pkernfs_device *pd,
 					  struct intel_iommu *iommu);
 void pkernfs_fixed_free(struct pkernfs_fixed *f);
+struct pkernfs_fixed *pkernfs_fixed_with(struct pkernfs_fixed *f);
 int pkernfs_handover_room(struct pkernfs_device *next, struct intel_iommu *iommu);
 int pkernfs_fixed_take_did(struct pkernfs_fixed *f, u16 did);
-struct context_entry pkernfs_context_entry(u64 ss_root, u8 aw, u16 did);
+
+static inline struct pkernfs_aim pkernfs_fixed_aim(const struct pkernfs_fixed *f)
+{
+	return (struct pkernfs_aim){ .ss_root = f->ss.root, .did = f->did, .aw = f->aw };
+}
+
+/* Paging structures are snooped, iommu_paging_structure_coherency() */
+static inline bool pkernfs_vtd_coherent(struct intel_iommu *iommu)
+{
+	return sm_supported(iommu) ? ecap_smpwc(iommu->ecap) : ecap_coherent(iommu->ecap);
+}
+
+int pkernfs_entry_switch(struct device_domain_info *info, const struct pkernfs_aim *to);
+int pkernfs_entry_adopt(struct pkernfs_fixed *f, u16 rid);
+void pkernfs_entry_take(struct pkernfs_fixed *f, struct device *dev);
+void pkernfs_entry_cut_off(struct pkernfs_fixed *f, struct device *dev, u16 rid);
+void pkernfs_entry_forget(struct pkernfs_fixed *f);
+int pkernfs_tree_add(struct pkernfs_tree *t, struct pkernfs_fixed *f, u16 rid);
+struct context_entry *pkernfs_tree_context(const struct pkernfs_tree *t, u16 rid);
+bool pkernfs_tree_prove(const struct pkernfs_tree *t);
+bool pkernfs_tree_prove_device(const struct pkernfs_tree *t, struct intel_iommu *iommu,
+			       u16 rid, const struct pkernfs_aim *to);
 
 #endif

@@ -22,14 +22,19 @@
 #include <linux/pkernfs.h>
 #include <linux/pkernfs_iommu.h>
 #include <linux/pkernfs_pci.h>
+#include <linux/string_choices.h>
 #include <asm/e820/api.h>
 #include <asm/pci-direct.h>
 #include <asm/pci_x86.h>
+
+#include <trace/events/pkernfs.h>
 
 #include "iommu.h"
 #include "../iommu-pages.h"
 #include "pkernfs.h"
 
+/* Translation table mode in the root table address register (11.4.5) */
+#define PKERNFS_RTADDR_TTM	GENMASK_ULL(11, 10)
 /* IOVAs that are interrupts (3.14 "Handling Requests to Interrupt Addresses") */
 #define PKERNFS_MSI_FIRST	0xfee00000ULL
 #define PKERNFS_MSI_LAST	0xfeefffffULL
@@ -49,8 +54,9 @@ struct pkernfs_handover_area {
 	u64 next;
 };
 
-static void *pkernfs_handover_block(struct pkernfs_handover_area *a)
+static void *pkernfs_handover_block(void *arg)
 {
+	struct pkernfs_handover_area *a = arg;
 	const struct pkernfs_sb *sb = a->region->sb;
 	void *block;
 
@@ -61,26 +67,17 @@ static void *pkernfs_handover_block(struct pkernfs_handover_area *a)
 	return block;
 }
 
-static int pkernfs_handover_device(struct pkernfs_handover_area *a,
-				   struct root_entry *root,
-				   struct pkernfs_handover *h,
+static int pkernfs_handover_device(struct pkernfs_tree *t, struct pkernfs_handover *h,
 				   struct pkernfs_device *pd)
 {
-	struct pkernfs_fixed *f = pkernfs_to_fixed(pd->fixed);
-	struct root_entry *re = &root[PCI_BUS_NUM(pd->rid)];
 	u32 n = le32_to_cpu(h->devices);
-	struct context_entry *table;
+	int ret;
 
 	if (n == PKERNFS_HANDOVER_DEVICES)
 		return -ENOSPC;
-	if (!(re->lo & 1)) {
-		table = pkernfs_handover_block(a);
-		if (!table)
-			return -ENOSPC;
-		re->lo = virt_to_phys(table) | 1;
-	}
-	table = phys_to_virt(re->lo & VTD_PAGE_MASK);
-	table[pd->rid & 0xff] = pkernfs_context_entry(f->ss.root, f->aw, f->did);
+	ret = pkernfs_tree_add(t, pkernfs_to_fixed(pd->fixed), pd->rid);
+	if (ret)
+		return ret;
 	h->slot[n] = cpu_to_le32(pd->slot);
 	h->devices = cpu_to_le32(n + 1);
 	return 0;
@@ -134,11 +131,13 @@ int pkernfs_handover_room(struct pkernfs_device *next, struct intel_iommu *iommu
 			    pkernfs_handover_behind(before, next, iommu) != unit)
 				continue;
 			new_unit = false;
-			if (PCI_BUS_NUM(before->rid) == PCI_BUS_NUM(pd->rid))
+			/* Half a bus has a context table in scalable mode. */
+			if (before->rid >> (sm_supported(unit) ? 7 : 8) ==
+			    pd->rid >> (sm_supported(unit) ? 7 : 8))
 				new_bus = false;
 		}
-		/* Header and root table of the unit, context table of the bus */
-		blocks += (new_unit ? 2 : 0) + new_bus;
+		/* Header and root table of the unit, context table, what is its own */
+		blocks += (new_unit ? 2 : 0) + new_bus + PKERNFS_TREE_DEVICE_BLOCKS(unit);
 	}
 	if (devices > PKERNFS_HANDOVER_DEVICES || blocks > le64_to_cpu(sb->handover.count))
 		return pkernfs_refuse(&next->why, -ENOSPC, ~0ULL,
@@ -149,8 +148,12 @@ int pkernfs_handover_room(struct pkernfs_device *next, struct intel_iommu *iommu
 static int pkernfs_handover_unit(struct intel_iommu *iommu)
 {
 	struct pkernfs_handover_area a = {};
+	struct pkernfs_tree t = {
+		.scalable = sm_supported(iommu),
+		.block = pkernfs_handover_block,
+		.arg = &a,
+	};
 	struct pkernfs_handover *h = NULL;
-	struct root_entry *root = NULL;
 	struct pkernfs_device *pd;
 	int ret;
 
@@ -162,8 +165,8 @@ static int pkernfs_handover_unit(struct intel_iommu *iommu)
 			a.region = pd->region;
 			a.next = a.region->handover_next;
 			h = pkernfs_handover_block(&a);
-			root = pkernfs_handover_block(&a);
-			if (!root)
+			t.root = pkernfs_handover_block(&a);
+			if (!t.root)
 				return -ENOSPC;
 			h->magic = cpu_to_le32(PKERNFS_HANDOVER_MAGIC);
 			h->version = cpu_to_le32(PKERNFS_FORMAT_VERSION);
@@ -172,11 +175,12 @@ static int pkernfs_handover_unit(struct intel_iommu *iommu)
 			h->region_bytes = cpu_to_le64(a.region->bytes);
 			memcpy(h->uuid, a.region->sb->uuid, sizeof(h->uuid));
 			h->drhd_base = cpu_to_le64(iommu->reg_phys);
-			h->mode = cpu_to_le32(PKERNFS_IOMMU_VTD_LEGACY);
+			h->mode = cpu_to_le32(t.scalable ? PKERNFS_IOMMU_VTD_SCALABLE :
+							   PKERNFS_IOMMU_VTD_LEGACY);
 		}
 		if (pd->region != a.region)
 			return -EXDEV;
-		ret = pkernfs_handover_device(&a, root, h, pd);
+		ret = pkernfs_handover_device(&t, h, pd);
 		if (ret)
 			return ret;
 		WRITE_ONCE(pd->state, PKERNFS_STATE_HANDED_OVER);
@@ -191,7 +195,9 @@ static int pkernfs_handover_unit(struct intel_iommu *iommu)
 	a.region->handover_next = a.next;
 	/* All of it is in memory before the address is there to be used. */
 	smp_wmb();
-	WRITE_ONCE(pkernfs_handover_root[iommu->seq_id], virt_to_phys(root));
+	WRITE_ONCE(pkernfs_handover_root[iommu->seq_id], virt_to_phys(t.root));
+	trace_pkernfs_handover(iommu->name, le32_to_cpu(h->devices), le32_to_cpu(h->blocks),
+			       virt_to_phys(t.root));
 	pr_info("%s: handing over %u device(s), root table at %pa\n", iommu->name,
 		le32_to_cpu(h->devices), &pkernfs_handover_root[iommu->seq_id]);
 	return 0;
@@ -282,11 +288,14 @@ bool pkernfs_vtd_shutdown(struct intel_iommu *iommu)
 
 	/* The tables were written by the reboot notifier. */
 	iommu_flush_write_buffer(iommu);
-	writeq(root, iommu->reg + DMAR_RTADDR_REG);
+	writeq(root | (sm_supported(iommu) ? DMA_RTADDR_SMT : 0),
+	       iommu->reg + DMAR_RTADDR_REG);
 	writel(iommu->gcmd | DMA_GCMD_SRTP, iommu->reg + DMAR_GCMD_REG);
 	IOMMU_WAIT_OP(iommu, DMAR_GSTS_REG, readl, (sts & DMA_GSTS_RTPS), sts);
 	if (!cap_esrtps(iommu->cap)) {
 		iommu->flush.flush_context(iommu, 0, 0, 0, DMA_CCMD_GLOBAL_INVL);
+		if (sm_supported(iommu))
+			qi_flush_pasid_cache(iommu, 0, QI_PC_GLOBAL, 0);
 		iommu->flush.flush_iotlb(iommu, 0, 0, 0, DMA_TLB_GLOBAL_FLUSH);
 	}
 	return true;
@@ -415,6 +424,18 @@ static int pkernfs_prove_table(phys_addr_t table, void *arg)
 	return ret;
 }
 
+/* To a unit without large pages their size bit is a reserved one. */
+static int pkernfs_prove_size(const struct pkernfs_ss_leaf *leaf, void *arg)
+{
+	const struct intel_iommu *iommu = arg;
+	unsigned long sizes = cap_super_page_val(iommu->cap);
+
+	if ((leaf->bytes == SZ_2M && !(sizes & BIT(0))) ||
+	    (leaf->bytes == SZ_1G && !(sizes & BIT(1))))
+		return -EUCLEAN;
+	return 0;
+}
+
 static int pkernfs_prove_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 {
 	struct pkernfs_prove *p = arg;
@@ -430,10 +451,9 @@ static int pkernfs_prove_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 		pkernfs_unhold(r, leaf->oa, leaf->bytes);
 		return 0;
 	}
-	/* To a unit without large pages their size bit is a reserved one. */
-	if ((leaf->bytes == SZ_2M && !(cap_super_page_val(p->iommu->cap) & BIT(0))) ||
-	    (leaf->bytes == SZ_1G && !(cap_super_page_val(p->iommu->cap) & BIT(1))))
-		return -EUCLEAN;
+	ret = pkernfs_prove_size(leaf, p->iommu);
+	if (ret)
+		return ret;
 	/* A write there is an interrupt, and no IOAS hands out such an IOVA. */
 	if (leaf->iova <= PKERNFS_MSI_LAST &&
 	    leaf->iova + leaf->bytes - 1 >= PKERNFS_MSI_FIRST)
@@ -453,11 +473,25 @@ static int pkernfs_prove_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 	return 0;
 }
 
-static int pkernfs_prove_tables(struct intel_iommu *iommu, struct pkernfs_device *pd,
-				struct pkernfs_ss *ss)
+/* Tables that were proven for another device; this one may be behind another unit. */
+static int pkernfs_prove_shared(struct pkernfs_fixed *f, struct pkernfs_fixed *with)
 {
+	const struct pkernfs_iommu_ser *ser = &f->pd->rec->iommu;
+	const struct pkernfs_iommu_ser *other = &with->pd->rec->iommu;
+	struct pkernfs_ss_visitor v = { .leaf = pkernfs_prove_size, .arg = f->iommu };
+
+	if (f->ss.levels != with->ss.levels || ser->tables != other->tables ||
+	    ser->pages != other->pages)
+		return -EUCLEAN;
+	return f->iommu == with->iommu ? 0 : pkernfs_ss_walk(&f->ss, &v);
+}
+
+static int pkernfs_prove_tables(struct pkernfs_fixed *f)
+{
+	struct pkernfs_device *pd = f->pd;
 	const struct pkernfs_iommu_ser *ser = &pd->rec->iommu;
-	struct pkernfs_prove p = { .pd = pd, .iommu = iommu };
+	struct pkernfs_fixed *with = pkernfs_fixed_with(f);
+	struct pkernfs_prove p = { .pd = pd, .iommu = f->iommu };
 	struct pkernfs_ss_visitor v = {
 		.table = pkernfs_prove_table,
 		.leaf = pkernfs_prove_leaf,
@@ -466,7 +500,9 @@ static int pkernfs_prove_tables(struct intel_iommu *iommu, struct pkernfs_device
 	};
 	int ret;
 
-	ret = pkernfs_ss_walk(ss, &v);
+	if (with)
+		return pkernfs_prove_shared(f, with);
+	ret = pkernfs_ss_walk(&f->ss, &v);
 	if (!ret && p.tables == le64_to_cpu(ser->tables) &&
 	    p.pages == le64_to_cpu(ser->pages))
 		return 0;
@@ -477,21 +513,23 @@ static int pkernfs_prove_tables(struct intel_iommu *iommu, struct pkernfs_device
 	 * them; the pool has them back at the next boot.
 	 */
 	p.undo = true;
-	pkernfs_ss_walk(ss, &v);
+	pkernfs_ss_walk(&f->ss, &v);
 	return ret ?: -EUCLEAN;
 }
 
 static int pkernfs_prove_device(struct intel_iommu *iommu,
 				const struct pkernfs_handover *h,
-				struct pkernfs_device *pd)
+				const struct pkernfs_tree *t, struct pkernfs_device *pd)
 {
 	const struct pkernfs_iommu_ser *ser = &pd->rec->iommu;
 	u16 did = le16_to_cpu(ser->did);
-	struct context_entry want, *table;
+	const struct pkernfs_aim aim = {
+		.ss_root = le64_to_cpu(ser->ss_root),
+		.did = did,
+		.aw = ser->aw,
+	};
 	struct pkernfs_device *other;
 	struct pkernfs_fixed *f;
-	struct root_entry *root;
-	struct pkernfs_ss ss;
 	int ret;
 
 	if (le64_to_cpu(ser->drhd_base) != iommu->reg_phys ||
@@ -500,8 +538,8 @@ static int pkernfs_prove_device(struct intel_iommu *iommu,
 	if (le64_to_cpu(ser->cap) != iommu->cap || le64_to_cpu(ser->ecap) != iommu->ecap)
 		return pkernfs_device_fail(pd, "%s has other capabilities than before",
 					   iommu->name);
-	if (ser->mode != PKERNFS_IOMMU_VTD_LEGACY || ser->flags)
-		return pkernfs_device_fail(pd, "its record has an unknown mode or flag");
+	if (ser->mode != le32_to_cpu(h->mode) || ser->flags)
+		return pkernfs_device_fail(pd, "its record has another mode than its unit, or an unknown flag");
 	if (ser->aw < 1 || ser->aw > 3 || !(cap_sagaw(iommu->cap) & BIT(ser->aw)))
 		return pkernfs_device_fail(pd, "%s has no address width %u",
 					   iommu->name, ser->aw);
@@ -517,72 +555,41 @@ static int pkernfs_prove_device(struct intel_iommu *iommu,
 						   did);
 
 	/* What the hardware uses right now has to be what the record says. */
-	root = (void *)h + PKERNFS_BLOCK_SIZE;
-	want = pkernfs_context_entry(le64_to_cpu(ser->ss_root), ser->aw, did);
-	table = phys_to_virt(root[PCI_BUS_NUM(pd->rid)].lo & VTD_PAGE_MASK);
-	if (memcmp(&table[pd->rid & 0xff], &want, sizeof(want)))
-		return pkernfs_device_fail(pd, "its context entry is not what its record says");
+	if (!pkernfs_tree_prove_device(t, iommu, pd->rid, &aim))
+		return pkernfs_device_fail(pd, "its entry is not what its record says");
 
-	ss.root = le64_to_cpu(ser->ss_root);
-	ss.levels = ser->aw + 2;
 	f = pkernfs_fixed_alloc(pd, iommu);
 	if (!f)
 		return pkernfs_device_fail(pd, "no memory");
-	ret = pkernfs_prove_tables(iommu, pd, &ss);
+	f->ss.root = aim.ss_root;
+	f->ss.levels = ser->aw + 2;
+	ret = pkernfs_prove_tables(f);
 	if (ret) {
 		kfree(f);
 		return pkernfs_device_fail(pd, "its second-stage tables are not proven (%d)",
 					   ret);
 	}
 	/* From here on a release gives back what was claimed and held. */
-	f->ss = ss;
 	f->aw = ser->aw;
 	pd->fixed = &f->d.domain;
 	static_branch_inc(&pkernfs_iommu_key);
 	return 0;
 }
 
-/* Is the root table well-formed, with every context table in the handover area? */
-static bool pkernfs_prove_root(struct pkernfs_region *r, const struct pkernfs_handover *h)
-{
-	u64 from = le64_to_cpu(h->self) + 2 * PKERNFS_BLOCK_SIZE;
-	u64 to = le64_to_cpu(h->self) +
-		 ((u64)le32_to_cpu(h->blocks) << PKERNFS_BLOCK_SHIFT);
-	const struct root_entry *root = (void *)h + PKERNFS_BLOCK_SIZE;
-	unsigned int bus;
-
-	for (bus = 0; bus < 256; bus++) {
-		u64 lo = root[bus].lo, at = lo & VTD_PAGE_MASK;
-
-		if (root[bus].hi || (lo & ~VTD_PAGE_MASK) > 1 || (lo && !(lo & 1)))
-			return false;
-		if (lo && (at < from || at > to - PKERNFS_BLOCK_SIZE))
-			return false;
-	}
-	return true;
-}
-
 /* Devices that the hardware lets through and that no proven record names */
-static void pkernfs_stop_unnamed(const struct pkernfs_handover *h, u16 segment)
+static void pkernfs_stop_unnamed(const struct pkernfs_tree *t, u16 segment)
 {
-	const struct root_entry *root = (void *)h + PKERNFS_BLOCK_SIZE;
-	unsigned int bus, devfn;
+	unsigned int rid;
 
-	for (bus = 0; bus < 256; bus++) {
-		const struct context_entry *table;
+	for (rid = 0; rid < 1 << 16; rid++) {
+		struct context_entry *context = pkernfs_tree_context(t, rid);
+		struct pkernfs_device *pd;
 
-		if (!root[bus].lo)
+		if (!context || !context_present(context))
 			continue;
-		table = phys_to_virt(root[bus].lo & VTD_PAGE_MASK);
-		for (devfn = 0; devfn < 256; devfn++) {
-			struct pkernfs_device *pd;
-
-			if (!context_present((struct context_entry *)&table[devfn]))
-				continue;
-			pd = pkernfs_device_find(segment, bus << 8 | devfn);
-			if (!pd || pd->state != PKERNFS_STATE_ADOPTED)
-				pkernfs_iommu_stop_rid(segment, bus << 8 | devfn);
-		}
+		pd = pkernfs_device_find(segment, rid);
+		if (!pd || pd->state != PKERNFS_STATE_ADOPTED)
+			pkernfs_iommu_stop_rid(segment, rid);
 	}
 }
 
@@ -591,7 +598,7 @@ static void pkernfs_stop_unnamed(const struct pkernfs_handover *h, u16 segment)
  * tables are in reserved memory. Ours are in a region, or have at least one of
  * two marks; with neither they are nobody's that we know.
  */
-static bool pkernfs_handover_region(phys_addr_t at, struct pkernfs_region **r)
+static bool __init pkernfs_handover_region(phys_addr_t at, struct pkernfs_region **r)
 {
 	struct pkernfs_handover *h;
 	bool ours, whole;
@@ -619,7 +626,7 @@ static bool pkernfs_handover_region(phys_addr_t at, struct pkernfs_region **r)
 	return ours;
 }
 
-static const char *pkernfs_prove_header(struct intel_iommu *iommu, phys_addr_t at,
+static const char *pkernfs_prove_header(struct intel_iommu *iommu, phys_addr_t at, u64 ttm,
 					struct pkernfs_region *r,
 					const struct pkernfs_handover *h)
 {
@@ -638,8 +645,11 @@ static const char *pkernfs_prove_header(struct intel_iommu *iommu, phys_addr_t a
 		return "the handover header belongs elsewhere";
 	if (le64_to_cpu(h->drhd_base) != iommu->reg_phys)
 		return "the handover header is another unit's";
-	if (h->mode != cpu_to_le32(PKERNFS_IOMMU_VTD_LEGACY))
+	if (h->mode != cpu_to_le32(PKERNFS_IOMMU_VTD_LEGACY) &&
+	    (h->mode != cpu_to_le32(PKERNFS_IOMMU_VTD_SCALABLE) || !ecap_smts(iommu->ecap)))
 		return "the handover header is of an unknown mode";
+	if (ttm != (h->mode == cpu_to_le32(PKERNFS_IOMMU_VTD_SCALABLE) ? DMA_RTADDR_SMT : 0))
+		return "the unit is in another mode than the handover header says";
 	first = (at - r->base) >> PKERNFS_BLOCK_SHIFT;
 	blocks = le32_to_cpu(h->blocks);
 	if (first < le64_to_cpu(r->sb->handover.start) || blocks < 2 ||
@@ -647,8 +657,6 @@ static const char *pkernfs_prove_header(struct intel_iommu *iommu, phys_addr_t a
 			     le64_to_cpu(r->sb->handover.count) ||
 	    le32_to_cpu(h->devices) > PKERNFS_HANDOVER_DEVICES)
 		return "the handover header is out of bounds";
-	if (!pkernfs_prove_root(r, h))
-		return "the handover root table is damaged";
 	return NULL;
 }
 
@@ -666,15 +674,74 @@ static int pkernfs_expect_device(struct pkernfs_device *pd)
 	return 0;
 }
 
+/* What was computed of each unit for another mode is computed again. */
+static void pkernfs_force_mode(bool scalable)
+{
+	struct dmar_drhd_unit *drhd;
+	struct intel_iommu *iommu;
+
+	if (intel_iommu_sm == scalable)
+		return;
+	intel_iommu_sm = scalable;
+	for_each_active_iommu(iommu, drhd) {
+		iommu->agaw = iommu_calculate_agaw(iommu);
+		iommu->msagaw = iommu_calculate_max_sagaw(iommu);
+	}
+}
+
+/*
+ * A crash kernel copies the tables of the one that crashed, and so has to be in its
+ * mode. That one may have been forced into it, against a command line that is the
+ * crash kernel's, too; and into using the units at all.
+ */
+static void __init pkernfs_follow_crashed(void)
+{
+	struct dmar_drhd_unit *drhd;
+	struct intel_iommu *iommu;
+
+	for_each_active_iommu(iommu, drhd) {
+		if (!(readl(iommu->reg + DMAR_GSTS_REG) & DMA_GSTS_TES))
+			continue;
+		if (ecap_smts(iommu->ecap))
+			pkernfs_force_mode(readq(iommu->reg + DMAR_RTADDR_REG) & DMA_RTADDR_SMT);
+		if (dmar_policy_off())
+			dmar_policy = DMAR_ON;
+		no_iommu = 0;
+	}
+}
+
+/*
+ * Preserved devices need the mode that their unit is in, whatever the command line
+ * wants. False if another unit needs the other one.
+ */
+static bool pkernfs_set_mode(struct intel_iommu *iommu, bool scalable)
+{
+	static bool set;
+
+	/* A unit without scalable mode is in legacy mode in either. */
+	if (!ecap_smts(iommu->ecap))
+		return true;
+	if (set)
+		return intel_iommu_sm == scalable;
+	set = true;
+	if (intel_iommu_sm != scalable)
+		pr_warn("pkernfs: scalable mode is forced %s for the preserved devices\n",
+			str_on_off(scalable));
+	pkernfs_force_mode(scalable);
+	return true;
+}
+
 /* Number of devices that can be adopted; negative: it proves nothing */
-static int pkernfs_discover_unit(struct intel_iommu *iommu)
+static int __init pkernfs_discover_unit(struct intel_iommu *iommu)
 {
 	struct pkernfs_region *r;
 	struct pkernfs_handover *h;
 	struct pkernfs_device *pd;
+	struct pkernfs_tree t;
 	const char *reason;
 	unsigned int i, good = 0;
 	phys_addr_t root, at;
+	int ret;
 	u64 rtaddr;
 
 	if (!(readl(iommu->reg + DMAR_GSTS_REG) & DMA_GSTS_TES))
@@ -694,25 +761,38 @@ static int pkernfs_discover_unit(struct intel_iommu *iommu)
 		goto unprovable;
 	}
 	h = phys_to_virt(at);
-	reason = pkernfs_prove_header(iommu, at, r, h);
-	if (!reason && (rtaddr & DMA_RTADDR_SMT))
-		reason = "the unit is in scalable mode";
+	reason = pkernfs_prove_header(iommu, at, rtaddr & PKERNFS_RTADDR_TTM, r, h);
 	if (reason)
 		goto unprovable;
+	t = (struct pkernfs_tree) {
+		.root = (void *)h + PKERNFS_BLOCK_SIZE,
+		.scalable = h->mode == cpu_to_le32(PKERNFS_IOMMU_VTD_SCALABLE),
+		.from = at + 2 * PKERNFS_BLOCK_SIZE,
+		.to = at + ((u64)le32_to_cpu(h->blocks) << PKERNFS_BLOCK_SHIFT),
+	};
+	if (!pkernfs_tree_prove(&t)) {
+		reason = "the handover root table is damaged";
+		goto unprovable;
+	}
+	/* One mode for all units that could be in either, as one kernel had them. */
+	if (!pkernfs_set_mode(iommu, t.scalable)) {
+		reason = "another unit was left in another mode";
+		goto unprovable;
+	}
+	if (iommu->drhd->ignored) {
+		reason = "this kernel does not drive the unit";
+		goto unprovable;
+	}
 
 	for (i = 0; i < le32_to_cpu(h->devices); i++) {
-		const struct root_entry *re = (void *)h + PKERNFS_BLOCK_SIZE;
-
 		pd = pkernfs_record_adopt(r, le32_to_cpu(h->slot[i]));
 		if (!pd)
 			continue;
-		if (!re[PCI_BUS_NUM(pd->rid)].lo)
-			pkernfs_device_fail(pd, "the handover root table does not have its bus");
-		else if (!pkernfs_prove_device(iommu, h, pd) &&
-			 !pkernfs_expect_device(pd))
-			good++;
+		ret = pkernfs_prove_device(iommu, h, &t, pd) ?: pkernfs_expect_device(pd);
+		trace_pkernfs_adopt(pd, ret);
+		good += !ret;
 	}
-	pkernfs_stop_unnamed(h, iommu->segment);
+	pkernfs_stop_unnamed(&t, iommu->segment);
 	pr_info("pkernfs: %s: handover found at %pa, %u of %u device(s) proven\n",
 		iommu->name, &at, good, le32_to_cpu(h->devices));
 	if (!good)
@@ -726,7 +806,6 @@ static int pkernfs_discover_unit(struct intel_iommu *iommu)
 		pkernfs_forced_on = true;
 	}
 	no_iommu = 0;
-	intel_iommu_sm = 0;
 	return good;
 
 unprovable:
@@ -751,10 +830,6 @@ int __init pkernfs_iommu_discover(void)
 	struct intel_iommu *iommu;
 	int ret, n = 0;
 
-	/* The tables of a crashed kernel are kdump's to copy. */
-	if (is_kdump_kernel())
-		return 0;
-
 	/*
 	 * With interrupt remapping the units are known by now. Without it, and
 	 * with the IOMMU off on the command line, they have to be found all the
@@ -765,6 +840,13 @@ int __init pkernfs_iommu_discover(void)
 	up_write(&dmar_global_lock);
 	if (ret)
 		return 0;
+
+	/* The tables of a crashed kernel are kdump's to copy. */
+	if (is_kdump_kernel()) {
+		if (pkernfs_region_count())
+			pkernfs_follow_crashed();
+		return 0;
+	}
 
 	/* Boot is single-threaded: the lock would only be in the way of others. */
 	for_each_iommu(iommu, drhd) {
@@ -792,11 +874,10 @@ bool pkernfs_vtd_keep_translation(struct intel_iommu *iommu)
 	return pkernfs_handed_over[iommu->seq_id];
 }
 
-static int pkernfs_adopt_device(struct intel_iommu *iommu, struct pkernfs_device *pd)
+static int pkernfs_adopt_device(struct pkernfs_device *pd)
 {
 	struct pkernfs_fixed *f = pkernfs_to_fixed(pd->fixed);
 	u16 did = le16_to_cpu(pd->rec->iommu.did);
-	struct context_entry *at;
 	int ret;
 
 	if (!pd->pdev)
@@ -805,15 +886,8 @@ static int pkernfs_adopt_device(struct intel_iommu *iommu, struct pkernfs_device
 	if (ret)
 		return pkernfs_device_fail(pd, "domain id %u cannot be had (%d)", did, ret);
 
-	spin_lock(&iommu->lock);
-	at = iommu_context_addr(iommu, PCI_BUS_NUM(pd->rid), pd->rid & 0xff, 1);
-	if (at) {
-		*at = pkernfs_context_entry(f->ss.root, f->aw, f->did);
-		__iommu_flush_cache(iommu, at, sizeof(*at));
-	}
-	spin_unlock(&iommu->lock);
-	if (!at) {
-		domain_detach_iommu(&f->d, iommu);
+	if (pkernfs_entry_adopt(f, pd->rid)) {
+		domain_detach_iommu(&f->d, f->iommu);
 		return pkernfs_device_fail(pd, "no memory");
 	}
 	return 0;
@@ -836,7 +910,7 @@ bool pkernfs_vtd_adopt(struct intel_iommu *iommu)
 	list_for_each_entry(pd, &pkernfs_devices, node)
 		if (pd->state == PKERNFS_STATE_ADOPTED &&
 		    pkernfs_to_fixed(pd->fixed)->iommu == iommu &&
-		    !pkernfs_adopt_device(iommu, pd))
+		    !pkernfs_adopt_device(pd))
 			n++;
 	iommu->flags &= ~VTD_FLAG_TRANS_PRE_ENABLED;
 	pr_info("pkernfs: %s: %u device(s) entered in this kernel's tables, translation stays on\n",

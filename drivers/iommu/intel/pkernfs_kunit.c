@@ -166,7 +166,7 @@ static void pkernfs_ss_test_covers(struct kunit *test)
 	/* An empty table is covered by any; nothing covers without a table. */
 	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->a.ss, &t->b.ss, &iova, &what), 0);
 	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->a, SZ_4M, SZ_2M, SZ_2M, RW), 0);
-	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->a.ss, &t->b.ss, &iova, &what), -EXDEV);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->a.ss, &t->b.ss, &iova, &what), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, iova, SZ_4M);
 
 	/* 511 of 512 small pages: the one that is missing is named. */
@@ -177,7 +177,7 @@ static void pkernfs_ss_test_covers(struct kunit *test)
 					  SZ_2M + i * SZ_4K, SZ_4K, RW);
 		KUNIT_ASSERT_EQ(test, ret, 0);
 	}
-	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->a.ss, &t->b.ss, &iova, &what), -EXDEV);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->a.ss, &t->b.ss, &iova, &what), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, iova, SZ_4M + 300 * SZ_4K);
 	KUNIT_EXPECT_STREQ(test, what, "not mapped");
 
@@ -190,8 +190,14 @@ static void pkernfs_ss_test_covers(struct kunit *test)
 	/* More than the fixed table is fine; less is not. */
 	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->b, SZ_8M, SZ_8M, SZ_2M, RW), 0);
 	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->a.ss, &t->b.ss, &iova, &what), 0);
-	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->b.ss, &t->a.ss, &iova, &what), -EXDEV);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->b.ss, &t->a.ss, &iova, &what), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, iova, SZ_8M);
+
+	/* One that is wrong is told before one that is only missing. */
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->a, SZ_16M, SZ_16M, SZ_2M, RW), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->b, SZ_16M, SZ_32M, SZ_2M, RW), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->b.ss, &t->a.ss, &iova, &what), -EXDEV);
+	KUNIT_EXPECT_EQ(test, iova, SZ_16M);
 }
 
 static void pkernfs_ss_test_differs(struct kunit *test)
@@ -249,6 +255,114 @@ static void pkernfs_test_did(struct kunit *test)
 	ida_destroy(&iommu->domain_ida);
 }
 
+/* --- The tree of a handover, in both modes ------------------------------------- */
+
+struct pkernfs_tree_test {
+	void *area;
+	u64 next;
+};
+
+#define PKERNFS_TREE_TEST_BLOCKS	8
+
+static void *pkernfs_tree_test_block(void *arg)
+{
+	struct pkernfs_tree_test *a = arg;
+
+	if (a->next == PKERNFS_TREE_TEST_BLOCKS)
+		return NULL;
+	return a->area + (a->next++ << PKERNFS_BLOCK_SHIFT);
+}
+
+static void pkernfs_tree_test(struct kunit *test, bool scalable)
+{
+	struct intel_iommu *iommu = kunit_kzalloc(test, sizeof(*iommu), GFP_KERNEL);
+	struct pkernfs_fixed *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
+	struct pkernfs_tree_test a = { .next = 1 };
+	struct pkernfs_tree t = {
+		.scalable = scalable, .block = pkernfs_tree_test_block, .arg = &a,
+	};
+	const u16 rid = 0x3a0, low = 0x308;
+	const int mode = intel_iommu_sm;
+	struct pkernfs_aim to, other;
+	u64 *words, saved;
+	unsigned int i, bit, kept = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, iommu);
+	KUNIT_ASSERT_NOT_NULL(test, f);
+	a.area = (void *)__get_free_pages(GFP_KERNEL | __GFP_ZERO,
+					  ilog2(PKERNFS_TREE_TEST_BLOCKS));
+	KUNIT_ASSERT_NOT_NULL(test, a.area);
+	/* Only what sm_supported() looks at; units that run do so only at changes. */
+	intel_iommu_sm = scalable;
+	iommu->ecap = scalable ? BIT_ULL(43) : 0;
+	f->iommu = iommu;
+	f->ss.root = 0x12345000;
+	f->aw = 2;
+	f->did = 77;
+	t.root = a.area;
+	t.from = virt_to_phys(a.area) + PKERNFS_BLOCK_SIZE;
+	t.to = virt_to_phys(a.area) + (PKERNFS_TREE_TEST_BLOCKS << PKERNFS_BLOCK_SHIFT);
+	KUNIT_EXPECT_EQ(test, pkernfs_tree_add(&t, f, rid), 0);
+	KUNIT_EXPECT_EQ(test, a.next, scalable ? 4 : 2);
+	/* The other half of the bus has a context table of its own in scalable mode. */
+	KUNIT_EXPECT_EQ(test, pkernfs_tree_add(&t, f, low), 0);
+	KUNIT_EXPECT_EQ(test, a.next, scalable ? 7 : 2);
+
+	to = pkernfs_fixed_aim(f);
+	KUNIT_EXPECT_TRUE(test, pkernfs_tree_prove(&t));
+	KUNIT_EXPECT_TRUE(test, pkernfs_tree_prove_device(&t, iommu, rid, &to));
+	KUNIT_EXPECT_TRUE(test, pkernfs_tree_prove_device(&t, iommu, low, &to));
+	KUNIT_EXPECT_FALSE(test, pkernfs_tree_prove_device(&t, iommu, rid + 1, &to));
+	KUNIT_EXPECT_FALSE(test, pkernfs_tree_prove_device(&t, iommu, 0x4a0, &to));
+	other = to;
+	other.did++;
+	KUNIT_EXPECT_FALSE(test, pkernfs_tree_prove_device(&t, iommu, rid, &other));
+	other = to;
+	other.ss_root += PKERNFS_BLOCK_SIZE;
+	KUNIT_EXPECT_FALSE(test, pkernfs_tree_prove_device(&t, iommu, rid, &other));
+
+	/*
+	 * Whatever bit is flipped, the proof of the device or of the root fails, or
+	 * the bit belongs to another function: then this one is as it was.
+	 */
+	words = a.area;
+	for (i = 0; i < a.next << (PKERNFS_BLOCK_SHIFT - 3); i++) {
+		bool used = words[i];
+
+		for (bit = 0; bit < 64; bit++) {
+			bool good;
+
+			/* One bit in all of a word that is not used */
+			if (!used && bit != i % 64)
+				continue;
+			saved = words[i];
+			words[i] ^= BIT_ULL(bit);
+			good = pkernfs_tree_prove(&t) &&
+			       pkernfs_tree_prove_device(&t, iommu, rid, &to) &&
+			       pkernfs_tree_prove_device(&t, iommu, low, &to);
+			words[i] = saved;
+			if (!good)
+				continue;
+			kept++;
+			KUNIT_EXPECT_FALSE_MSG(test, used, "word %u bit %u", i, bit);
+		}
+	}
+	/* Other functions' context entries are all that may differ. */
+	KUNIT_EXPECT_LE(test, kept, scalable ? 1024 : 512);
+	intel_iommu_sm = mode;
+	free_pages((unsigned long)a.area, ilog2(PKERNFS_TREE_TEST_BLOCKS));
+}
+
+static void pkernfs_tree_test_legacy(struct kunit *test)
+{
+	pkernfs_tree_test(test, false);
+}
+
+static void pkernfs_tree_test_scalable(struct kunit *test)
+{
+	pkernfs_tree_test(test, true);
+}
+
 static struct kunit_case pkernfs_ss_cases[] = {
 	KUNIT_CASE(pkernfs_ss_test_sizes),
 	KUNIT_CASE(pkernfs_ss_test_refuses),
@@ -256,6 +370,8 @@ static struct kunit_case pkernfs_ss_cases[] = {
 	KUNIT_CASE(pkernfs_ss_test_covers),
 	KUNIT_CASE(pkernfs_ss_test_differs),
 	KUNIT_CASE(pkernfs_test_did),
+	KUNIT_CASE(pkernfs_tree_test_legacy),
+	KUNIT_CASE(pkernfs_tree_test_scalable),
 	{}
 };
 

@@ -73,6 +73,7 @@ static int pkernfs_ss_walk_table(phys_addr_t phys, u64 iova, unsigned int level,
 			return ret;
 	}
 
+	cond_resched();
 	table = phys_to_virt(phys);
 	for (i = 0; i < PKERNFS_SS_ENTRIES; i++) {
 		u64 at = iova | ((u64)i << pkernfs_ss_shift(level));
@@ -107,7 +108,7 @@ static int pkernfs_ss_walk_table(phys_addr_t phys, u64 iova, unsigned int level,
  * @ss: table; a root of 0 is an empty one
  * @v: what to call
  *
- * The caller keeps the tables from changing. Recursion is bounded by the number
+ * The caller keeps the tables from changing, and may sleep. Recursion is bounded by the number
  * of levels, 5 at most.
  *
  * Return: 0, -EUCLEAN (see &pkernfs_ss_visitor.strict), or what a function gave
@@ -122,6 +123,32 @@ int pkernfs_ss_walk(const struct pkernfs_ss *ss,
 	return pkernfs_ss_walk_table(ss->root, 0, ss->levels - 1, v);
 }
 
+/* The leaf that translates an IOVA; false: @hole is the span of IOVAs without one */
+static bool pkernfs_ss_find(const struct pkernfs_ss *ss, u64 iova,
+			    struct pkernfs_ss_leaf *leaf, struct pkernfs_ss_leaf *hole)
+{
+	unsigned int level = ss->levels;
+	phys_addr_t phys = ss->root;
+
+	if (phys && !(iova >> pkernfs_ss_shift(level))) {
+		while (level--) {
+			const u64 *table = phys_to_virt(phys);
+			u64 entry = READ_ONCE(table[pkernfs_ss_index(iova, level)]);
+
+			if (!pkernfs_ss_present(entry))
+				break;
+			if (pkernfs_ss_is_leaf(entry, level)) {
+				pkernfs_ss_decode(entry, iova, level, leaf);
+				return true;
+			}
+			phys = entry & PKERNFS_SS_OA;
+		}
+	}
+	hole->bytes = BIT_ULL(pkernfs_ss_shift(level));
+	hole->iova = iova & ~(hole->bytes - 1);
+	return false;
+}
+
 /**
  * pkernfs_ss_lookup - the leaf that translates an IOVA
  * @ss: table, one that this kernel trusts
@@ -133,30 +160,51 @@ int pkernfs_ss_walk(const struct pkernfs_ss *ss,
 bool pkernfs_ss_lookup(const struct pkernfs_ss *ss, u64 iova,
 		       struct pkernfs_ss_leaf *leaf)
 {
-	unsigned int level = ss->levels - 1;
-	phys_addr_t phys = ss->root;
+	struct pkernfs_ss_leaf hole;
 
-	if (!phys || iova >> pkernfs_ss_shift(ss->levels))
-		return false;
+	return pkernfs_ss_find(ss, iova, leaf, &hole);
+}
 
-	for (;; level--) {
-		const u64 *table = phys_to_virt(phys);
-		u64 entry = READ_ONCE(table[pkernfs_ss_index(iova, level)]);
+/* How the leaves @a and @b translate @iova differently, NULL: alike */
+static const char *pkernfs_ss_differ(const struct pkernfs_ss_leaf *a,
+				     const struct pkernfs_ss_leaf *b, u64 iova)
+{
+	if (b->oa + (iova - b->iova) != a->oa + (iova - a->iova))
+		return "mapped to another page";
+	if (b->attr != a->attr)
+		return "mapped with other rights";
+	return NULL;
+}
 
-		if (!pkernfs_ss_present(entry))
-			return false;
-		if (pkernfs_ss_is_leaf(entry, level)) {
-			pkernfs_ss_decode(entry, iova, level, leaf);
-			return true;
-		}
-		phys = entry & PKERNFS_SS_OA;
-	}
+/**
+ * pkernfs_ss_alike - pkernfs_ss_covers() for one IOVA
+ * @fixed: the table that the hardware uses
+ * @other: the table that is to replace it
+ * @iova: IOVA
+ * @what: out: how it differs
+ *
+ * Return: 0, -EXDEV or -EAGAIN as pkernfs_ss_covers()
+ */
+int pkernfs_ss_alike(const struct pkernfs_ss *fixed, const struct pkernfs_ss *other,
+		     u64 iova, const char **what)
+{
+	struct pkernfs_ss_leaf a, b;
+
+	if (!pkernfs_ss_lookup(fixed, iova, &a))
+		return 0;
+	*what = "not mapped";
+	if (!pkernfs_ss_lookup(other, iova, &b))
+		return -EAGAIN;
+	*what = pkernfs_ss_differ(&a, &b, iova);
+	return *what ? -EXDEV : 0;
 }
 
 struct pkernfs_ss_cover {
 	const struct pkernfs_ss *other;
 	u64 iova;
 	const char *what;
+	bool missing;
+	u64 first_missing;
 };
 
 static int pkernfs_ss_cover_leaf(const struct pkernfs_ss_leaf *a, void *arg)
@@ -167,18 +215,16 @@ static int pkernfs_ss_cover_leaf(const struct pkernfs_ss_leaf *a, void *arg)
 
 	while (at < a->iova + a->bytes) {
 		c->iova = at;
-		if (!pkernfs_ss_lookup(c->other, at, &b)) {
-			c->what = "not mapped";
-			return -EXDEV;
+		if (!pkernfs_ss_find(c->other, at, &b, &b)) {
+			if (!c->missing)
+				c->first_missing = at;
+			c->missing = true;
+			at = min(a->iova + a->bytes, b.iova + b.bytes);
+			continue;
 		}
-		if (b.oa + (at - b.iova) != a->oa + (at - a->iova)) {
-			c->what = "mapped to another page";
+		c->what = pkernfs_ss_differ(a, &b, at);
+		if (c->what)
 			return -EXDEV;
-		}
-		if (b.attr != a->attr) {
-			c->what = "mapped with other rights";
-			return -EXDEV;
-		}
 		at = min(a->iova + a->bytes, b.iova + b.bytes);
 	}
 	return 0;
@@ -188,13 +234,14 @@ static int pkernfs_ss_cover_leaf(const struct pkernfs_ss_leaf *a, void *arg)
  * pkernfs_ss_covers - does a table translate all that a fixed one does, alike?
  * @fixed: the table that the hardware uses
  * @other: the table that is to replace it; it may map more
- * @iova: out: first IOVA that differs
+ * @iova: out: first IOVA that differs, or else the first that is not mapped
  * @what: out: how it differs
  *
  * Every IOVA of @fixed has to go to the same page with the same rights and the
  * same snoop control. Page sizes may differ.
  *
- * Return: 0, or -EXDEV with @iova and @what set
+ * Return: 0; -EXDEV when an IOVA is mapped in another way; -EAGAIN when the only
+ * difference is that IOVAs are not mapped. @iova and @what are set with either.
  */
 int pkernfs_ss_covers(const struct pkernfs_ss *fixed,
 		      const struct pkernfs_ss *other, u64 *iova,
@@ -211,8 +258,13 @@ int pkernfs_ss_covers(const struct pkernfs_ss *fixed,
 	if (ret) {
 		*iova = c.iova;
 		*what = c.what ?: "unreadable";
+		return ret;
 	}
-	return ret;
+	if (!c.missing)
+		return 0;
+	*iova = c.first_missing;
+	*what = "not mapped";
+	return -EAGAIN;
 }
 
 static void pkernfs_ss_store(struct pkernfs_ss_writer *w, u64 *at, u64 entry)

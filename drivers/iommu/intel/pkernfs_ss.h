@@ -75,6 +75,8 @@ bool pkernfs_ss_lookup(const struct pkernfs_ss *ss, u64 iova,
 int pkernfs_ss_covers(const struct pkernfs_ss *fixed,
 		      const struct pkernfs_ss *other, u64 *iova,
 		      const char **what);
+int pkernfs_ss_alike(const struct pkernfs_ss *fixed, const struct pkernfs_ss *other,
+		     u64 iova, const char **what);
 
 /**
  * struct pkernfs_ss_writer - a second-stage table that is being built

@@ -21,9 +21,23 @@ static struct io_pagetable *pkernfs_iommufd_iopt(struct iommu_domain *domain)
 	return &to_hwpt_paging(domain->iommufd_hwpt)->ioas->iopt;
 }
 
+/* Its exporter may take it back, and the tables change, without our lock. */
+static bool pkernfs_iopt_has_dmabuf(struct io_pagetable *iopt)
+{
+	struct iopt_area *area;
+
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	for (area = iopt_area_iter_first(iopt, 0, ULONG_MAX); area;
+	     area = iopt_area_iter_next(area, 0, ULONG_MAX))
+		if (area->pages && iopt_is_dmabuf(area->pages))
+			return true;
+	return false;
+}
+
 /**
  * pkernfs_iommufd_lock - keep the mappings of a HWPT's domain from changing
  * @domain: domain of a HWPT; the group's mutex is held
+ * @wait: for changes that are under way
  * @what: out: why not, when an errno is returned
  *
  * The semaphore is held for reading while memory is pinned, which a page of the
@@ -33,15 +47,17 @@ static struct io_pagetable *pkernfs_iommufd_iopt(struct iommu_domain *domain)
  * Return: 0 with the page table's domains_rwsem held for writing; -EOPNOTSUPP
  * for a HWPT that cannot be carried; -EBUSY
  */
-int pkernfs_iommufd_lock(struct iommu_domain *domain, const char **what)
+int pkernfs_iommufd_lock(struct iommu_domain *domain, bool wait, const char **what)
 {
 	struct iommufd_hw_pagetable *hwpt = domain->iommufd_hwpt;
+	struct io_pagetable *iopt;
 	unsigned int ms;
 
 	if (!hwpt_is_paging(hwpt)) {
 		*what = "the HWPT is a nested one";
 		return -EOPNOTSUPP;
 	}
+	iopt = pkernfs_iommufd_iopt(domain);
 	if (hwpt->fault) {
 		*what = "the HWPT reports IO page faults";
 		return -EOPNOTSUPP;
@@ -51,8 +67,15 @@ int pkernfs_iommufd_lock(struct iommu_domain *domain, const char **what)
 		return -EOPNOTSUPP;
 	}
 	for (ms = 0; ms < PKERNFS_IOPT_MS; ms++) {
-		if (down_write_trylock(&pkernfs_iommufd_iopt(domain)->domains_rwsem))
-			return 0;
+		if (down_write_trylock(&iopt->domains_rwsem)) {
+			if (!pkernfs_iopt_has_dmabuf(iopt))
+				return 0;
+			up_write(&iopt->domains_rwsem);
+			*what = "its IOAS maps a dma-buf";
+			return -EOPNOTSUPP;
+		}
+		if (!wait)
+			break;
 		fsleep(1000);
 	}
 	*what = "its IOAS is being changed";

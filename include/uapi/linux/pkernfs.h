@@ -35,12 +35,29 @@ enum pkernfs_state {
 };
 
 /**
+ * struct pkernfs_iova_range - a range of IOVAs
+ * @iova: first IOVA, a multiple of 4 KiB
+ * @bytes: length, a multiple of 4 KiB and not 0
+ */
+struct pkernfs_iova_range {
+	__aligned_u64 iova;
+	__aligned_u64 bytes;
+};
+
+#define PKERNFS_LEAVE_OUT_MAX	1024	/* pkernfs_freeze.leave_out_count */
+
+/**
  * struct pkernfs_freeze - ioctl(PKERNFS_FREEZE)
  * @size: sizeof(struct pkernfs_freeze)
  * @flags: must be 0
  * @vfio_fd: VFIO device cdev, bound to an iommufd and attached to a HWPT that
- *	maps pages of this filesystem and nothing else
- * @reserved: must be 0
+ *	maps pages of this filesystem, and nothing else outside of @leave_out
+ * @leave_out_count: elements of @leave_out, at most PKERNFS_LEAVE_OUT_MAX
+ * @leave_out: user pointer to an array of struct pkernfs_iova_range, ascending and
+ *	without overlap, or 0. What is mapped there and is not memory of this
+ *	filesystem is left out: BIOS, ROMs, video RAM of a real VMM. From the
+ *	freeze on until the device is attached again, an access of it to such an
+ *	IOVA faults, and no other access does.
  *
  * On an empty ordinary file of the mount. The device's translation is copied
  * into a fixed domain in the region and the hardware is switched to it in one
@@ -51,13 +68,15 @@ enum pkernfs_state {
  * empty or mapped, or the device is frozen already; -EOPNOTSUPP the device or
  * its domain cannot be carried (the kernel log and INFO name the reason);
  * -EXDEV an IOVA is backed by memory that is not of this filesystem; -ENOSPC no
- * room for tables or records; -ESHUTDOWN a kexec has begun.
+ * room for tables or records; -EINVAL, -E2BIG @leave_out is not as said;
+ * -ESHUTDOWN a kexec has begun.
  */
 struct pkernfs_freeze {
 	__u32 size;
 	__u32 flags;
 	__s32 vfio_fd;
-	__u32 reserved;
+	__u32 leave_out_count;
+	__aligned_u64 leave_out;
 };
 
 /**
@@ -76,7 +95,8 @@ struct pkernfs_freeze {
  *
  * PKERNFS_RELEASE: give up on the device: it is stopped (bus mastering off,
  * pending transactions waited for), then everything held for it is dropped.
- * Needs CAP_SYS_ADMIN. The file is empty and ordinary after it.
+ * Needs CAP_SYS_ADMIN. The file is empty and ordinary after it. -EBUSY while a VFIO
+ * user is there: one that froze the device, or has attached it and is still mapping.
  */
 struct pkernfs_simple {
 	__u32 size;
@@ -118,7 +138,9 @@ struct pkernfs_range {
  * @pages: 4 KiB pages that the fixed domain maps
  * @range_count: in: room in @ranges, of which at most 2^20 are used; out: number
  *	of ranges there are
- * @error: errno (positive) of the last refusal on this file, 0: none
+ * @error: errno (positive) of the last refusal on this file, 0: none; EAGAIN while
+ *	a user has attached a HWPT that does not map all that is frozen yet, the
+ *	first such IOVA being @error_iova
  * @ranges: user pointer to an array of struct pkernfs_range, or 0
  * @error_iova: first offending IOVA of the last refusal, ~0: none
  * @reason: text of the last refusal, NUL-terminated

@@ -403,7 +403,7 @@ struct pkernfs_pci_ser {
  * @pages: number of 4 KiB pages that the domain maps
  * @did: domain id, kept from freeze to free
  * @mode: PKERNFS_IOMMU_*
- * @aw: address width field of the context entry (1: 39 bits, 2: 48, 3: 57)
+ * @aw: address width field of the device's entry (1: 39 bits, 2: 48, 3: 57)
  * @flags: none defined
  * @reserved: 0
  */
@@ -481,7 +481,8 @@ struct pkernfs_dev_record {
  * @region_bytes: size of that region
  * @uuid: of that region
  * @drhd_base: registers of the unit
- * @blocks: blocks used by this unit: header, root and context tables
+ * @blocks: blocks used by this unit: header, root and context tables, and in
+ *	scalable mode each device's PASID directory and table
  * @mode: PKERNFS_IOMMU_*
  * @devices: number of valid elements in @slot
  * @slot: records of the devices behind this unit
