@@ -66,6 +66,8 @@ int kept_freeze(struct vmm *vmm)
 	struct pkernfs_freeze freeze = {
 		.size = sizeof(freeze),
 		.vfio_fd = vmm->dev_fd,
+		.leave_out_count = vmm->leave_outs,
+		.leave_out = vmm->leave_outs ? (uintptr_t)vmm->leave_out : 0,
 	};
 	u64 ns;
 	int ret;

@@ -19,6 +19,7 @@ static struct vmm vmm = {
 	.control_fd = -1,
 	.ring_size = 65528,
 	.iova = 0x100000000ULL,
+	.early = ~0U,
 };
 
 static const char help[] =
@@ -50,6 +51,14 @@ static const char help[] =
 "                    maps memory that is not RAM\n"
 "  --by-file         IOMMU_IOAS_MAP_FILE instead of IOMMU_IOAS_MAP\n"
 "  --by-ioas         attach the IOAS, without a HWPT of our own\n"
+"  --share FILE      leave a note for others that --join\n"
+"  --join FILE       use the iommufd, the IOAS and the HWPT of the VMM that left\n"
+"                    this note, for one more device and other RAM\n"
+"  --early N         only the first N maps come before the attach, the others\n"
+"                    after it\n"
+"  --leave-out IOVA:LEN\n"
+"                    freeze may leave this out if it is no memory of pkernfs; may\n"
+"                    be repeated, ascending\n"
 "  --hwpt-flags N    flags of IOMMU_HWPT_ALLOC\n"
 "  --ring N          descriptors, a multiple of 8 up to 65528 (default)\n"
 "  --recycle         hand buffers back; else the ring is filled once\n"
@@ -64,8 +73,8 @@ static const char help[] =
 "                    quiesce, unfreeze and save\n"
 "\n"
 "Steps, each announced by a line \"STEP name ...\" when it is done:\n"
-"  run:     ram open bind map hwpt attach irqs ring, then the actions\n"
-"  restore: ram state open bind map hwpt attach irqs ring, then the actions\n"
+"  run:     ram open bind map hwpt attach late irqs ring, then the actions\n"
+"  restore: ram state open bind map hwpt attach late irqs ring, then the actions\n"
 "\n"
 "Actions (default: wait):\n"
 "  run=TIME frames=N drain[=TIME]   serve the guest: for a time, until so many\n"
@@ -90,7 +99,7 @@ enum {
 	OPT_RAM = 256, OPT_SIZE, OPT_BDF, OPT_STATE, OPT_DEVICE, OPT_IOVA,
 	OPT_MAP, OPT_BY_FILE, OPT_BY_IOAS, OPT_HWPT_FLAGS, OPT_RING,
 	OPT_RECYCLE, OPT_IRQ_PAUSE, OPT_BIND, OPT_NO_RESET, OPT_CONTROL,
-	OPT_PAUSE_AT, OPT_STOP_AT, OPT_KILL_AT, OPT_PHASES, OPT_HELP,
+	OPT_EARLY, OPT_JOIN, OPT_LEAVE_OUT, OPT_SHARE, OPT_PAUSE_AT, OPT_STOP_AT, OPT_KILL_AT, OPT_PHASES, OPT_HELP,
 };
 
 static const struct option options[] = {
@@ -103,6 +112,10 @@ static const struct option options[] = {
 	{ "map", required_argument, NULL, OPT_MAP },
 	{ "by-file", no_argument, NULL, OPT_BY_FILE },
 	{ "by-ioas", no_argument, NULL, OPT_BY_IOAS },
+	{ "early", required_argument, NULL, OPT_EARLY },
+	{ "join", required_argument, NULL, OPT_JOIN },
+	{ "share", required_argument, NULL, OPT_SHARE },
+	{ "leave-out", required_argument, NULL, OPT_LEAVE_OUT },
 	{ "hwpt-flags", required_argument, NULL, OPT_HWPT_FLAGS },
 	{ "ring", required_argument, NULL, OPT_RING },
 	{ "recycle", no_argument, NULL, OPT_RECYCLE },
@@ -167,6 +180,16 @@ static int parse_option(int opt, const char *arg)
 	case OPT_BY_IOAS:
 		vmm.by_ioas = true;
 		return 0;
+	case OPT_JOIN:
+		vmm.join_path = arg;
+		return 0;
+	case OPT_SHARE:
+		vmm.share_path = arg;
+		return 0;
+	case OPT_EARLY:
+		return parse_number(arg, VMM_MAPS, &vmm.early);
+	case OPT_LEAVE_OUT:
+		return parse_leave_out(&vmm, arg);
 	case OPT_HWPT_FLAGS:
 		return parse_number(arg, ~0U, &vmm.hwpt_flags);
 	case OPT_RING:
@@ -203,6 +226,10 @@ static int parse_option(int opt, const char *arg)
 
 static int do_maps(struct vmm *v)
 {
+	int ret = vfio_ioas(v);
+
+	if (ret)
+		return ret;
 	if (!v->maps) {
 		v->map[0] = (struct vmm_map) {
 			.len = v->ram_size,
@@ -214,7 +241,13 @@ static int do_maps(struct vmm *v)
 		};
 		v->maps = 1;
 	}
-	return vfio_map(v);
+	return vfio_map(v, v->early);
+}
+
+/* As a VMM does that attaches first: see --early. */
+static int do_late_maps(struct vmm *v)
+{
+	return vfio_map(v, ~0U);
 }
 
 /* Reset first: a bus master must not meet the ring of another life. */
@@ -263,6 +296,7 @@ static const struct step run_steps[] = {
 	{ "map", do_maps },
 	{ "hwpt", vfio_hwpt },
 	{ "attach", vfio_attach },
+	{ "late", do_late_maps },
 	{ "irqs", do_irqs },
 	{ "ring", do_ring },
 	{ 0 }
@@ -276,6 +310,7 @@ static const struct step restore_steps[] = {
 	{ "map", do_maps },
 	{ "hwpt", vfio_hwpt },
 	{ "attach", vfio_attach },
+	{ "late", do_late_maps },
 	{ "irqs", do_irqs },
 	{ "ring", nic_resume },
 	{ 0 }

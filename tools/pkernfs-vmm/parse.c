@@ -64,6 +64,31 @@ int parse_time_ms(const char *text, u64 *ms)
 }
 
 /**
+ * parse_leave_out() - IOVA:LEN
+ * @vmm: the VMM that gets the range
+ * @text: what was given
+ *
+ * Return: 0 or -EINVAL.
+ */
+int parse_leave_out(struct vmm *vmm, const char *text)
+{
+	u64 *range = vmm->leave_out[vmm->leave_outs];
+	char copy[64], *len;
+
+	if (vmm->leave_outs == VMM_LEAVE_OUT || strlen(text) >= sizeof(copy))
+		return -EINVAL;
+	strcpy(copy, text);
+	len = strchr(copy, ':');
+	if (!len)
+		return -EINVAL;
+	*len++ = 0;
+	if (parse_size(copy, &range[0]) || parse_size(len, &range[1]))
+		return -EINVAL;
+	vmm->leave_outs++;
+	return 0;
+}
+
+/**
  * parse_map() - OFF:LEN:IOVA[:r|w|rw]; OFF "anon" is memory that is not RAM
  * @vmm: the VMM that gets the map
  * @text: what was given

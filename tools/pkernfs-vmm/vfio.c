@@ -96,6 +96,8 @@ int vfio_open_device(struct vmm *vmm)
 	vmm->dev_fd = open(path, O_RDWR | O_CLOEXEC);
 	if (vmm->dev_fd < 0)
 		return vmm_fail("open", errno, "open %s", path);
+	if (vmm->join_path)
+		return share_take(vmm);
 	vmm->iommufd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
 	if (vmm->iommufd < 0)
 		return vmm_fail("open", errno, "open /dev/iommu");
@@ -168,23 +170,39 @@ static int vfio_map_one(struct vmm *vmm, const struct vmm_map *m)
 }
 
 /**
- * vfio_map() - IOMMU_IOAS_ALLOC, then every map of the layout
+ * vfio_ioas() - IOMMU_IOAS_ALLOC
  * @vmm: the VMM
  *
  * Return: 0 or -errno.
  */
-int vfio_map(struct vmm *vmm)
+int vfio_ioas(struct vmm *vmm)
 {
 	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
-	int ret;
 
+	if (vmm->join_path)
+		return 0;
 	if (ioctl(vmm->iommufd, IOMMU_IOAS_ALLOC, &alloc))
 		return vmm_fail("map", errno, "IOMMU_IOAS_ALLOC");
 	vmm->ioas_id = alloc.out_ioas_id;
-	for (unsigned int i = 0; i < vmm->maps; i++) {
-		ret = vfio_map_one(vmm, &vmm->map[i]);
+	return 0;
+}
+
+/**
+ * vfio_map() - the next maps of the layout
+ * @vmm: the VMM
+ * @count: so many, or all that are left
+ *
+ * Return: 0 or -errno.
+ */
+int vfio_map(struct vmm *vmm, unsigned int count)
+{
+	int ret;
+
+	while (count-- && vmm->mapped < vmm->maps) {
+		ret = vfio_map_one(vmm, &vmm->map[vmm->mapped]);
 		if (ret)
 			return ret;
+		vmm->mapped++;
 	}
 	return 0;
 }
@@ -205,14 +223,16 @@ int vfio_hwpt(struct vmm *vmm)
 		.data_type = IOMMU_HWPT_DATA_NONE,
 	};
 
+	if (vmm->join_path)
+		return 0;
 	if (vmm->by_ioas) {
 		vmm->hwpt_id = vmm->ioas_id;
-		return 0;
+		return share_leave(vmm);
 	}
 	if (ioctl(vmm->iommufd, IOMMU_HWPT_ALLOC, &hwpt))
 		return vmm_fail("hwpt", errno, "IOMMU_HWPT_ALLOC");
 	vmm->hwpt_id = hwpt.out_hwpt_id;
-	return 0;
+	return share_leave(vmm);
 }
 
 /**

@@ -37,6 +37,7 @@ enum vmm_exit {
 #define VMM_IRQ_TX	2
 
 #define VMM_MAPS	16
+#define VMM_LEAVE_OUT	16
 
 /**
  * struct vmm_map - one IOAS map
@@ -120,6 +121,9 @@ struct vmm {
 	bool recycle;
 	bool by_file;
 	bool by_ioas;
+	u32 early;			/* so many maps before the attach */
+	const char *share_path;		/* leave iommufd, IOAS and HWPT for others */
+	const char *join_path;		/* take them from another VMM */
 	bool bind_driver;
 	bool no_reset;
 	bool phases;
@@ -143,6 +147,7 @@ struct vmm {
 	u64 bar0_size;
 	struct vmm_map map[VMM_MAPS];
 	unsigned int maps;
+	unsigned int mapped;		/* so many of them are done */
 	bool maps_given;
 
 	/* irq.c */
@@ -157,6 +162,8 @@ struct vmm {
 
 	/* kept.c */
 	int file_fd;			/* device file, -1 if none */
+	u64 leave_out[VMM_LEAVE_OUT][2];	/* IOVA, bytes */
+	unsigned int leave_outs;
 	bool frozen;
 	bool quiesced;			/* vCPUs are paused */
 	bool irq_known;			/* restore: irq_pending is all that came */
@@ -183,8 +190,11 @@ bool ram_holds(const struct vmm *vmm, u64 off, u64 len);
 
 /* vfio.c */
 int vfio_open_device(struct vmm *vmm);
+int share_leave(struct vmm *vmm);
+int share_take(struct vmm *vmm);
 int vfio_bind(struct vmm *vmm);
-int vfio_map(struct vmm *vmm);
+int vfio_ioas(struct vmm *vmm);
+int vfio_map(struct vmm *vmm, unsigned int count);
 int vfio_hwpt(struct vmm *vmm);
 int vfio_attach(struct vmm *vmm);
 int vfio_bars(struct vmm *vmm);
@@ -229,5 +239,6 @@ bool script_listed(const char *list, const char *name);
 int parse_size(const char *text, u64 *value);
 int parse_time_ms(const char *text, u64 *ms);
 int parse_map(struct vmm *vmm, const char *text);
+int parse_leave_out(struct vmm *vmm, const char *text);
 
 #endif
