@@ -27,9 +27,17 @@ from . import env
 from .result import Failure
 
 BDF = '0000:00:04.0'
-# A NIC that nobody resets when the kernel changes; frames come over a socket.
-NIC = ('-netdev dgram,id=n0,local.type=unix,local.path={tmp}/nic,'
-       'remote.type=unix,remote.path={tmp}/far -device e1000e,netdev=n0,addr=4.0')
+
+
+def nic(n=0, where='addr=4.0'):
+    """QEMU's arguments for a NIC; frames come over a socket."""
+    return ('-netdev dgram,id=n%d,local.type=unix,local.path={tmp}/nic%d,'
+            'remote.type=unix,remote.path={tmp}/far%d -device e1000e,netdev=n%d,%s' %
+            (n, n, n, n, where))
+
+
+# One that nobody resets when the kernel changes.
+NIC = nic()
 
 
 _making = threading.Lock()
@@ -103,21 +111,24 @@ def report(machine, word='REPORT', nth=-1):
 class Dma:
     """What is sent into a machine, and what lands there."""
 
-    def __init__(self, t, machine, span, run=None):
+    def __init__(self, t, machine, span, run=None, nic=0):
         self.t = t
         self.m = machine
         self.span = span
+        self.nic = nic
+        self.name = machine.name + ('-nic%d' % nic if nic else '')
         self.host = host()
-        self.run = run or (int(time.monotonic() * 1000) & 0xffffffff) | 1
-        self.csv = os.path.join(t.dir, machine.name + '-landings.csv')
-        self.phases = os.path.join(t.dir, machine.name + '-phases')
-        self.svg = os.path.join(t.dir, machine.name + '-timeline.svg')
+        # Of one machine's NICs no two are alike.
+        self.run = run or ((int(time.monotonic() * 1000) << 4 & 0xfffffff0) | nic << 1 | 1)
+        self.csv = os.path.join(t.dir, self.name + '-landings.csv')
+        self.phases = os.path.join(t.dir, self.name + '-phases')
+        self.svg = os.path.join(t.dir, self.name + '-timeline.svg')
         self.inject = self.watch = None
         self.phase = {}
         self._watch = self._poll = None
 
     def _log(self, name):
-        return os.path.join(self.t.dir, '%s-%s' % (self.m.name, name))
+        return os.path.join(self.t.dir, '%s-%s' % (self.name, name))
 
     def _spawn(self, name, *args):
         return self.t.spawn([self.host, *args], self._log(name))
@@ -126,8 +137,8 @@ class Dma:
         """Send and watch, from now until stop()."""
         self._watch = self._spawn(
             'watch', 'watch', '--ram', self.m.ram, '--range', self.span,
-            '--out', self.csv, '--socket', os.path.join(self.m.tmp, 'nic'),
-            '--local', os.path.join(self.m.tmp, 'far'), '--rate', str(rate),
+            '--out', self.csv, '--socket', os.path.join(self.m.tmp, 'nic%d' % self.nic),
+            '--local', os.path.join(self.m.tmp, 'far%d' % self.nic), '--rate', str(rate),
             '--count', str(count), '--poll-us', str(poll_us),
             '--settle', str(settle), '--run', str(self.run))
 
@@ -227,11 +238,11 @@ class Dma:
                 return values(line)
         raise Failure('scan failed: ' + p.stdout.strip())
 
-    def walk(self):
-        """One look at the device's tables: the words of all lines."""
+    def walk(self, bdf=BDF):
+        """One look at a device's tables: the words of all lines."""
         p = subprocess.run(
             [self.host, 'vtdwalk', '--qtest', os.path.join(self.m.tmp, 'qtest'),
-             '--ram', self.m.ram, '--range', self.span, '--bdf', BDF],
+             '--ram', self.m.ram, '--range', self.span, '--bdf', bdf],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             universal_newlines=True)
         with open(self._log('walk'), 'a') as f:

@@ -21,6 +21,10 @@ DEVICES = (dma.NIC,)
 # The earliest lines of a kernel in time, for the phases.
 APPEND = 'earlycon=uart,io,0x3f8,115200'
 
+# For VARIANTS: the same with the remapping unit in scalable mode.
+SCALABLE = {'scalable': {'IOMMU': 'intremap=on,x-scalable-mode=on',
+                         'APPEND': 'intel_iommu=sm_on'}}
+
 # For K2_APPEND where the next kernel cuts the NIC off: without this its own driver
 # would switch bus mastering on while the old ring is still armed. That faults, as it
 # should, and QEMU 7.2's model ends with an assertion (e1000e_core.c:143) if a frame

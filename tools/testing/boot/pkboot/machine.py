@@ -66,7 +66,7 @@ class Machine:
 
     def __init__(self, run, name, *, kernel, script, memory='1G', smp=2,
                  devices=(), append='', stages=1, files=(), k2_kernel=None,
-                 k2_append='', kunit=False, iommu='on', reboots=False, trace=(),
+                 k2_append='', kunit=False, iommu='intremap=on', reboots=False, trace=(),
                  ignore=(), timeout=60, alone=True, echo=None):
         self.name = name
         self.dir = run
@@ -109,7 +109,7 @@ class Machine:
         ]
         if iommu:
             self.argv += ['-device',
-                          'intel-iommu,intremap=%s,caching-mode=on' % iommu]
+                          'intel-iommu,%s,caching-mode=on' % iommu]
         for d in devices:
             self.argv += d.format(tmp=self.tmp).split()
         if trace:

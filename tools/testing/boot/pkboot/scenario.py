@@ -17,6 +17,7 @@ DEFAULTS = {
     'MEMORY': '1G',
     'DEVICES': (),          # QEMU arguments; {tmp} is the machine's own folder
     'PKERNFS': None,        # value of pkernfs=
+    'IOMMU': 'intremap=on', # properties of QEMU's intel-iommu
     'APPEND': '',           # more for the command line of the first kernel
     'K2_APPEND': '',        # more for those that follow
     'KUNIT': False,         # let the KUnit suites run at boot
@@ -31,8 +32,12 @@ DEFAULTS = {
 }
 
 
+# VARIANTS = {name: {what it declares otherwise}}: the scenario once more, under
+# the name SCENARIO-name. APPEND is added to, all else replaced.
+
+
 class Scenario:
-    def __init__(self, path):
+    def __init__(self, path, variant=None):
         self.name = os.path.splitext(os.path.basename(path))[0]
         spec = importlib.util.spec_from_file_location(
             'scenario_' + self.name.replace('-', '_'), path)
@@ -45,8 +50,18 @@ class Scenario:
             setattr(self, key, getattr(mod, key, getattr(like, key, value)))
         for key in vars(mod):
             close = difflib.get_close_matches(key, DEFAULTS, 1, 0.8)
-            if key.isupper() and key not in (*DEFAULTS, 'LIKE') and close:
+            if key.isupper() and key not in (*DEFAULTS, 'LIKE', 'VARIANTS') and close:
                 raise Failure('%s declares %s: is %s meant?' % (path, key, close[0]))
+        self.variants = getattr(mod, 'VARIANTS', {})
+        if variant:
+            self.name += '-' + variant
+            self.summary += ' [%s]' % variant
+            for key, value in self.variants[variant].items():
+                if key not in DEFAULTS:
+                    raise Failure('%s: %s declares %s' % (path, variant, key))
+                if key == 'APPEND':
+                    value = ('%s %s' % (self.APPEND, value)).strip()
+                setattr(self, key, value)
 
     def flavours(self):
         return [f for f in (self.KERNEL, self.K2_KERNEL) if f]
@@ -91,7 +106,7 @@ class Test:
             memory=get('MEMORY'), devices=get('DEVICES'), append=append,
             stages=stages, files=files, k2_append=get('K2_APPEND'),
             k2_kernel=env.kernel(k2_kernel or kernel) if stages > 1 else None,
-            kunit=get('KUNIT'), reboots=get('REBOOTS'), trace=get('TRACE'),
+            kunit=get('KUNIT'), iommu=get('IOMMU'), reboots=get('REBOOTS'), trace=get('TRACE'),
             ignore=get('IGNORE'), timeout=get('TIMEOUT'), alone=get('ALONE'),
             echo=self.echo, **over)
         self._machines.append(m)
@@ -141,6 +156,8 @@ class Test:
 class Broken:
     """Stands for a scenario file that cannot be loaded: it fails."""
 
+    ALONE = False
+
     def __init__(self, path, error):
         self.name = os.path.splitext(os.path.basename(path))[0]
         self.summary = 'cannot be loaded: %s' % error
@@ -162,6 +179,7 @@ def load_all():
         path = os.path.join(folder, f)
         try:
             found.append(Scenario(path))
+            found += [Scenario(path, v) for v in found[-1].variants]
         except Exception as e:      # noqa: B902 whatever is wrong with it
             found.append(Broken(path, e))
     return found

@@ -15,8 +15,8 @@ KERNEL = 'release'
 def run(t):
     build = env.kernel(KERNEL).split('/arch/x86/')[0]
     code = t.command([env.which('objdump'), '-d', '--no-show-raw-insn', os.path.join(
-        build, 'drivers/iommu/intel/pkernfs.o')])
-    body = re.findall(r'<(pkernfs_vtd_\w+)>:\n((?:\s+[0-9a-f]+:.*\n)+)', code)
+        build, 'drivers/iommu/intel/pkernfs_entry.o')])
+    body = re.findall(r'<(pkernfs_\w+)>:\n((?:\s+[0-9a-f]+:.*\n)+)', code)
     at = [(name, text) for name, text in body if 'cmpxchg16b' in text]
     t.check(len(at) == 1 and at[0][1].count('lock cmpxchg16b') == 1 and
             at[0][1].count('cmpxchg16b') == 1,

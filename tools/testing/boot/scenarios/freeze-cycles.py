@@ -5,6 +5,7 @@ from pkboot import dma, live
 from pkboot.result import Failure
 
 KERNEL = 'release'
+VARIANTS = live.SCALABLE
 ALONE = True
 MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS

@@ -4,6 +4,7 @@
 from pkboot import live
 
 KERNEL = 'release'
+VARIANTS = live.SCALABLE
 ALONE = True
 LIKE = live
 TRACE = ('pci_cfg_write', 'vtd_dmar_fault')

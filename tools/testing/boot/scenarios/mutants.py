@@ -10,6 +10,7 @@ from pkboot import dma, live
 from pkboot.result import Failure
 
 KERNEL = 'test'
+VARIANTS = live.SCALABLE
 MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES

@@ -14,6 +14,7 @@ from pkboot import dma, live
 from pkboot.result import Failure
 
 KERNEL = 'test'         # it has IOMMU debugfs
+VARIANTS = live.SCALABLE
 LIKE = live
 STAGES = 2
 TIMEOUT = 150

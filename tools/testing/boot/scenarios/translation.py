@@ -13,6 +13,7 @@ from pkboot import live
 from pkboot.result import Failure
 
 KERNEL = 'release'
+VARIANTS = live.SCALABLE
 LIKE = live
 TRACE = ('vtd_dmar_enable', 'vtd_reg_dmar_root', 'vtd_reg_write_gcmd',
          'vtd_dmar_fault', 'vtd_frr_new', 'vtd_ce_not_present',
@@ -48,7 +49,10 @@ def run(t):
     at = {name: now for now, name in u.d.marks()}
     faults = u.m.trace('vtd_dmar_fault') + u.m.trace('vtd_frr_new') + [
         e for e in u.m.trace('vtd_ce_not_present', at['freeze'], at['end'])
-        if 'bus 0 devfn 32 ' in e] + \
-        u.m.trace('vtd_re_not_present', at['freeze'], at['end'])
+        if 'bus 0 devfn 32 ' in e]
+    # In scalable mode half a bus has an entry of its own: the trace does not tell
+    # which, and only the NIC's is there in the handover.
+    if 'scalable' not in t.s.IOMMU:
+        faults += u.m.trace('vtd_re_not_present', at['freeze'], at['end'])
     if faults:
         raise Failure('%d faults, first: %s' % (len(faults), faults[0]))

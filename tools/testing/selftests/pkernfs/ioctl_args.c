@@ -7,6 +7,7 @@
  * usage: ioctl_args MOUNT VFIO_CDEV
  */
 #include <linux/pkernfs.h>
+#include <stddef.h>
 
 #include "fs_vfio.h"
 
@@ -36,6 +37,16 @@ static struct pkernfs_info info(int fd)
 	return arg;
 }
 
+static int freeze_but(int fd, const struct pkernfs_iova_range *out, uint32_t count)
+{
+	struct pkernfs_freeze arg = {
+		.size = sizeof(arg), .vfio_fd = vfio,
+		.leave_out = (uintptr_t)out, .leave_out_count = count,
+	};
+
+	return ioctl(fd, PKERNFS_FREEZE, &arg);
+}
+
 /* Sizes, flags and reserved fields, before the kernel looks at anything else. */
 static void bad_structs(int fd)
 {
@@ -44,8 +55,17 @@ static void bad_structs(int fd)
 		uint8_t more[64];
 	} big = { .arg = { .size = sizeof(big), .vfio_fd = vfio } };
 	struct pkernfs_freeze arg = { .size = sizeof(arg), .vfio_fd = vfio };
+	/* Empty, not aligned, over the end, overlapping, descending */
+	static const struct pkernfs_iova_range bad[] = {
+		{ 0, GRANULE }, { GRANULE, 0 },
+		{ 0, GRANULE }, { GRANULE + 1, GRANULE },
+		{ 0, GRANULE }, { 1ULL << 63, 1ULL << 63 },
+		{ 0, GRANULE }, { GRANULE - 4096, GRANULE },
+		{ GRANULE, GRANULE }, { 0, GRANULE },
+	};
 	struct pkernfs_simple s = { .size = sizeof(s) };
 	struct pkernfs_info i = { .size = sizeof(i) };
+	unsigned int n;
 
 	fails(ioctl(fd, PKERNFS_FREEZE, NULL), EFAULT, "FREEZE of no struct");
 	fails(ioctl(fd, PKERNFS_INFO, (void *)~4095UL), EFAULT, "INFO into the kernel");
@@ -53,7 +73,7 @@ static void bad_structs(int fd)
 
 	arg.size = 0;
 	fails(ioctl(fd, PKERNFS_FREEZE, &arg), EINVAL, "FREEZE of size 0");
-	arg.size = sizeof(arg) - 1;
+	arg.size = offsetof(struct pkernfs_freeze, leave_out) - 1;
 	fails(ioctl(fd, PKERNFS_FREEZE, &arg), EINVAL, "FREEZE of a short struct");
 	arg.size = 1U << 31;
 	fails(ioctl(fd, PKERNFS_FREEZE, &arg), E2BIG, "FREEZE of a huge struct");
@@ -61,9 +81,11 @@ static void bad_structs(int fd)
 	arg.flags = 1;
 	fails(ioctl(fd, PKERNFS_FREEZE, &arg), EOPNOTSUPP, "FREEZE with a flag");
 	arg.flags = 0;
-	arg.reserved = 1;
-	fails(ioctl(fd, PKERNFS_FREEZE, &arg), EINVAL, "FREEZE with a reserved field");
-	arg.reserved = 0;
+	fails(freeze_but(fd, NULL, 1), EFAULT, "FREEZE with ranges that are nowhere");
+	fails(freeze_but(fd, bad, PKERNFS_LEAVE_OUT_MAX + 1), E2BIG, "FREEZE with too many ranges");
+	fails(freeze_but(fd, bad, 0), EINVAL, "FREEZE with ranges that are not counted");
+	for (n = 0; n + 1 < sizeof(bad) / sizeof(bad[0]); n += 2)
+		fails(freeze_but(fd, bad + n, 2), EINVAL, "FREEZE with bad ranges");
 	big.more[63] = 1;
 	fails(ioctl(fd, PKERNFS_FREEZE, &big), E2BIG, "FREEZE of a struct of the future");
 	s.flags = 1;
@@ -109,6 +131,7 @@ static void bad_files(int fd)
 int main(int argc, char **argv)
 {
 	struct pkernfs_range range[4] = { 0 };
+	struct pkernfs_iova_range half[2];
 	struct pkernfs_info i = { .size = sizeof(i) };
 	uint64_t before;
 	int fd, ram;
@@ -138,6 +161,19 @@ int main(int argc, char **argv)
 	i = info(fd);
 	ok(i.error == EXDEV && i.error_iova == IOVA + RAM, "INFO names its IOVA: 0x%llx",
 	   (unsigned long long)i.error_iova);
+	half[0] = (struct pkernfs_iova_range) { IOVA + RAM, GRANULE / 2 };
+	fails(freeze_but(fd, half, 1), EXDEV, "FREEZE that may leave out half of it");
+	i = info(fd);
+	ok(i.error_iova == IOVA + RAM + GRANULE / 2 || i.error_iova == IOVA + RAM,
+	   "INFO names its IOVA: 0x%llx", (unsigned long long)i.error_iova);
+	half[1] = (struct pkernfs_iova_range) { IOVA + RAM + GRANULE / 2, 1ULL << 30 };
+	ok(!freeze_but(fd, half, 2), "FREEZE that may leave out all of it");
+	ok(info(fd).pages == RAM / 4096, "and has left it out");
+	ok(!simple(fd, PKERNFS_UNFREEZE), "UNFREEZE");
+	half[0] = (struct pkernfs_iova_range) { 0, 1ULL << 40 };
+	ok(!freeze_but(fd, half, 1), "FREEZE that might leave out everything");
+	ok(info(fd).pages == RAM / 4096, "and has kept what it can");
+	ok(!simple(fd, PKERNFS_UNFREEZE), "UNFREEZE");
 	ok(!unmap(IOVA + RAM, GRANULE), "unmapped");
 
 	ok(!freeze(fd), "FREEZE");

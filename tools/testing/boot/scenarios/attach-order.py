@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A VMM takes its device back in any order of map and attach, and may be replaced.
+
+VMM after VMM, in one kernel and over a kexec, while frames come: attach by IOAS
+before and after the maps, a HWPT attached empty or half filled. The hardware stays
+on the fixed domain until all is mapped, and changes by itself then. One that maps
+another page is refused; one that never maps the rest sees in INFO what is missing.
+What a real VMM maps besides guest RAM is left out of the freeze.
+"""
+
+from pkboot import live
+from pkboot.result import Failure
+
+KERNEL = 'release'
+LIKE = live
+STAGES = 2
+TIMEOUT = 90
+
+# RAM in three parts, and memory that is not RAM, as a BIOS is.
+_MAPS = ('--map 0:64M:4G --map 64M:32M:0x104000000 --map 96M:64M:0x106000000 '
+         '--map anon:2M:0xc0000000')
+
+GUEST = r'''
+maps="%s"
+
+# again [OPTION]...: a new VMM takes the device, freezes it and goes.
+again() {
+	vmm restore "$@" $maps --leave-out 0xc0000000:2M \
+		run=100ms freeze quiesce save || fail "VMM with $*: $?"
+	want_state detached
+}
+
+orders() {
+	again
+	again --by-ioas
+	again --by-ioas --early 0
+	again --early 0
+	again --early 2
+}
+
+# It has attached, and nothing is mapped; it goes on as it is told.
+waiting() {
+	rm -f /tmp/control
+	mkfifo /tmp/control
+	vmm restore --control /tmp/control $maps --early 1 --pause-at attach "$@" &
+	pid=$!
+	while ! grep -q "does not map IOVA 0x104000000" \
+		/sys/fs/pkernfs/devices/$nic/reason 2>/dev/null; do sleep 0.1; done
+}
+
+stage1() {
+	region_make
+	vmm run --bind --size 160M $maps phase=quiet run=500ms '!freeze' exit ||
+		fail "without --leave-out: $?"
+	want_state ordinary
+	vmm run --bind --size 160M --iova 4G $maps --leave-out 0xc0000000:2M \
+		phase=quiet run=500ms freeze info quiesce save || fail "the first VMM: $?"
+	orders
+	# It waits, and is killed: the device stays where it is, for the next one.
+	waiting
+	want_state detached
+	pkernfsctl release /mnt/vm0/nic0 2>/dev/null && fail "released under a user that waits"
+	killall -9 pkernfs-vmm
+	wait $pid || :
+	want_state detached
+	# Other pages, other rights
+	for bad in '--map 2M:158M:4G' '--map 0:160M:4G:r'; do
+		vmm restore $bad && fail "attached with $bad"
+		want_state detached
+	done
+	again
+	# A kexec under one that waits
+	load_armed -c
+	waiting
+	kexec_jump
+}
+
+stage2() {
+	region_mount
+	want_state adopted
+	orders
+	waiting phase=resumed run=500ms phase=end wait drain verify report
+	want_state detached
+	echo info >/tmp/control
+	echo go >/tmp/control
+	await_host
+	want_state ordinary
+	echo go >/tmp/control
+	wait $pid || fail "the last VMM: $?"
+	await_host
+}
+''' % _MAPS
+
+
+def run(t):
+    u = live.Update(t)
+    u.m.start()
+    at, _, _ = u.m.wait('STEP ring')
+    at, _, _ = u.m.wait('STEP ring', start=at + 1)
+    u.d.poll()
+    u.d.start(rate=500)
+    at, _, _ = u.m.wait('PHASE jump', start=at)
+    u.m.wait('PHASE end', start=at)
+    u.d.stop()
+    u.m.send('no more frames')
+    u.m.wait('STEP closed', start=u.m.wait('STEP verify', start=at)[0])
+    u.left = u.d.scan()
+    u.m.send('seen')
+    u.m.finish()
+    u.all_landed()
+    p = u.d.polled()
+    if p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults']:
+        raise Failure('the remapping unit: %s' % p)
+    t.note('%d domains in turn' % p['dids'])

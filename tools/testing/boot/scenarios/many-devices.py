@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Three NICs at once: two on one HWPT, one of another VM; two behind root ports.
+
+Frozen, left and taken back each in another order. The two that share a HWPT share
+their second-stage tables, which exist once. Frames for all three come all the time.
+"""
+
+from pkboot import dma, live
+from pkboot.result import Failure
+
+KERNEL = 'release'
+LIKE = live
+VARIANTS = live.SCALABLE
+DEVICES = (dma.nic(),
+           '-device pcie-root-port,id=rp1,chassis=1,slot=1,addr=6.0',
+           '-device pcie-root-port,id=rp2,chassis=2,slot=2,addr=7.0',
+           dma.nic(1, 'bus=rp1'), dma.nic(2, 'bus=rp2'))
+STAGES = 2
+TIMEOUT = 90
+
+GUEST = r'''
+bdf0=0000:00:04.0 bdf1=0000:01:00.0 bdf2=0000:02:00.0
+dir0=/mnt/vm0 dir1=/mnt/vm0 dir2=/mnt/vm1
+
+# one N VERB [OPTION|ACTION]...: the VMM, or the process of it, that has device N
+one() {
+	local n=$1 verb=$2 bdf dir
+	shift 2
+	eval bdf=\$bdf$n dir=\$dir$n
+	pkernfs-vmm $verb --bdf $bdf --ram $dir/ram$n --state $dir/state$n \
+		--device $dir/nic$n --control /tmp/c$n "$@" >/dev/kmsg 2>&1 ||
+		fail_all "VMM $n: $?"
+}
+
+go() {
+	local n
+	for n in "$@"; do echo go >/tmp/c$n; done
+}
+
+# is N STATE: wait until it is
+is() {
+	eval nic=\$bdf$1
+	for i in $(seq 100); do
+		[ "$(device_state)" = $2 ] && return
+		sleep 0.1
+	done
+	fail "device $1 is $(device_state), not $2"
+}
+
+pool() {
+	cat $region/pool_free
+}
+
+stage1() {
+	local n before
+	region_make
+	mkdir /mnt/vm1
+	mkfifo /tmp/c0 /tmp/c1 /tmp/c2
+	set -- --size 64M --ring 16384 --bind
+	one 0 run "$@" --share /tmp/share wait freeze unfreeze freeze wait quiesce save &
+	one 1 run "$@" --iova 8G --join /tmp/share wait freeze wait quiesce save &
+	one 2 run "$@" wait freeze wait quiesce save &
+	await_host
+	load_armed -c
+	pool >/mnt/room
+	phase freeze
+	go 1; is 1 frozen
+	before=$(pool)
+	go 0; is 0 frozen
+	sleep 0.5; is 0 frozen
+	[ "$(pool)" = $before ] || fail "the tables of one HWPT exist twice"
+	go 2; is 2 frozen
+	[ "$(pool)" != $before ] || fail "another VM has no tables of its own"
+	phase leave
+	go 0; is 0 detached
+	go 2; is 2 detached
+	go 1; is 1 detached
+	wait
+	kexec_jump
+}
+
+stage2() {
+	local n
+	region_mount
+	for n in 0 1 2; do is $n adopted; done
+	mkfifo /tmp/c0 /tmp/c1 /tmp/c2
+	phase userland
+	set -- run=1s wait drain verify
+	one 2 restore "$@" &
+	is 2 ordinary
+	# It maps its own part of what both had: not enough for the hardware to go.
+	one 0 restore --share /tmp/share "$@" &
+	while ! grep -q "does not map IOVA 0x200000000" \
+		/sys/fs/pkernfs/devices/$bdf0/reason 2>/dev/null; do sleep 0.1; done
+	is 0 adopted
+	one 1 restore --join /tmp/share "$@" &
+	is 0 ordinary
+	is 1 ordinary
+	phase resumed
+	sleep 1
+	phase end
+	await_host
+	go 0 1 2
+	wait
+	# What is saved is a file and has blocks of its own; it was there before, too.
+	[ "$(pool)" = "$(cat /mnt/room)" ] || fail "pool: $(pool), before $(cat /mnt/room)"
+	await_host
+}
+'''
+
+
+def run(t):
+    m = t.machine(files=dma.files(pkernfs=True))
+    nics = [dma.Dma(t, m, span=t.s.PKERNFS, nic=n) for n in range(3)]
+    m.start()
+    at = -1
+    for _ in nics:
+        at = m.wait('STEP ring', start=at + 1)[0]
+    nics[0].poll('0000:00:04.0', '0000:01:00.0', '0000:02:00.0')
+    for d in nics:
+        d.start(rate=300)
+    m.send('frames come')
+    at, _, _ = m.wait('PHASE jump')
+    m.wait('PHASE end', start=at)
+    for d in nics:
+        d.stop()
+    m.send('no more frames')
+    for _ in nics:
+        at = m.wait('STEP closed', start=at + 1)[0]
+    left = [d.scan() for d in nics]
+    m.send('seen')
+    m.finish()
+    reports = [dma.report(m, nth=-1 - n) for n in range(3)]
+    for d, scan in zip(nics, left):
+        sent = d.inject['sent']
+        mine = [r for r in reports if r['run'] == d.run]
+        t.note('NIC %d: %d frames sent, %d landed' % (d.nic, sent, d.watch['landed']))
+        if not mine or mine[0]['frames'] != sent or mine[0]['missing'] or \
+                mine[0]['late'] or mine[0]['bad'] or mine[0]['stalls']:
+            raise Failure('of %d frames VMM %d saw: %s' % (sent, d.nic, mine or reports))
+        if d.watch['landed'] != sent or scan['found'] != sent or scan['twice'] or \
+                scan['damaged'] or scan['outside']:
+            raise Failure('of %d frames for NIC %d: %s, %s' % (sent, d.nic, d.watch, scan))
+    p = nics[0].polled()
+    if p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults'] or p['roots'] != 2:
+        raise Failure('the remapping unit: %s' % p)

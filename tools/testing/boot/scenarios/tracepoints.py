@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Each step of a live update has its tracepoint, and debugfs tells what is kept."""
+
+import re
+
+from pkboot import live
+from pkboot.result import Failure
+
+KERNEL = 'test'
+LIKE = live
+K2_APPEND = 'trace_event=pkernfs:*'
+STAGES = 2
+TIMEOUT = 60
+
+_SHOW = r'''
+	sed -n 's/.*: \(pkernfs_[a-z]*: .*\)/TRACE \1/p' /sys/kernel/tracing/trace |
+		while read -r line; do say "$line"; done
+	while read -r line; do say "DEBUGFS $line"; done </sys/kernel/debug/pkernfs/devices
+'''
+_ON = r'''
+	mount -t tracefs tracefs /sys/kernel/tracing
+	echo 1 >/sys/kernel/tracing/events/pkernfs/enable
+	echo 1 >/sys/kernel/tracing/events/pkernfs/pkernfs_handover/enable
+'''
+GUEST = live.guest(
+    first='phase=quiet run=500ms freeze unfreeze freeze info phase=frozen quiesce save phase=leave',
+    second='phase=resumed run=500ms phase=end wait drain verify info',
+    before=_ON, gone=_SHOW, early='mount -t tracefs tracefs /sys/kernel/tracing',
+    after=_SHOW)
+
+# In this order; {did} is the domain id of the frozen device.
+_FIRST = (r'pkernfs_replace: 0000:00:04\.0 did (\d+) -> {did} ret=0',
+          r'pkernfs_freeze: 0000:00:04\.0 did={did} pages=40960 tables=2 ret=0',
+          r'pkernfs_compare: 0000:00:04\.0 ret=0',
+          r'pkernfs_replace: 0000:00:04\.0 did {did} -> (\d+) ret=0',
+          r'pkernfs_unfreeze: 0000:00:04\.0 .* ret=0',
+          r'pkernfs_free: 0000:00:04\.0',
+          r'pkernfs_freeze: 0000:00:04\.0 did={did} ')
+_SECOND = (r'pkernfs_adopt: 0000:00:04\.0 did={did} pages=40960 tables=2 ret=0',
+           r'pkernfs_compare: 0000:00:04\.0 ret=0',
+           r'pkernfs_replace: 0000:00:04\.0 did {did} -> (\d+) ret=0',
+           r'pkernfs_free: 0000:00:04\.0')
+
+
+def run(t):
+    u = live.Update(t)
+    u.go(rate=300)
+    u.all_landed()
+    did = str(re.search(r' did=(\d+) ', u.m.wait(r'INFO .*')[2].group()).group(1))
+    jump = u.m.wait('PHASE jump')[1]
+    for when, wanted in ((lambda now: now < jump, _FIRST), (lambda now: now > jump, _SECOND)):
+        lines = [text.split('TRACE ', 1)[1] for now, text in u.m.console.lines
+                 if 'TRACE ' in text and when(now)]
+        at = 0
+        for want in wanted:
+            hit = [n for n, line in enumerate(lines[at:], at)
+                   if re.search(want.replace('{did}', did), line)]
+            if not hit:
+                raise Failure('no %s after line %d of %s' % (want, at, lines))
+            at = hit[0] + 1
+    t.note('%d events wanted and there' % (len(_FIRST) + len(_SECOND)))
+    said = '\n'.join(text for _, text in u.m.console.lines if 'DEBUGFS ' in text)
+    for want in (r'0000:00:04\.0 detached', r'mode 1 did %s aw [12]' % did,
+                 r'0x0*100000000\.\.0x0*109ffffff -> 0x0*20400000 rw'):
+        if not re.search(want, said):
+            raise Failure('debugfs does not say %s: %s' % (want, said))
