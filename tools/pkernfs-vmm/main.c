@@ -81,6 +81,8 @@ static const char help[] =
 "                    good frames, until none has come for a time (1s)\n"
 "  sleep=TIME        do not serve the guest\n"
 "  freeze quiesce unfreeze release info   ioctls of the device file\n"
+"  reset hot-reset d3   what the guest may ask of its device: reset it, reset its\n"
+"                    bus, put it to sleep\n"
 "  cycles=N          freeze and unfreeze N times\n"
 "  raise[=CAUSES]    interrupt by ICS; default: vector 1\n"
 "  save              write the state file\n"

@@ -218,6 +218,24 @@ static int script_info(struct vmm *vmm, const char *arg)
 	return kept_info(vmm, false);
 }
 
+static int script_reset(struct vmm *vmm, const char *arg)
+{
+	(void)arg;
+	return vfio_reset(vmm);
+}
+
+static int script_hot_reset(struct vmm *vmm, const char *arg)
+{
+	(void)arg;
+	return vfio_hot_reset(vmm);
+}
+
+static int script_d3(struct vmm *vmm, const char *arg)
+{
+	(void)arg;
+	return vfio_d3(vmm);
+}
+
 static int script_save(struct vmm *vmm, const char *arg)
 {
 	(void)arg;
@@ -347,6 +365,9 @@ static const struct script_action script_actions[] = {
 	{ "quiesce", script_quiesce, true },
 	{ "unfreeze", script_unfreeze, true },
 	{ "release", script_release, false },
+	{ "reset", script_reset, false },
+	{ "hot-reset", script_hot_reset, false },
+	{ "d3", script_d3, false },
 	{ "cycles", script_cycles, false },
 	{ "info", script_info, false },
 	{ "raise", script_raise, false },

@@ -348,6 +348,45 @@ int vfio_reset(struct vmm *vmm)
 }
 
 /**
+ * vfio_hot_reset() - VFIO_DEVICE_PCI_HOT_RESET: the bus that the device is on
+ * @vmm: the VMM
+ *
+ * Return: 0 or -errno.
+ */
+int vfio_hot_reset(struct vmm *vmm)
+{
+	/* No group: all that is on the bus is of this iommufd. */
+	struct vfio_pci_hot_reset reset = { .argsz = sizeof(reset) };
+
+	if (ioctl(vmm->dev_fd, VFIO_DEVICE_PCI_HOT_RESET, &reset))
+		return vmm_fail("hot-reset", errno, "VFIO_DEVICE_PCI_HOT_RESET");
+	return 0;
+}
+
+/**
+ * vfio_d3() - the guest writes D3hot into PMCSR
+ * @vmm: the VMM
+ *
+ * Return: 0 or -errno.
+ */
+int vfio_d3(struct vmm *vmm)
+{
+	u8 at = 0, id = 0;
+	u16 pmcsr = 3;
+
+	pread(vmm->dev_fd, &at, 1, vmm->config_off + PCI_CAPABILITY_LIST);
+	for (; at; pread(vmm->dev_fd, &at, 1, vmm->config_off + at + PCI_CAP_LIST_NEXT)) {
+		pread(vmm->dev_fd, &id, 1, vmm->config_off + at);
+		if (id != PCI_CAP_ID_PM)
+			continue;
+		if (pwrite(vmm->dev_fd, &pmcsr, 2, vmm->config_off + at + PCI_PM_CTRL) != 2)
+			return vmm_fail("d3", errno ?: EIO, "write PMCSR");
+		return 0;
+	}
+	return vmm_fail("d3", ENODEV, "no power management capability");
+}
+
+/**
  * vfio_close() - what the end of the process does, in its order
  * @vmm: the VMM
  */

@@ -200,6 +200,8 @@ int vfio_attach(struct vmm *vmm);
 int vfio_bars(struct vmm *vmm);
 int vfio_bus_master(struct vmm *vmm);
 int vfio_reset(struct vmm *vmm);
+int vfio_hot_reset(struct vmm *vmm);
+int vfio_d3(struct vmm *vmm);
 void vfio_close(struct vmm *vmm);
 
 /* irq.c */
