@@ -75,7 +75,8 @@ stage2() {
 class Update:
     """One machine, one VMM before and one after a kexec, and what lands."""
 
-    def __init__(self, t, name='vm', span=None, **over):
+    def __init__(self, t, name='vm', span=None, bdf=dma.BDF, **over):
+        self.bdf = bdf
         over.setdefault('files', dma.files(pkernfs=True))
         span = span or over.get('pkernfs', t.s.PKERNFS)
         self.t = t
@@ -88,7 +89,7 @@ class Update:
         self.m.start()
         self.m.wait('STEP ring')
         if poll:
-            self.d.poll()
+            self.d.poll(self.bdf)
         self.d.start(rate=rate)
         freeze, _, _ = self.m.wait('PHASE freeze')
         jump, _, _ = self.m.wait('PHASE jump', start=freeze)
