@@ -393,6 +393,42 @@ void pkernfs_pci_stop(struct pci_dev *pdev)
 		pci_warn(pdev, "pkernfs: stopped, but transactions are still pending\n");
 }
 
+/**
+ * pkernfs_pci_in_use - does a VFIO user have the function open?
+ * @pd: preserved device
+ *
+ * Context: transition lock.
+ */
+bool pkernfs_pci_in_use(struct pkernfs_device *pd)
+{
+	struct pkernfs_pci *pp = pd->pci;
+
+	return pp && READ_ONCE(pp->open);
+}
+
+/**
+ * pkernfs_pci_reset - make a function forget what its last user set up
+ * @pdev: function that was stopped and is not kept any more, with no user
+ *
+ * An ordinary close does so, but the close of a kept function left it at work. The
+ * next driver may switch bus mastering on before anything else.
+ *
+ * Context: process, transition lock.
+ */
+void pkernfs_pci_reset(struct pci_dev *pdev)
+{
+	int error;
+
+	if (!device_is_registered(&pdev->dev))
+		return;
+	/* Or vfio-pci puts it to sleep beside us. */
+	pm_runtime_get_sync(&pdev->dev);
+	error = pci_try_reset_function(pdev);
+	pm_runtime_put(&pdev->dev);
+	if (error)
+		pci_warn(pdev, "pkernfs: stopped, but not reset (%d)\n", error);
+}
+
 /* --- Interrupts -------------------------------------------------------------- */
 
 /*

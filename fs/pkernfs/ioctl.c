@@ -205,6 +205,7 @@ static int pkernfs_device_unfreeze(struct pkernfs_device *pd)
 
 static int pkernfs_device_release(struct pkernfs_device *pd)
 {
+	struct pci_dev *pdev = NULL;
 	int ret = 0;
 
 	if (!capable(CAP_SYS_ADMIN))
@@ -222,8 +223,14 @@ static int pkernfs_device_release(struct pkernfs_device *pd)
 		if (ret)
 			return pkernfs_refuse(&pd->why, ret, ~0ULL,
 					      "the device did not come off its fixed domain");
+		/* A user that has it open without a HWPT resets it when it goes. */
+		if (!pkernfs_pci_in_use(pd))
+			pdev = pci_dev_get(pd->pdev);
 	}
 	pkernfs_device_finish(pd);
+	if (pdev)
+		pkernfs_pci_reset(pdev);
+	pci_dev_put(pdev);
 	return 0;
 }
 

@@ -43,6 +43,8 @@ bool pkernfs_pci_owes(struct pkernfs_device *pd);
 int pkernfs_pci_quiesce_irq(struct pkernfs_device *pd, struct pkernfs_refusal *why);
 void pkernfs_pci_unquiesce_irq(struct pkernfs_device *pd);
 void pkernfs_pci_stop(struct pci_dev *pdev);
+bool pkernfs_pci_in_use(struct pkernfs_device *pd);
+void pkernfs_pci_reset(struct pci_dev *pdev);
 
 /* --- drivers/vfio/pci/pkernfs.c: for device.c ------------------------------ */
 
