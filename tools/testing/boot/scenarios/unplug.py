@@ -39,6 +39,9 @@ stage1() {
 	done
 	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
 	[ "$(cat $region/pool_free)" = $pool ] || fail "pool blocks are lost"
+	pkernfsctl release /mnt/vm0/nic0 2>&1 | grep -q "Invalid argument" ||
+		fail "there is something to release"
+	rm -r /mnt/vm0 || fail "files are held"
 }
 '''
 
