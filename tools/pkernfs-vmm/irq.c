@@ -20,13 +20,17 @@
  */
 int irq_enable(struct vmm *vmm)
 {
-	const size_t bytes = sizeof(struct vfio_irq_set) + sizeof(vmm->irq_fd);
-	struct vfio_irq_set *set = calloc(1, bytes);
+	const unsigned int count = vmm->driver->vectors(vmm);
+	const size_t bytes = sizeof(struct vfio_irq_set) + count * sizeof(int);
+	struct vfio_irq_set *set;
 	int ret = 0;
 
+	if (!count || count > VMM_VECTORS)
+		return vmm_fail("irqs", EINVAL, "%u vectors", count);
+	set = calloc(1, bytes);
 	if (!set)
 		return vmm_fail("irqs", ENOMEM, "irq set");
-	for (unsigned int i = 0; i < VMM_VECTORS; i++) {
+	for (unsigned int i = 0; i < count; i++) {
 		vmm->irq_fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (vmm->irq_fd[i] < 0) {
 			ret = vmm_fail("irqs", errno, "eventfd");
@@ -36,12 +40,12 @@ int irq_enable(struct vmm *vmm)
 	set->argsz = bytes;
 	set->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
 	set->index = VFIO_PCI_MSIX_IRQ_INDEX;
-	set->count = VMM_VECTORS;
-	memcpy(set->data, vmm->irq_fd, sizeof(vmm->irq_fd));
+	set->count = count;
+	memcpy(set->data, vmm->irq_fd, count * sizeof(int));
+	vmm->vectors = count;
 	if (ioctl(vmm->dev_fd, VFIO_DEVICE_SET_IRQS, set))
 		ret = vmm_fail("irqs", errno,
-			       "VFIO_DEVICE_SET_IRQS of %d MSI-X vectors",
-			       VMM_VECTORS);
+			       "VFIO_DEVICE_SET_IRQS of %u MSI-X vectors", count);
 out:
 	free(set);
 	return ret;
@@ -72,6 +76,21 @@ u64 irq_take(struct vmm *vmm, unsigned int vector)
  */
 void irq_drain(struct vmm *vmm)
 {
-	for (unsigned int i = 0; i < VMM_VECTORS; i++)
+	for (unsigned int i = 0; i < vmm->vectors; i++)
 		vmm->irq_pending[i] += irq_take(vmm, i);
+}
+
+/**
+ * irq_inject() - the vCPUs go on: what was drained and not handled comes now
+ * @vmm: the VMM
+ */
+void irq_inject(struct vmm *vmm)
+{
+	for (unsigned int i = 0; i < vmm->vectors; i++) {
+		if (!vmm->irq_pending[i])
+			continue;
+		vmm->guest->irq[i] += vmm->irq_pending[i];
+		vmm->irq_pending[i] = 0;
+		vmm->driver->interrupt(vmm, i);
+	}
 }

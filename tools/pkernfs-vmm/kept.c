@@ -125,12 +125,7 @@ int kept_unfreeze(struct vmm *vmm)
 	vmm->frozen = false;
 	if (vmm->quiesced) {
 		vmm->quiesced = false;
-		for (unsigned int i = 0; i < VMM_VECTORS; i++)
-			if (vmm->irq_pending[i]) {
-				vmm->guest->irq[i] += vmm->irq_pending[i];
-				vmm->irq_pending[i] = 0;
-				nic_interrupt(vmm, i);
-			}
+		irq_inject(vmm);
 	}
 	return 0;
 }

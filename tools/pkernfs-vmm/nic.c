@@ -38,6 +38,10 @@
 #define NIC_RDH		0x2810
 #define NIC_RDT		0x2818
 
+#define NIC_VECTORS	3
+#define NIC_IRQ_RX	0
+#define NIC_IRQ_OTHER	1	/* link, overrun, and `raise` */
+
 /* Receive queues to vector 0, transmit queues to 2, all else to 1. */
 #define NIC_IVAR_VALUE	(0x8U | 0x8U << 4 | 0xaU << 8 | 0xaU << 12 | 0x9U << 16)
 
@@ -57,7 +61,7 @@ struct rx_desc {
 
 #define RXD_DD	0x01
 
-u32 nic_reg(struct vmm *vmm, u32 reg)
+static u32 nic_reg(struct vmm *vmm, u32 reg)
 {
 	return vmm->bar0 ? READ_ONCE(vmm->bar0[reg / 4]) : ~0U;
 }
@@ -96,13 +100,8 @@ static int nic_check_guest(struct vmm *vmm)
 	return 0;
 }
 
-/**
- * nic_start() - reset the device and start its receiver on a new ring
- * @vmm: the VMM
- *
- * Return: 0 or -errno.
- */
-int nic_start(struct vmm *vmm)
+/* Reset the device and start its receiver on a new ring. */
+static int nic_start(struct vmm *vmm)
 {
 	struct guest_page *g = vmm->guest;
 	u64 ring_iova;
@@ -153,25 +152,11 @@ int nic_start(struct vmm *vmm)
 		  RCTL_SECRC);
 	/* Head and tail equal means empty: one descriptor stays unused. */
 	nic_write(vmm, NIC_RDT, g->ring - 1);
-	vmm->nic_live = true;
 	return 0;
 }
 
-/**
- * nic_resume() - go on with the ring that the device has been filling
- * @vmm: the VMM
- *
- * Reads, and writes nothing to the device but what a running driver writes.
- *
- * What the VMM before had drained from its eventfds and not handled is injected
- * now. If it did not save after it had quiesced, what it drained died with it, so
- * each vector is injected once: the guest meets a spurious interrupt, which a
- * driver bears, and not a lost one. The state is then saved anew, or the next
- * restore would take this one's counts for its own.
- *
- * Return: 0 or -errno; -EIO if the device lost its ring.
- */
-int nic_resume(struct vmm *vmm)
+/* Go on with the ring that the device has been filling; -EIO if it lost it. */
+static int nic_resume(struct vmm *vmm)
 {
 	struct guest_page *g = vmm->guest;
 	u64 base, ring_iova;
@@ -186,17 +171,7 @@ int nic_resume(struct vmm *vmm)
 		return vmm_fail("ring", EIO,
 				"the device lost its ring: base 0x%llx (0x%llx wanted), RCTL 0x%x",
 				base, ring_iova, nic_reg(vmm, NIC_RCTL));
-	vmm->nic_live = true;
-	for (unsigned int i = 0; i < VMM_VECTORS; i++) {
-		if (!vmm->irq_known)
-			vmm->irq_pending[i]++;
-		if (vmm->irq_pending[i]) {
-			g->irq[i] += vmm->irq_pending[i];
-			vmm->irq_pending[i] = 0;
-			nic_interrupt(vmm, i);
-		}
-	}
-	return state_save(vmm);
+	return 0;
 }
 
 static void nic_account(struct guest_page *g, const void *buf)
@@ -229,13 +204,8 @@ static void nic_account(struct guest_page *g, const void *buf)
 	}
 }
 
-/**
- * nic_receive() - take every frame that has landed
- * @vmm: the VMM
- *
- * Return: how many.
- */
-u64 nic_receive(struct vmm *vmm)
+/* Take every frame that has landed; returns how many. */
+static u64 nic_receive(struct vmm *vmm)
 {
 	struct guest_page *g = vmm->guest;
 	u64 taken = 0;
@@ -258,36 +228,35 @@ u64 nic_receive(struct vmm *vmm)
 	return taken;
 }
 
-/**
- * nic_interrupt() - the guest's handler
- * @vmm: the VMM
- * @vector: which
- *
+static unsigned int nic_vectors(struct vmm *vmm)
+{
+	(void)vmm;
+	return NIC_VECTORS;
+}
+
+/*
  * The cause is cleared before the ring is looked at: a frame that lands later
  * raises the vector again.
  */
-void nic_interrupt(struct vmm *vmm, unsigned int vector)
+static void nic_interrupt(struct vmm *vmm, unsigned int vector)
 {
 	switch (vector) {
-	case VMM_IRQ_RX:
+	case NIC_IRQ_RX:
 		nic_write(vmm, NIC_ICR, INT_RXQ0);
 		nic_receive(vmm);
 		break;
-	case VMM_IRQ_OTHER:
+	case NIC_IRQ_OTHER:
 		nic_write(vmm, NIC_ICR, INT_OTHER);
 		break;
 	}
 }
 
-/**
- * nic_raise() - make the device raise an interrupt
- * @vmm: the VMM
- * @causes: bits for ICS, 0: "other", which is vector 1
- */
-void nic_raise(struct vmm *vmm, u32 causes)
+/* By these bits in ICS, 0: "other", which is vector 1. */
+static int nic_raise(struct vmm *vmm, u32 causes)
 {
 	nic_write(vmm, NIC_ICS, causes ?: INT_OTHER);
 	vmm->guest->raised++;
+	return 0;
 }
 
 /**
@@ -318,14 +287,11 @@ int nic_raise_sysfs(const char *bdf, u32 causes)
 	return 0;
 }
 
-/**
- * nic_verify() - check a ring that is not recycled once more, from its first
- *	descriptor: every frame there, once, whole, in order
- * @vmm: the VMM
- *
- * Return: 0, or -EBADMSG.
+/*
+ * A ring that is not recycled once more, from its first descriptor: every frame
+ * there, once, whole, in order.
  */
-int nic_verify(struct vmm *vmm)
+static int nic_verify(struct vmm *vmm)
 {
 	struct guest_page *g = vmm->guest;
 	struct guest_page again = { .run = g->run, .first = g->first,
@@ -344,3 +310,37 @@ int nic_verify(struct vmm *vmm)
 		return -EBADMSG;
 	return 0;
 }
+
+static bool nic_good(struct vmm *vmm)
+{
+	const struct guest_page *g = vmm->guest;
+
+	return !g->missing && !g->late && !g->bad;
+}
+
+static void nic_report(struct vmm *vmm, FILE *out)
+{
+	const struct guest_page *g = vmm->guest;
+
+	fprintf(out, " ring=%u recycle=%u next=%llu run=%u first=%llu",
+		g->ring, g->recycle, g->next, g->run, g->first);
+	fprintf(out, " expected=%llu frames=%llu missing=%llu late=%llu",
+		g->expected, g->frames, g->missing, g->late);
+	fprintf(out, " bad=%llu foreign=%llu", g->bad, g->foreign);
+	if (vmm->bar0)
+		fprintf(out, " rdh=%u rdt=%u", nic_reg(vmm, NIC_RDH),
+			nic_reg(vmm, NIC_RDT));
+}
+
+const struct vmm_driver nic_driver = {
+	.id = 0x10d38086,
+	.vectors = nic_vectors,
+	.start = nic_start,
+	.resume = nic_resume,
+	.interrupt = nic_interrupt,
+	.poll = nic_receive,
+	.raise = nic_raise,
+	.verify = nic_verify,
+	.good = nic_good,
+	.report = nic_report,
+};

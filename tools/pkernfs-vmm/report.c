@@ -59,6 +59,20 @@ int vmm_fail(const char *step, int err, const char *fmt, ...)
 	return -err;
 }
 
+/* A word a vector while they are few; /dev/kmsg takes no line over 1 KiB. */
+static void report_irqs(struct vmm *vmm, FILE *out, const char *name, const u64 *count)
+{
+	const bool few = vmm->vectors <= 3;
+
+	if (!few)
+		fprintf(out, " %ss=", name);
+	for (unsigned int i = 0; i < vmm->vectors; i++)
+		if (few)
+			fprintf(out, " %s%u=%llu", name, i, count[i]);
+		else
+			fprintf(out, "%s%llu", i ? "," : "", count[i]);
+}
+
 /**
  * vmm_report() - all counts, one line, key=value
  * @vmm: the VMM
@@ -70,18 +84,12 @@ void vmm_report(struct vmm *vmm, FILE *out)
 
 	fprintf(out, "REPORT verb=%s ram_size=%llu", vmm->verb, vmm->ram_size);
 	if (g) {
-		fprintf(out, " ring=%u recycle=%u next=%llu run=%u first=%llu",
-			g->ring, g->recycle, g->next, g->run, g->first);
-		fprintf(out, " expected=%llu frames=%llu missing=%llu late=%llu",
-			g->expected, g->frames, g->missing, g->late);
-		fprintf(out, " bad=%llu foreign=%llu raised=%llu", g->bad,
-			g->foreign, g->raised);
-		for (unsigned int i = 0; i < VMM_VECTORS; i++)
-			fprintf(out, " irq%u=%llu", i, g->irq[i]);
+		vmm->driver->report(vmm, out);
+		fprintf(out, " raised=%llu", g->raised);
+		report_irqs(vmm, out, "irq", g->irq);
 	}
-	for (unsigned int i = 0; i < VMM_VECTORS; i++)
-		fprintf(out, " new_irq%u=%llu pending%u=%llu", i,
-			vmm->irq_new[i], i, vmm->irq_pending[i]);
+	report_irqs(vmm, out, "new_irq", vmm->irq_new);
+	report_irqs(vmm, out, "pending", vmm->irq_pending);
 	fprintf(out, " late_irq=%llu stalls=%llu frozen=%d quiesced=%d",
 		vmm->irq_late, vmm->stalls, vmm->frozen, vmm->quiesced);
 	if (vmm->freezes) {
@@ -93,9 +101,6 @@ void vmm_report(struct vmm *vmm, FILE *out)
 		fprintf(out, " unfreeze_max_us=%llu",
 			vmm->unfreeze_max_ns / 1000);
 	}
-	if (vmm->bar0)
-		fprintf(out, " rdh=%u rdt=%u", nic_reg(vmm, 0x2810),
-			nic_reg(vmm, 0x2818));
 	fputc('\n', out);
 	fflush(out);
 }

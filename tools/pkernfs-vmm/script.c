@@ -91,16 +91,16 @@ void script_serve(struct vmm *vmm, int ms)
 		const u64 now = vmm_now_ns();
 		bool came = false;
 
-		for (unsigned int i = 0; i < VMM_VECTORS; i++)
+		for (unsigned int i = 0; i < vmm->vectors; i++)
 			fds[i + 1] = (struct pollfd) {
 				.fd = vmm->quiesced ? -1 : vmm->irq_fd[i],
 				.events = POLLIN,
 			};
-		if (poll(fds, ARRAY_SIZE(fds),
+		if (poll(fds, vmm->vectors + 1,
 			 now >= end ? 0 :
 			 end - now > 100000000 ? 100 : (int)((end - now) / 1000000 + 1)) < 0)
 			return;
-		for (unsigned int i = 0; i < VMM_VECTORS && vmm->nic_live; i++) {
+		for (unsigned int i = 0; i < vmm->vectors && vmm->live; i++) {
 			u64 count = fds[i + 1].revents ? irq_take(vmm, i) : 0;
 
 			if (!count)
@@ -109,13 +109,13 @@ void script_serve(struct vmm *vmm, int ms)
 			vmm->guest->irq[i] += count;
 			if (vmm->irq_pause_us)
 				nanosleep(&pause, NULL);
-			nic_interrupt(vmm, i);
+			vmm->driver->interrupt(vmm, i);
 		}
-		if (came || vmm->quiesced || !vmm->nic_live) {
+		if (came || vmm->quiesced || !vmm->live) {
 			quiet_since = vmm_now_ns();
 		} else if (vmm_now_ns() - quiet_since > SCRIPT_STALL_MS * 1000000ULL) {
-			/* A frame here means that its interrupt was lost. */
-			if (nic_receive(vmm))
+			/* Something here means that its interrupt was lost. */
+			if (vmm->driver->poll(vmm))
 				vmm->stalls++;
 			quiet_since = vmm_now_ns();
 		}
@@ -250,8 +250,7 @@ static int script_raise(struct vmm *vmm, const char *arg)
 		return vmm_fail("raise", EINVAL, "raise[=CAUSES]");
 	if (!vmm->bar0)
 		return vmm_fail("raise", ENODEV, "the device is not open");
-	nic_raise(vmm, causes);
-	return 0;
+	return vmm->driver->raise(vmm, causes);
 }
 
 /*
@@ -280,7 +279,7 @@ static int script_cycles(struct vmm *vmm, const char *arg)
 static int script_verify(struct vmm *vmm, const char *arg)
 {
 	(void)arg;
-	return nic_verify(vmm);
+	return vmm->driver->verify(vmm);
 }
 
 static int script_report(struct vmm *vmm, const char *arg)

@@ -39,7 +39,7 @@ int state_save(struct vmm *vmm)
 			      "map=0x%llx:0x%llx:0x%llx:%u\n", vmm->map[i].off,
 			      vmm->map[i].len, vmm->map[i].iova,
 			      vmm->map[i].prot);
-	for (unsigned int i = 0; i < VMM_VECTORS; i++)
+	for (unsigned int i = 0; i < vmm->vectors; i++)
 		n += snprintf(text + n, sizeof(text) - n, "irq=%u:%llu\n", i,
 			      vmm->irq_pending[i]);
 	n += snprintf(text + n, sizeof(text) - n, "crc=%08x\n",

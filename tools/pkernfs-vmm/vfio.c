@@ -270,8 +270,20 @@ static int vfio_region(struct vmm *vmm, u32 index,
 	return 0;
 }
 
+static const struct vmm_driver *vfio_driver(u32 id, u32 class)
+{
+	static const struct vmm_driver * const drivers[] = {
+		&nic_driver,
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(drivers); i++)
+		if (drivers[i]->id ? drivers[i]->id == id : drivers[i]->class == class)
+			return drivers[i];
+	return NULL;
+}
+
 /**
- * vfio_bars() - find configuration space and map BAR 0
+ * vfio_bars() - find configuration space, map BAR 0, choose the guest's driver
  * @vmm: the VMM
  *
  * Return: 0 or -errno.
@@ -279,7 +291,7 @@ static int vfio_region(struct vmm *vmm, u32 index,
 int vfio_bars(struct vmm *vmm)
 {
 	struct vfio_region_info info;
-	u32 id;
+	u32 id, class;
 	int ret;
 
 	ret = vfio_region(vmm, VFIO_PCI_CONFIG_REGION_INDEX, &info);
@@ -289,7 +301,11 @@ int vfio_bars(struct vmm *vmm)
 	errno = 0;	/* a short transfer sets none */
 	if (pread(vmm->dev_fd, &id, sizeof(id), vmm->config_off) != sizeof(id))
 		return vmm_fail("bars", errno ?: EIO, "read the PCI id");
-	if (id != 0x10d38086)
+	if (pread(vmm->dev_fd, &class, sizeof(class),
+		  vmm->config_off + PCI_CLASS_REVISION) != sizeof(class))
+		return vmm_fail("bars", errno ?: EIO, "read the PCI class");
+	vmm->driver = vfio_driver(id, class >> 8);
+	if (!vmm->driver)
 		return vmm_fail("bars", ENODEV,
 				"%s is %04x:%04x, not an 82574L (8086:10d3)",
 				vmm->bdf, id & 0xffff, id >> 16);
@@ -401,5 +417,5 @@ void vfio_close(struct vmm *vmm)
 		close(vmm->iommufd);
 	vmm->dev_fd = -1;
 	vmm->iommufd = -1;
-	vmm->nic_live = false;
+	vmm->live = false;
 }

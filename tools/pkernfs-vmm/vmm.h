@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * pkernfs-vmm: a VMM without vCPUs. It does to guest RAM and to one VFIO device
- * what a VMM does, in the same order, and plays the guest's driver itself: a
- * receive ring in guest RAM whose every frame is checked.
+ * what a VMM does, in the same order, and plays the guest's driver itself, by what
+ * the device is: of a NIC every frame is checked (nic.c).
  *
  * What outlives the process lies in three places, as with a real VMM:
  *
- *	guest RAM	what the guest knows: ring, buffers, and in its first
- *			page (struct guest_page) how far the driver has come
+ *	guest RAM	what the guest knows: rings, buffers, and in its first
+ *			pages (struct guest_page) how far the driver has come
  *	state file	what the VMM knows: memory layout, interrupts
  *	device		its registers, which nobody resets
  *
@@ -26,15 +26,12 @@
 /* exit codes */
 enum vmm_exit {
 	VMM_OK = 0,
-	VMM_BAD_DATA = 1,	/* a frame is missing, doubled or damaged */
+	VMM_BAD_DATA = 1,	/* a frame or a block is missing, doubled or damaged */
 	VMM_USAGE = 2,
 	VMM_FAILED = 3,		/* a step failed; the ERROR line names it */
 };
 
-#define VMM_VECTORS	3
-#define VMM_IRQ_RX	0
-#define VMM_IRQ_OTHER	1	/* link, overrun, and `raise` */
-#define VMM_IRQ_TX	2
+#define VMM_VECTORS	64	/* at most; struct vmm has how many there are */
 
 #define VMM_MAPS	16
 #define VMM_LEAVE_OUT	16
@@ -75,8 +72,10 @@ struct vmm_map {
  * @late: numbers that came again or too late
  * @bad: damaged frames
  * @foreign: frames of other senders or runs
- * @irq: interrupts delivered, by vector
  * @raised: causes raised by the `raise` action
+ * @irq: interrupts delivered, by vector
+ *
+ * All from @ring_off to @foreign is the NIC driver's.
  */
 struct guest_page {
 	u64 magic;
@@ -95,9 +94,42 @@ struct guest_page {
 	u64 late;
 	u64 bad;
 	u64 foreign;
-	u64 irq[VMM_VECTORS];
 	u64 raised;
+	u64 irq[VMM_VECTORS];
 };
+
+struct vmm;
+
+/**
+ * struct vmm_driver - the guest's driver of one kind of device
+ * @id: PCI device and vendor id, or 0
+ * @class: class code without the revision, if @id is 0
+ * @vectors: how many vectors the guest has set up; 0 if guest RAM makes no sense
+ * @start: reset the device and set it to work
+ * @resume: go on with a device that has been at work all the time: read, and write
+ *	nothing to it but what a running driver writes
+ * @interrupt: the handler of a vector
+ * @poll: take what has come without an interrupt; returns how much
+ * @raise: make the device interrupt
+ * @verify: look at all data again; -EBADMSG if some are wrong
+ * @good: false if something was missing, doubled or damaged
+ * @report: its counts, for the REPORT line; each has a space in front
+ */
+struct vmm_driver {
+	u32 id;
+	u32 class;
+	unsigned int (*vectors)(struct vmm *vmm);
+	int (*start)(struct vmm *vmm);
+	int (*resume)(struct vmm *vmm);
+	void (*interrupt)(struct vmm *vmm, unsigned int vector);
+	u64 (*poll)(struct vmm *vmm);
+	int (*raise)(struct vmm *vmm, u32 causes);
+	int (*verify)(struct vmm *vmm);
+	bool (*good)(struct vmm *vmm);
+	void (*report)(struct vmm *vmm, FILE *out);
+};
+
+extern const struct vmm_driver nic_driver;
 
 /*
  * struct vmm - all of one VMM
@@ -143,6 +175,7 @@ struct vmm {
 	u32 ioas_id;
 	u32 hwpt_id;
 	u64 config_off;
+	const struct vmm_driver *driver;
 	u32 *bar0;
 	u64 bar0_size;
 	struct vmm_map map[VMM_MAPS];
@@ -151,14 +184,15 @@ struct vmm {
 	bool maps_given;
 
 	/* irq.c */
+	unsigned int vectors;		/* 0 before they are enabled */
 	int irq_fd[VMM_VECTORS];
 	u64 irq_new[VMM_VECTORS];	/* since this process began */
 	u64 irq_pending[VMM_VECTORS];	/* drained at quiesce, for the next VMM */
 	u64 irq_late;			/* came after the drain: must stay 0 */
 
-	/* nic.c */
-	bool nic_live;
-	u64 stalls;			/* frames found without an interrupt */
+	/* the driver */
+	bool live;			/* its device is at work */
+	u64 stalls;			/* something found without an interrupt */
 
 	/* kept.c */
 	int file_fd;			/* device file, -1 if none */
@@ -208,16 +242,10 @@ void vfio_close(struct vmm *vmm);
 int irq_enable(struct vmm *vmm);
 u64 irq_take(struct vmm *vmm, unsigned int vector);
 void irq_drain(struct vmm *vmm);
+void irq_inject(struct vmm *vmm);
 
 /* nic.c */
-int nic_start(struct vmm *vmm);
-int nic_resume(struct vmm *vmm);
-void nic_interrupt(struct vmm *vmm, unsigned int vector);
-u64 nic_receive(struct vmm *vmm);
-void nic_raise(struct vmm *vmm, u32 causes);
 int nic_raise_sysfs(const char *bdf, u32 causes);
-int nic_verify(struct vmm *vmm);
-u32 nic_reg(struct vmm *vmm, u32 reg);
 
 /* state.c */
 int state_save(struct vmm *vmm);
