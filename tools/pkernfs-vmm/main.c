@@ -20,6 +20,7 @@ static struct vmm vmm = {
 	.file_fd = -1,
 	.control_fd = -1,
 	.ring_size = 65528,
+	.queues = 8,
 	.iova = 0x100000000ULL,
 	.early = ~0U,
 };
@@ -31,8 +32,9 @@ static const char help[] =
 "       pkernfs-vmm info --device FILE\n"
 "       pkernfs-vmm release --device FILE\n"
 "\n"
-"A VMM without vCPUs: guest RAM in a file, one 82574L through VFIO and iommufd,\n"
-"and the guest's receive driver, which checks every frame.\n"
+"A VMM without vCPUs: guest RAM in a file, one device through VFIO and iommufd,\n"
+"and the guest's driver of it: of an 82574L, which checks every frame that comes,\n"
+"or of an NVMe controller, which checks every completion.\n"
 "\n"
 "  run       set up RAM, device and ring, then do the actions\n"
 "  restore   take over RAM and device as they are, then do the actions\n"
@@ -63,6 +65,7 @@ static const char help[] =
 "                    be repeated, ascending\n"
 "  --hwpt-flags N    flags of IOMMU_HWPT_ALLOC\n"
 "  --ring N          descriptors, a multiple of 8 up to 65528 (default)\n"
+"  --queues N        NVMe: I/O queues, each with a vector of its own; default 8\n"
 "  --recycle         hand buffers back; else the ring is filled once\n"
 "  --irq-pause US    wait before an interrupt is handled\n"
 "  --bind            hand the device to vfio-pci first\n"
@@ -86,9 +89,14 @@ static const char help[] =
 "  reset hot-reset d3   what the guest may ask of its device: reset it, reset its\n"
 "                    bus, put it to sleep\n"
 "  cycles=N          freeze and unfreeze N times\n"
-"  raise[=CAUSES]    interrupt by ICS; default: vector 1\n"
+"  raise[=CAUSES]    82574L: interrupt by ICS; default: vector 1. NVMe: a command\n"
+"                    on the admin queue.\n"
+"  submit=N[:QUEUES] NVMe: N commands in turn over the first of the queues\n"
+"  complete[=TIME]   until all of them have completed (120s); then look at all data\n"
+"  each=N            N commands, one at a time\n"
 "  save              write the state file\n"
-"  verify            check all of a ring that is not recycled again\n"
+"  verify            look at all data again: of a ring that is not recycled, or of\n"
+"                    all commands that have completed\n"
 "  report            REPORT line, also given at the end\n"
 "  phase=NAME        say \"PHASE NAME\"\n"
 "  wait              serve the guest and do the actions that come from control,\n"
@@ -101,7 +109,7 @@ static const char help[] =
 
 enum {
 	OPT_RAM = 256, OPT_SIZE, OPT_BDF, OPT_STATE, OPT_DEVICE, OPT_IOVA,
-	OPT_MAP, OPT_BY_FILE, OPT_BY_IOAS, OPT_HWPT_FLAGS, OPT_RING,
+	OPT_MAP, OPT_BY_FILE, OPT_BY_IOAS, OPT_HWPT_FLAGS, OPT_RING, OPT_QUEUES,
 	OPT_RECYCLE, OPT_IRQ_PAUSE, OPT_BIND, OPT_NO_RESET, OPT_CONTROL,
 	OPT_EARLY, OPT_JOIN, OPT_LEAVE_OUT, OPT_SHARE, OPT_PAUSE_AT, OPT_STOP_AT, OPT_KILL_AT, OPT_PHASES, OPT_HELP,
 };
@@ -122,6 +130,7 @@ static const struct option options[] = {
 	{ "leave-out", required_argument, NULL, OPT_LEAVE_OUT },
 	{ "hwpt-flags", required_argument, NULL, OPT_HWPT_FLAGS },
 	{ "ring", required_argument, NULL, OPT_RING },
+	{ "queues", required_argument, NULL, OPT_QUEUES },
 	{ "recycle", no_argument, NULL, OPT_RECYCLE },
 	{ "irq-pause", required_argument, NULL, OPT_IRQ_PAUSE },
 	{ "bind", no_argument, NULL, OPT_BIND },
@@ -198,6 +207,8 @@ static int parse_option(int opt, const char *arg)
 		return parse_number(arg, ~0U, &vmm.hwpt_flags);
 	case OPT_RING:
 		return parse_number(arg, 65528, &vmm.ring_size);
+	case OPT_QUEUES:
+		return parse_number(arg, VMM_VECTORS - 1, &vmm.queues);
 	case OPT_RECYCLE:
 		vmm.recycle = true;
 		return 0;

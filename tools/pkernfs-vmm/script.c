@@ -253,6 +253,61 @@ static int script_raise(struct vmm *vmm, const char *arg)
 	return vmm->driver->raise(vmm, causes);
 }
 
+static int script_submit(struct vmm *vmm, const char *arg)
+{
+	unsigned int count, queues = 0;	/* all */
+	char end;
+
+	if (!arg || (sscanf(arg, "%u:%u%c", &count, &queues, &end) != 2 &&
+		     sscanf(arg, "%u%c", &count, &end) != 1))
+		return vmm_fail("submit", EINVAL, "submit=N[:QUEUES]");
+	if (!vmm->live || !vmm->driver->submit)
+		return vmm_fail("submit", ENODEV, "no device that takes commands");
+	return vmm->driver->submit(vmm, count, queues);
+}
+
+static int script_left(struct vmm *vmm, u64 ms)
+{
+	const u64 end = vmm_now_ns() + ms * 1000000;
+
+	while (!READ_ONCE(vmm->ended) && vmm->driver->left(vmm)) {
+		if (vmm_now_ns() > end)
+			return vmm_fail("complete", ETIMEDOUT,
+					"%llu commands have not completed",
+					vmm->driver->left(vmm));
+		script_serve(vmm, 10);
+	}
+	return 0;
+}
+
+static int script_complete(struct vmm *vmm, const char *arg)
+{
+	u64 ms = 120000;
+	int ret;
+
+	if (arg && parse_time_ms(arg, &ms))
+		return vmm_fail("complete", EINVAL, "complete[=TIME]");
+	if (!vmm->live || !vmm->driver->left)
+		return vmm_fail("complete", ENODEV, "no device that takes commands");
+	ret = script_left(vmm, ms);
+	return ret ?: vmm->driver->verify(vmm);
+}
+
+/* One at a time, so that no two completions can share an interrupt. */
+static int script_each(struct vmm *vmm, const char *arg)
+{
+	u64 count;
+	int ret = 0;
+
+	if (!arg || parse_size(arg, &count))
+		return vmm_fail("each", EINVAL, "each=N");
+	while (!ret && count-- && !READ_ONCE(vmm->ended)) {
+		ret = script_submit(vmm, "1");
+		ret = ret ?: script_left(vmm, 120000);
+	}
+	return ret;
+}
+
 /*
  * The interrupts of one cycle are handled between two cycles, so the guest does
  * not starve, and the two never wait for each other.
@@ -370,6 +425,9 @@ static const struct script_action script_actions[] = {
 	{ "cycles", script_cycles, false },
 	{ "info", script_info, false },
 	{ "raise", script_raise, false },
+	{ "submit", script_submit, false },
+	{ "complete", script_complete, false },
+	{ "each", script_each, false },
 	{ "save", script_save, true },
 	{ "verify", script_verify, false },
 	{ "report", script_report, false },

@@ -2,7 +2,8 @@
 /*
  * pkernfs-vmm: a VMM without vCPUs. It does to guest RAM and to one VFIO device
  * what a VMM does, in the same order, and plays the guest's driver itself, by what
- * the device is: of a NIC every frame is checked (nic.c).
+ * the device is: a NIC whose every frame is checked (nic.c), or an NVMe
+ * controller whose every completion is (nvme.c).
  *
  * What outlives the process lies in three places, as with a real VMM:
  *
@@ -111,9 +112,14 @@ struct vmm;
  * @interrupt: the handler of a vector
  * @poll: take what has come without an interrupt; returns how much
  * @raise: make the device interrupt
+ * @submit: give the device so many commands, on its first so many queues or, if 0,
+ *	on all
+ * @left: commands that have not completed
  * @verify: look at all data again; -EBADMSG if some are wrong
  * @good: false if something was missing, doubled or damaged
  * @report: its counts, for the REPORT line; each has a space in front
+ *
+ * @submit and @left go together; a device that needs no command has neither.
  */
 struct vmm_driver {
 	u32 id;
@@ -124,12 +130,14 @@ struct vmm_driver {
 	void (*interrupt)(struct vmm *vmm, unsigned int vector);
 	u64 (*poll)(struct vmm *vmm);
 	int (*raise)(struct vmm *vmm, u32 causes);
+	int (*submit)(struct vmm *vmm, u32 count, u32 queues);
+	u64 (*left)(struct vmm *vmm);
 	int (*verify)(struct vmm *vmm);
 	bool (*good)(struct vmm *vmm);
 	void (*report)(struct vmm *vmm, FILE *out);
 };
 
-extern const struct vmm_driver nic_driver;
+extern const struct vmm_driver nic_driver, nvme_driver;
 
 /*
  * struct vmm - all of one VMM
@@ -148,6 +156,7 @@ struct vmm {
 	u64 ram_size;
 	u64 iova;
 	u32 ring_size;
+	u32 queues;
 	u32 hwpt_flags;
 	u32 irq_pause_us;
 	bool recycle;
