@@ -371,6 +371,10 @@ int pkernfs_pci_check(struct pci_dev *pdev, struct pkernfs_refusal *why)
 		return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL,
 				      "segment %x is not of the platform",
 				      pci_domain_nr(pdev->bus));
+	/* Before what the device is: interrupts are what its user can change. */
+	error = pkernfs_pci_check_irq(pdev, why);
+	if (error)
+		return error;
 	if (pdev->is_virtfn)
 		return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL, "it is a virtual function");
 	if (pci_num_vf(pdev))
@@ -422,8 +426,7 @@ int pkernfs_pci_check(struct pci_dev *pdev, struct pkernfs_refusal *why)
 		if (pci_resource_len(pdev, i) && !pdev->resource[i].parent)
 			return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL,
 					      "BAR %u has no address", i);
-	error = pkernfs_pci_check_irq(pdev, why);
-	return error ?: pkernfs_pci_check_path(pdev, why);
+	return pkernfs_pci_check_path(pdev, why);
 }
 
 /**

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* MSI-X vectors of the device as eventfds. */
+/* MSI-X vectors of the device, or MSI, as eventfds. */
 #include <errno.h>
 #include <linux/vfio.h>
 #include <stdlib.h>
@@ -20,7 +20,8 @@
  */
 int irq_enable(struct vmm *vmm)
 {
-	const unsigned int count = vmm->driver->vectors(vmm);
+	const bool msi = vmm->msi || vmm->driver->msi;
+	const unsigned int count = msi ? 1 : vmm->driver->vectors(vmm);
 	const size_t bytes = sizeof(struct vfio_irq_set) + count * sizeof(int);
 	struct vfio_irq_set *set;
 	int ret = 0;
@@ -39,13 +40,14 @@ int irq_enable(struct vmm *vmm)
 	}
 	set->argsz = bytes;
 	set->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
-	set->index = VFIO_PCI_MSIX_IRQ_INDEX;
+	set->index = msi ? VFIO_PCI_MSI_IRQ_INDEX : VFIO_PCI_MSIX_IRQ_INDEX;
 	set->count = count;
 	memcpy(set->data, vmm->irq_fd, count * sizeof(int));
 	vmm->vectors = count;
 	if (ioctl(vmm->dev_fd, VFIO_DEVICE_SET_IRQS, set))
 		ret = vmm_fail("irqs", errno,
-			       "VFIO_DEVICE_SET_IRQS of %u MSI-X vectors", count);
+			       "VFIO_DEVICE_SET_IRQS of %u %s vectors", count,
+			       msi ? "MSI" : "MSI-X");
 out:
 	free(set);
 	return ret;

@@ -34,7 +34,7 @@ static const char help[] =
 "\n"
 "A VMM without vCPUs: guest RAM in a file, one device through VFIO and iommufd,\n"
 "and the guest's driver of it: of an 82574L, which checks every frame that comes,\n"
-"or of an NVMe controller, which checks every completion.\n"
+"of an NVMe controller, which checks every completion, or of QEMU's edu.\n"
 "\n"
 "  run       set up RAM, device and ring, then do the actions\n"
 "  restore   take over RAM and device as they are, then do the actions\n"
@@ -66,6 +66,7 @@ static const char help[] =
 "  --hwpt-flags N    flags of IOMMU_HWPT_ALLOC\n"
 "  --ring N          descriptors, a multiple of 8 up to 65528 (default)\n"
 "  --queues N        NVMe: I/O queues, each with a vector of its own; default 8\n"
+"  --msi             MSI instead of MSI-X, which the edu has not\n"
 "  --recycle         hand buffers back; else the ring is filled once\n"
 "  --irq-pause US    wait before an interrupt is handled\n"
 "  --bind            hand the device to vfio-pci first\n"
@@ -90,7 +91,7 @@ static const char help[] =
 "                    bus, put it to sleep\n"
 "  cycles=N          freeze and unfreeze N times\n"
 "  raise[=CAUSES]    82574L: interrupt by ICS; default: vector 1. NVMe: a command\n"
-"                    on the admin queue.\n"
+"                    on the admin queue. edu: these bits\n"
 "  submit=N[:QUEUES] NVMe: N commands in turn over the first of the queues\n"
 "  complete[=TIME]   until all of them have completed (120s); then look at all data\n"
 "  each=N            N commands, one at a time\n"
@@ -109,7 +110,7 @@ static const char help[] =
 
 enum {
 	OPT_RAM = 256, OPT_SIZE, OPT_BDF, OPT_STATE, OPT_DEVICE, OPT_IOVA,
-	OPT_MAP, OPT_BY_FILE, OPT_BY_IOAS, OPT_HWPT_FLAGS, OPT_RING, OPT_QUEUES,
+	OPT_MAP, OPT_BY_FILE, OPT_BY_IOAS, OPT_HWPT_FLAGS, OPT_RING, OPT_QUEUES, OPT_MSI,
 	OPT_RECYCLE, OPT_IRQ_PAUSE, OPT_BIND, OPT_NO_RESET, OPT_CONTROL,
 	OPT_EARLY, OPT_JOIN, OPT_LEAVE_OUT, OPT_SHARE, OPT_PAUSE_AT, OPT_STOP_AT, OPT_KILL_AT, OPT_PHASES, OPT_HELP,
 };
@@ -131,6 +132,7 @@ static const struct option options[] = {
 	{ "hwpt-flags", required_argument, NULL, OPT_HWPT_FLAGS },
 	{ "ring", required_argument, NULL, OPT_RING },
 	{ "queues", required_argument, NULL, OPT_QUEUES },
+	{ "msi", no_argument, NULL, OPT_MSI },
 	{ "recycle", no_argument, NULL, OPT_RECYCLE },
 	{ "irq-pause", required_argument, NULL, OPT_IRQ_PAUSE },
 	{ "bind", no_argument, NULL, OPT_BIND },
@@ -209,6 +211,9 @@ static int parse_option(int opt, const char *arg)
 		return parse_number(arg, 65528, &vmm.ring_size);
 	case OPT_QUEUES:
 		return parse_number(arg, VMM_VECTORS - 1, &vmm.queues);
+	case OPT_MSI:
+		vmm.msi = true;
+		return 0;
 	case OPT_RECYCLE:
 		vmm.recycle = true;
 		return 0;

@@ -242,7 +242,8 @@ static void nic_interrupt(struct vmm *vmm, unsigned int vector)
 {
 	switch (vector) {
 	case NIC_IRQ_RX:
-		nic_write(vmm, NIC_ICR, INT_RXQ0);
+		/* With MSI it stands for all causes. */
+		nic_write(vmm, NIC_ICR, vmm->msi ? ~0U : INT_RXQ0);
 		nic_receive(vmm);
 		break;
 	case NIC_IRQ_OTHER:

@@ -273,7 +273,7 @@ static int vfio_region(struct vmm *vmm, u32 index,
 static const struct vmm_driver *vfio_driver(u32 id, u32 class)
 {
 	static const struct vmm_driver * const drivers[] = {
-		&nic_driver, &nvme_driver,
+		&nic_driver, &nvme_driver, &edu_driver,
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(drivers); i++)
@@ -307,7 +307,7 @@ int vfio_bars(struct vmm *vmm)
 	vmm->driver = vfio_driver(id, class >> 8);
 	if (!vmm->driver)
 		return vmm_fail("bars", ENODEV,
-				"%s is %04x:%04x, no 82574L (8086:10d3), no NVMe",
+				"%s is %04x:%04x, no 82574L (8086:10d3), no NVMe, no edu",
 				vmm->bdf, id & 0xffff, id >> 16);
 	ret = vfio_region(vmm, VFIO_PCI_BAR0_REGION_INDEX, &info);
 	if (ret)

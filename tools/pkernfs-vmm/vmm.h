@@ -2,8 +2,8 @@
 /*
  * pkernfs-vmm: a VMM without vCPUs. It does to guest RAM and to one VFIO device
  * what a VMM does, in the same order, and plays the guest's driver itself, by what
- * the device is: a NIC whose every frame is checked (nic.c), or an NVMe
- * controller whose every completion is (nvme.c).
+ * the device is: a NIC whose every frame is checked (nic.c), an NVMe controller
+ * whose every completion is (nvme.c), or QEMU's edu, which just interrupts (edu.c).
  *
  * What outlives the process lies in three places, as with a real VMM:
  *
@@ -105,6 +105,7 @@ struct vmm;
  * struct vmm_driver - the guest's driver of one kind of device
  * @id: PCI device and vendor id, or 0
  * @class: class code without the revision, if @id is 0
+ * @msi: the device has MSI only
  * @vectors: how many vectors the guest has set up; 0 if guest RAM makes no sense
  * @start: reset the device and set it to work
  * @resume: go on with a device that has been at work all the time: read, and write
@@ -124,6 +125,7 @@ struct vmm;
 struct vmm_driver {
 	u32 id;
 	u32 class;
+	bool msi;
 	unsigned int (*vectors)(struct vmm *vmm);
 	int (*start)(struct vmm *vmm);
 	int (*resume)(struct vmm *vmm);
@@ -137,7 +139,7 @@ struct vmm_driver {
 	void (*report)(struct vmm *vmm, FILE *out);
 };
 
-extern const struct vmm_driver nic_driver, nvme_driver;
+extern const struct vmm_driver nic_driver, nvme_driver, edu_driver;
 
 /*
  * struct vmm - all of one VMM
@@ -160,6 +162,7 @@ struct vmm {
 	u32 hwpt_flags;
 	u32 irq_pause_us;
 	bool recycle;
+	bool msi;
 	bool by_file;
 	bool by_ioas;
 	u32 early;			/* so many maps before the attach */
