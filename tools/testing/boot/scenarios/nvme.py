@@ -15,7 +15,7 @@ KERNEL = 'release'
 LIKE = live
 VARIANTS = live.SCALABLE
 DEVICES = disk.QEMU
-TRACE = ('pci_nvme_irq_msix',)
+TRACE = ('pci_nvme_irq_msix', 'vtd_dmar_translate')
 STAGES = 3
 TIMEOUT = 150
 
