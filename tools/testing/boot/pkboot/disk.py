@@ -15,7 +15,8 @@ as in tools/pkernfs-vmm/nvme.c. A scenario puts QEMU into its DEVICES, and in ru
 
 QEMU translates the buffer of an ordinary read when it is submitted, and the data go
 there later. With protection information it translates when it has the data; and what
-it compares, it fetches then. So there are two disks, one of each kind.
+it compares, it fetches then. So there are two disks, one of each kind. Guest RAM must
+be mapped by 4 KiB leaves, or the trace does not tell which page was meant.
 """
 
 import mmap
@@ -30,10 +31,12 @@ from .result import Failure
 
 BDF = '0000:00:05.0'
 QUEUES = 32
-RATE = 200          # at first
+RATE = 200          # of the first disk, at first
+TRACE = 'pci_nvme_irq_msix', 'vtd_dmar_translate'
 QEMU = (
     '-drive file={tmp}/disk1,if=none,id=d1,format=raw,throttling.iops-total=%d' % RATE,
-    '-drive file={tmp}/disk2,if=none,id=d2,format=raw,throttling.iops-total=%d' % RATE,
+    # Its metadata are read when all data have been: they take a request of their own.
+    '-drive file={tmp}/disk2,if=none,id=d2,format=raw,throttling.iops-total=%d' % (4 * RATE),
     '-device nvme,id=nvme0,serial=pkernfs,max_ioqpairs=%d,addr=5.0' % QUEUES,
     '-device nvme-ns,drive=d1,bus=nvme0,nsid=1',
     '-device nvme-ns,drive=d2,bus=nvme0,nsid=2,ms=8,pi=1')
@@ -96,7 +99,7 @@ class Disks:
 
     def watch(self, until):
         """Look at the buffers all the time; where they are, lines up to until say."""
-        ranges = []
+        self._ranges = ranges = []
         for _, text in self.m.console.lines[:until]:
             hit = re.search(r'RANGE iova=(\w+) bytes=(\w+) phys=(\w+)', text)
             if hit:
@@ -105,18 +108,17 @@ class Disks:
             raise Failure('the guest has not said where its RAM is')
         with open(self.m.ram, 'rb') as f:
             self._ram = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)
-        base = ranges[0][0]
-
-        def place(offset):
-            for iova, count, phys in ranges:
-                if iova <= base + offset < iova + count:
-                    return selftests.ram_offset(self.m, phys + base + offset - iova)
-            raise Failure('RAM offset %#x is not mapped' % offset)
-
         for r in self._reads:
-            r.at = [place(r.page(p)) for p in range(r.pages)]
+            r.at = [selftests.ram_offset(self.m, self._phys(ranges[0][0] + r.page(p)))
+                    for p in range(r.pages)]
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
+
+    def _phys(self, iova):
+        for start, count, phys in self._ranges:
+            if start <= iova < start + count:
+                return phys + iova - start
+        raise Failure('IOVA %#x is not mapped' % iova)
 
     def _there(self, r):
         """Is the last word of each page there?"""
@@ -149,4 +151,22 @@ class Disks:
         count = [0] * (QUEUES + 1)
         for text in self.m.trace('pci_nvme_irq_msix', begin, end):
             count[int(text.split()[-1])] += 1
+        return count
+
+    def translated(self, begin=0, end=float('inf')):
+        """Pages of buffers that the remapping unit was asked for, by kind of command.
+
+        What it said must be the page that INFO had told.
+        """
+        count = [0] * _KINDS
+        base = self._ranges[0][0] + _BUF_OFF
+        for text in self.m.trace('vtd_dmar_translate', begin, end):
+            hit = re.match(r'dev 00:05.00 iova (\w+) -> gpa (\w+) mask 0xfff$', text)
+            if not hit:
+                raise Failure('not of the controller, or not of 4 KiB: ' + text)
+            iova, phys = (int(g, 16) for g in hit.groups())
+            if phys != self._phys(iova):
+                raise Failure('misdirected: ' + text)
+            if iova >= base:
+                count[(iova - base) // _BUF % _KINDS] += 1
         return count

@@ -3,9 +3,9 @@
 
 Hundreds of commands on 32 queues, with slow disks: they complete before the jump,
 while the kernel changes, and after. Each does so once, and every byte is right, as
-the guest and the host see it. Interrupts by QEMU's trace and by the guest's count:
-one at a time all of them arrive; of those raised while they are masked each vector
-has exactly one.
+the guest and the host see it. Each translation is to the page that it should be, by
+QEMU's trace. Interrupts, by the trace and by the guest's count: one at a time all of
+them arrive; of those raised while they are masked each vector has exactly one.
 """
 
 from pkboot import disk, dma, live
@@ -15,7 +15,7 @@ KERNEL = 'release'
 LIKE = live
 VARIANTS = live.SCALABLE
 DEVICES = disk.QEMU
-TRACE = ('pci_nvme_irq_msix', 'vtd_dmar_translate')
+TRACE = disk.TRACE
 STAGES = 3
 TIMEOUT = 150
 
@@ -41,7 +41,7 @@ stage1() {
 	load_armed -c
 	actions='each=%d report phase=submitted run=500ms submit=%d freeze info
 		phase=frozen wait quiesce raise run=100ms raise save phase=leave'
-	served run --bind --size 64M --queues %d
+	served run --bind --size 64M --iova 0x100001000 --queues %d
 	want_state detached
 	kexec_jump
 }
@@ -89,8 +89,8 @@ def go(t, m, d):
     wait('PHASE submitted')
     wait('PHASE frozen')
     d.watch(line)
-    # The other disk's metadata are read last; then it goes slowly.
-    d.wait(lambda landed: sum(n > _EACH and n % 3 == 2 for n in landed) > 3)
+    # When the other disk's metadata are read, it goes slowly.
+    d.wait(lambda landed: sum(n >= _EACH and n % 3 == 2 for n in landed) > _FIRST // 12)
     d.rate(20)
     m.send('some have landed')
     wait('STEP quiesce', 'masked')
@@ -142,6 +142,13 @@ def run(t):
            (len(first), before, between, after))
     if not before or not between or not after:
         raise Failure('not in each phase has a read landed')
+    # Translated by the tables that the first kernel had left, or by the next one's.
+    d.translated()
+    _, compared, protected = d.translated(at['PHASE jump'], at['STEP attach'])
+    t.note('%d pages translated meanwhile to be compared, %d to be filled' %
+           (compared, protected))
+    if not compared or not protected:
+        raise Failure('no pages were translated meanwhile')
 
     # One at a time: as many as were raised, before the update and after it.
     for name, was, raised in (
