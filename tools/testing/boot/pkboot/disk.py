@@ -136,6 +136,7 @@ class Disks:
         """Until enough(landed) is true."""
         while not enough(self.landed):
             if time.monotonic() > self.m.deadline or self.m.console.done:
+                self.m.finish()     # names the reason, if it knows a better one
                 raise Failure('only %d reads have landed' % len(self.landed))
             time.sleep(0.02)
 

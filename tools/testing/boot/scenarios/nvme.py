@@ -30,10 +30,10 @@ nic=%s
 served() {
 	rm -f /tmp/control
 	mkfifo /tmp/control
-	vmm "$@" --control /tmp/control $actions &
+	{ vmm "$@" --control /tmp/control $actions || fail_all "the VMM: $?"; } &
 	await_host
 	echo go >/tmp/control
-	wait $! || fail "the VMM: $?"
+	wait $!
 }
 
 stage1() {
