@@ -106,7 +106,7 @@ def go(t, m, d):
     m.send('slowly')
     wait('STEP quiesce', 'masked again')
     wait('PHASE jump', 'second jump')
-    d.rate(1000)
+    d.rate(100)
     wait('PHASE userland', 'second userland')
     d.wait(lambda landed: len(landed) == d.reads)
     m.send('all has landed')
