@@ -124,7 +124,7 @@ def main():
         return show_demo(*[s for s in scenarios if s.name == 'live-update'])
     if args.list:
         for s in scenarios:
-            out('%-20s %s' % (s.name, s.summary))
+            out('%-20s %s%s' % (s.name, s.summary, ' (by its name only)' * s.MANUAL))
         return 0
     if args.names:
         known = {s.name: s for s in scenarios}
@@ -132,6 +132,8 @@ def main():
         if wrong:
             sys.exit('no such scenario: %s (make list)' % ', '.join(wrong))
         scenarios = [known[n] for n in args.names]
+    else:
+        scenarios = [s for s in scenarios if not s.MANUAL]
 
     echo = None
     if args.verbose:

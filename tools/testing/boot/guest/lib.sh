@@ -45,9 +45,12 @@ k2_cmdline() {
 # For who wants to take something away.
 k2_sed=
 
+# Where the next kernel and its initrd are.
+images=/boot
+
 # kexec_load_next -c|-s: load the next kernel by kexec_load or kexec_file_load.
 kexec_load_next() {
-	kexec "$1" -l /boot/bzImage --initrd=/boot/initrd \
+	kexec "$1" -l $images/bzImage --initrd=$images/initrd \
 		--command-line="$(k2_cmdline)" ||
 		fail "kexec $1 -l: $?"
 	[ "$(cat /sys/kernel/kexec_loaded)" = 1 ] || fail "nothing was loaded"

@@ -65,7 +65,7 @@ class Machine:
     """Made by Test.machine(); see there for the arguments."""
 
     def __init__(self, run, name, *, kernel, script, memory='1G', smp=2,
-                 devices=(), append='', stages=1, files=(), k2_kernel=None,
+                 devices=(), append='', stages=1, images=None, files=(), k2_kernel=None,
                  k2_append='', kunit=False, iommu='intremap=on', reboots=False, trace=(),
                  ignore=(), timeout=60, alone=True, echo=None):
         self.name = name
@@ -83,7 +83,8 @@ class Machine:
         self.trace_log = os.path.join(run, name + '-trace.log')
         self.data_log = os.path.join(run, name + '-data')
         initrd = os.path.join(self.tmp, 'initrd')
-        initramfs.build(initrd, script, files, k2_kernel, stages - 1, k2_append)
+        initramfs.build(initrd, script, files, k2_kernel,
+                        stages - 1 if images is None else images, k2_append)
 
         # no_timer_check: a host that is short of CPU time is no broken timer.
         cmdline = ('console=ttyS0 panic=-1 printk.devkmsg=on intel_iommu=on '

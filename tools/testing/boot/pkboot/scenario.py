@@ -22,12 +22,15 @@ DEFAULTS = {
     'K2_APPEND': '',        # more for those that follow
     'KUNIT': False,         # let the KUnit suites run at boot
     'STAGES': 1,            # kernels started, one by the machine, others by kexec
+    'IMAGES': None,         # for so many of them the next one's image is in the initrd;
+                            # None: for all. The guest has to keep it for others.
     'REBOOTS': False,       # a reset starts the machine anew and does not end it
     'FILES': (),            # more files for the guest, or a function that tells
     'TRACE': (),            # QEMU trace events
     'IGNORE': (),           # console lines that are no faults here
     'TIMEOUT': 60,          # seconds, of one machine that has the host for itself
     'ALONE': False,         # judges by time: nothing else runs beside it
+    'MANUAL': False,        # takes too long for make check: by its name only
     'GUEST': None,          # the guest's side: stage1() { ... }; stage2() ...
 }
 
@@ -104,7 +107,7 @@ class Test:
         m = machine.Machine(
             self.dir, name, kernel=env.kernel(kernel), script=get('GUEST'),
             memory=get('MEMORY'), devices=get('DEVICES'), append=append,
-            stages=stages, files=files, k2_append=get('K2_APPEND'),
+            stages=stages, images=get('IMAGES'), files=files, k2_append=get('K2_APPEND'),
             k2_kernel=env.kernel(k2_kernel or kernel) if stages > 1 else None,
             kunit=get('KUNIT'), iommu=get('IOMMU'), reboots=get('REBOOTS'), trace=get('TRACE'),
             ignore=get('IGNORE'), timeout=get('TIMEOUT'), alone=get('ALONE'),
@@ -156,7 +159,7 @@ class Test:
 class Broken:
     """Stands for a scenario file that cannot be loaded: it fails."""
 
-    ALONE = False
+    ALONE = MANUAL = False
 
     def __init__(self, path, error):
         self.name = os.path.splitext(os.path.basename(path))[0]

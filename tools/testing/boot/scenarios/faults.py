@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The n-th allocation or copy of each call fails, for every n: nothing is left.
+
+FREEZE, UNFREEZE, QUIESCE_IRQ, INFO, open, BIND, map, ATTACH and RELEASE; after a
+failure the device is where it was, and the call can be made again.
+"""
+
+from pkboot import dma, selftests
+
+KERNEL = 'debug'
+MEMORY = '1G'
+PKERNFS = '64M@512M'
+DEVICES = (dma.NIC,)
+TIMEOUT = 120
+# A failed allocation says so.
+IGNORE = (r'page allocation failure',)
+
+
+def FILES():
+    return dma.files(pkernfs=True) + selftests.vfio_files('faults')
+
+
+GUEST = r'''
+stage1() {
+	local dev=/sys/bus/pci/devices/$nic
+	region_make
+	echo vfio-pci >$dev/driver_override
+	[ ! -e $dev/driver ] || echo $nic >$dev/driver/unbind
+	echo $nic >/sys/bus/pci/drivers_probe
+	echo >$dev/reset_method
+	pool=$(cat $region/pool_free)
+	faults /mnt /dev/vfio/devices/$(ls $dev/vfio-dev) >/tmp/tap 2>&1 ||
+		fail "$(grep -v '^ok' /tmp/tap | tr '\n' ' ')"
+	sed -n 's/^ok.* - \(.*: .* points, .*\)/TAP \1/p' /tmp/tap |
+		while read -r line; do say "$line"; done
+	[ "$(cat $region/pool_free)" = $pool ] || fail "pool blocks are lost"
+	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
+	[ -z "$(ls /sys/fs/pkernfs/devices)" ] || fail "a device is left"
+	echo $nic >$dev/driver/unbind || fail "unbind"
+}
+'''
+
+
+def run(t):
+    m = t.machine().start()
+    m.finish()
+    for _, line in m.console.lines:
+        if 'TAP ' in line:
+            t.note(line.split('TAP ', 1)[1])

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pkernfs: each call of a live update with its n-th allocation or copy failing, for
+ * every n. After a failure the device is in the state that it was in, and the same
+ * call succeeds; at the end nothing is held.
+ *
+ * usage: faults MOUNT VFIO_CDEV
+ *
+ * Needs a kernel with fault injection; the device is bound to vfio-pci and has no
+ * reset, so that opening it takes no time.
+ */
+#include <linux/pkernfs.h>
+
+#include "fs_vfio.h"
+
+#define RAM	(4 * MIB)
+#define IOVA	(1UL << 32)
+#define MOST	400		/* calls of one kind: it has to come to an end */
+
+static const char *cdev;
+static int nth, file;
+static void *ram;
+
+/* The @n-th point of this thread fails from now on; 0: none. */
+static void inject(int n)
+{
+	dprintf(nth, "%d", n);
+}
+
+/* End of it; true if something did fail. */
+static bool injected(void)
+{
+	char left[16] = "";
+
+	if (pread(nth, left, sizeof(left) - 1, 0) < 1)
+		die("fail-nth");
+	inject(0);
+	return !atoi(left);
+}
+
+static void setting(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		die(path);
+	close(fd);
+}
+
+static int state(void)
+{
+	struct pkernfs_info i = { .size = sizeof(i) };
+
+	return ioctl(file, PKERNFS_INFO, &i) ? -1 : (int)i.state;
+}
+
+static int freeze(void)
+{
+	struct pkernfs_freeze arg = { .size = sizeof(arg), .vfio_fd = vfio };
+
+	return ioctl(file, PKERNFS_FREEZE, &arg);
+}
+
+static int simple(unsigned long cmd)
+{
+	struct pkernfs_simple arg = { .size = sizeof(arg) };
+
+	return ioctl(file, cmd, &arg);
+}
+
+static int quiesce(void) { return simple(PKERNFS_QUIESCE_IRQ); }
+static int unfreeze(void) { return simple(PKERNFS_UNFREEZE); }
+static int release(void) { return simple(PKERNFS_RELEASE); }
+
+static int get_info(void)
+{
+	struct pkernfs_range range[4];
+	struct pkernfs_info i = { .size = sizeof(i), .range_count = 4,
+				  .ranges = (uintptr_t)range };
+
+	return ioctl(file, PKERNFS_INFO, &i);
+}
+
+/* A user in its steps; what one fails to do the next call does again. */
+static int user_open(void)
+{
+	if (vfio < 0)
+		vfio = open(cdev, O_RDWR);
+	if (vfio >= 0 && iommufd < 0)
+		iommufd = open("/dev/iommu", O_RDWR);
+	return iommufd < 0 ? -1 : 0;
+}
+
+static int user_bind(void)
+{
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind), .iommufd = iommufd };
+
+	return ioctl(vfio, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+}
+
+static int user_map(void)
+{
+	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
+
+	if (!ioas && ioctl(iommufd, IOMMU_IOAS_ALLOC, &alloc))
+		return -1;
+	if (!ioas)
+		ioas = alloc.out_ioas_id;
+	return map(ram, RAM, IOVA, true);
+}
+
+static int user_attach(void)
+{
+	struct vfio_device_attach_iommufd_pt at = { .argsz = sizeof(at), .pt_id = ioas };
+
+	return ioctl(vfio, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &at);
+}
+
+static void user_close(void)
+{
+	if (vfio >= 0)
+		close(vfio);
+	if (iommufd >= 0)
+		close(iommufd);
+	vfio = iommufd = -1;
+	ioas = 0;
+}
+
+static void user_all(void)
+{
+	if (user_open() || user_bind() || user_map() || user_attach())
+		die("a user");
+}
+
+/*
+ * Each point of @call in turn. It begins in state @before and ends, when it
+ * succeeds, in @after, from where @undo leads back (NULL: nothing to do).
+ */
+static void sweep(const char *name, int (*call)(void), int before, int after,
+		  void (*undo)(void))
+{
+	int n, failed = 0, wrong = 0;
+
+	for (n = 1; n < MOST; n++) {
+		bool hit;
+		int ret;
+
+		inject(n);
+		ret = call();
+		hit = injected();
+		if (ret)
+			failed++;
+		if (state() != (ret ? before : after) && wrong++ < 3)
+			ok(false, "%s, point %d: returned %d, state %d", name, n, ret, state());
+		if (ret && !hit && wrong++ < 3)
+			ok(false, "%s fails without a fault", name);
+		if (!ret && undo)
+			undo();
+		if (!hit)
+			break;
+	}
+	ok(n < MOST && !wrong, "%s: %d points, %d of them fail it", name, n - 1, failed);
+}
+
+static void undo_freeze(void)
+{
+	if (unfreeze())
+		die("undo freeze");
+}
+
+static void again_frozen(void)
+{
+	if (freeze())
+		die("freeze again");
+}
+
+static void requiesce(void)
+{
+	if (unfreeze() || freeze())
+		die("undo quiesce");
+}
+
+/* From an attached user to a device without one */
+static void leave(void)
+{
+	if (state() == PKERNFS_STATE_ORDINARY && freeze())
+		die("freeze");
+	user_close();
+}
+
+static void reopen(void)
+{
+	user_close();
+	if (user_open())
+		die("open");
+}
+
+static void rebind(void)
+{
+	user_close();
+	if (user_open() || user_bind())
+		die("bind");
+}
+
+static void remap(void)
+{
+	user_close();
+	if (user_open() || user_bind() || user_map())
+		die("map");
+}
+
+static void refrozen(void)
+{
+	leave();
+	remap();
+}
+
+static void released(void)
+{
+	user_all();
+	leave();
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t before;
+	int ram_fd;
+
+	if (argc < 3)
+		die("usage");
+	cdev = argv[2];
+	vfio = iommufd = -1;
+	enter(argc, argv);
+	setting("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
+	setting("/sys/kernel/debug/failslab/verbose", "0");
+	setting("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
+	setting("/sys/kernel/debug/fail_page_alloc/min-order", "0");
+	setting("/sys/kernel/debug/fail_page_alloc/verbose", "0");
+	setting("/sys/kernel/debug/fail_usercopy/verbose", "0");
+	nth = open("/proc/self/fail-nth", O_RDWR);
+	if (nth < 0)
+		die("fail-nth");
+
+	before = free_bytes();
+	file = open("nic", O_CREAT | O_RDWR, 0600);
+	ram_fd = open("ram", O_CREAT | O_RDWR, 0600);
+	if (file < 0 || ram_fd < 0 || ftruncate(ram_fd, RAM))
+		die("files");
+	ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_SHARED, ram_fd, 0);
+	if (ram == MAP_FAILED)
+		die("mmap");
+	fill(ram, RAM, 7);
+
+	user_all();
+	sweep("FREEZE", freeze, PKERNFS_STATE_ORDINARY, PKERNFS_STATE_FROZEN, undo_freeze);
+	again_frozen();
+	sweep("UNFREEZE", unfreeze, PKERNFS_STATE_FROZEN, PKERNFS_STATE_ORDINARY, again_frozen);
+	sweep("QUIESCE_IRQ", quiesce, PKERNFS_STATE_FROZEN, PKERNFS_STATE_FROZEN, requiesce);
+	sweep("INFO", get_info, PKERNFS_STATE_FROZEN, PKERNFS_STATE_FROZEN, NULL);
+	leave();
+	ok(state() == PKERNFS_STATE_DETACHED, "detached");
+	sweep("open", user_open, PKERNFS_STATE_DETACHED, PKERNFS_STATE_DETACHED, user_close);
+	reopen();
+	sweep("BIND", user_bind, PKERNFS_STATE_DETACHED, PKERNFS_STATE_DETACHED, reopen);
+	rebind();
+	sweep("map", user_map, PKERNFS_STATE_DETACHED, PKERNFS_STATE_DETACHED, rebind);
+	remap();
+	sweep("ATTACH", user_attach, PKERNFS_STATE_DETACHED, PKERNFS_STATE_ORDINARY, refrozen);
+	user_close();
+	sweep("RELEASE", release, PKERNFS_STATE_DETACHED, PKERNFS_STATE_ORDINARY, released);
+	if (state() != PKERNFS_STATE_ORDINARY)
+		ok(!release(), "RELEASE");
+
+	ok(filled(ram, RAM, 7), "memory is as it was");
+	munmap(ram, RAM);
+	ok(!unlink("ram") && !unlink("nic"), "all may go");
+	close(file);
+	close(ram_fd);
+	ok(free_bytes() == before, "and has left nothing");
+	return tap_done();
+}
