@@ -15,6 +15,7 @@
  * iommu_group's mutex. Inside of it come the domains_rwsem of an iommufd page
  * table, iommu->did_lock and iommu->lock.
  */
+#include <linux/delay.h>
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
 #include <linux/pci.h>
@@ -806,6 +807,8 @@ int pkernfs_iommu_unfreeze(struct pkernfs_device *pd)
 	return pkernfs_group_replace(&pd->pdev->dev, &how);
 }
 
+#define PKERNFS_UNBLOCK_TRIES	100
+
 /**
  * pkernfs_iommu_release - take a stopped device off its fixed domain
  * @pd: detached or adopted device, bus mastering off
@@ -819,13 +822,20 @@ int pkernfs_iommu_release(struct pkernfs_device *pd)
 		.from = pd->fixed, .to = &blocked, .unless = &pd->waits,
 	};
 	const struct pkernfs_group_change unblock = { .from = blocked };
+	unsigned int tries;
 	int ret;
 
 	/* This cannot stop half-way; the domain that the core wants could. */
 	ret = pkernfs_group_replace(&pd->pdev->dev, &block);
 	if (ret)
 		return ret;
-	ret = pkernfs_group_replace(&pd->pdev->dev, &unblock);
+	/* Small allocations, which fail for a moment at most; there is no way back. */
+	for (tries = 0; tries < PKERNFS_UNBLOCK_TRIES; tries++) {
+		ret = pkernfs_group_replace(&pd->pdev->dev, &unblock);
+		if (ret != -ENOMEM)
+			break;
+		fsleep(10000);
+	}
 	if (ret)
 		pci_warn(pd->pdev, "pkernfs: its DMA stays blocked (%d)\n", ret);
 	return 0;
