@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Ten kexecs in a row, and no VMM in between: the device is handed on each time.
+
+Not a frame is lost, the domain id stays, no pool block is lost. The eleventh kernel's
+VMM takes the device back. The images lie in the region: each kernel loads the next
+from there.
+"""
+
+from pkboot import live
+
+KERNEL = 'release'
+LIKE = live
+# One more comes with each kernel: see run().
+STAGES = 2
+TIMEOUT = 90
+
+_KEXECS = 10
+
+GUEST = r'''
+k2_sed='s/\bstages=2\b/stages=11/'
+
+next() {
+	kexec -s -l /mnt/boot/bzImage --initrd=/mnt/boot/initrd \
+		--command-line="$(k2_cmdline)" || fail "kexec -l: $?"
+	[ "$(cat /sys/fs/pkernfs/armed)" = 1 ] || fail "the image is not armed"
+	kexec_jump
+}
+
+facts() {
+	echo $(cat /sys/fs/pkernfs/devices/$nic/domain_id) $(cat $region/pool_free) \
+		$(cat $region/granules_free) $(cat $region/granules_held) \
+		$(cat $region/inodes_free) $(cat $region/orphans)
+}
+
+stage1() {
+	region_make
+	mkdir /mnt/boot
+	cp /boot/* /mnt/boot/
+	echo 0 >/mnt/facts
+	vmm run --bind --size 160M phase=quiet run=500ms freeze info quiesce save ||
+		fail "the first VMM: $?"
+	echo "$(facts)" >/mnt/next
+	mv /mnt/next /mnt/facts
+	echo "$(facts)" | diff - /mnt/facts || fail "$(facts)"
+	next
+}
+
+again() {
+	phase userland
+	want_state adopted
+	region_mount
+	[ "$(facts)" = "$(cat /mnt/facts)" ] || fail "$(facts), not $(cat /mnt/facts)"
+	next
+}
+
+for n in 2 3 4 5 6 7 8 9 10; do
+	eval "stage$n() { again; }"
+done
+
+stage11() {
+	local tables room
+	phase userland
+	region_mount
+	[ "$(facts)" = "$(cat /mnt/facts)" ] || fail "$(facts), not $(cat /mnt/facts)"
+	tables=$(cat /sys/fs/pkernfs/devices/$nic/tables)
+	room=$(cat $region/pool_free)
+	mkfifo /tmp/control
+	vmm restore --control /tmp/control phase=resumed run=500ms phase=end wait drain \
+		verify info &
+	await_host
+	echo go >/tmp/control
+	wait $! || fail "the last VMM: $?"
+	want_state ordinary
+	[ "$(cat $region/pool_free)" = $((room + tables)) ] || fail "pool blocks are lost"
+	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
+	await_host
+}
+'''
+
+
+def run(t):
+    u = live.Update(t)
+    # No images within images: there is but one, and that is in the region.
+    u.m.stages = _KEXECS + 1
+    u.go(rate=100)
+    u.all_landed()
+    p = u.d.polled()
+    t.check(not (p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults']),
+            'the remapping unit: %s' % p)
+    # To the handover's root and to the next kernel's own, each time.
+    t.check(p['roots'] == 2 * _KEXECS, 'the root pointer changed %d times' % p['roots'])
+    t.check(p['dids'] == 2, 'the domain id changed %d times' % p['dids'])
+    times, jump = [], None
+    for now, name in u.d.marks():
+        if name == 'jump':
+            jump = now
+        elif name == 'userland':
+            times.append(now - jump)
+    t.check(len(times) == _KEXECS, '%d kexecs' % len(times))
+    t.note('to userland: first %.1f s, last %.1f s' % (times[0], times[-1]))
+    adopted = [text.split('found at ')[1].split(',')[0] for _, text in u.m.console.lines
+               if 'handover found at ' in text]
+    t.note('handovers at %s' % ' '.join(sorted(set(adopted))))
