@@ -75,7 +75,7 @@ stage1() {
 		freeze info wait quiesce save &
 	pid=$!
 	is frozen || fail "not frozen"
-	for left in 64 24 8; do
+	for left in 64 24 8 3; do
 		fill $left
 		cycles
 		is frozen || fail "it cannot be frozen with $left MiB"
