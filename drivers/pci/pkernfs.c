@@ -421,12 +421,12 @@ void pkernfs_pci_reset(struct pci_dev *pdev)
 
 	if (!device_is_registered(&pdev->dev))
 		return;
-	/* Or vfio-pci puts it to sleep beside us. */
+	/* It may be asleep by now, or on its way there. */
 	pm_runtime_get_sync(&pdev->dev);
 	error = pci_try_reset_function(pdev);
 	pm_runtime_put(&pdev->dev);
 	if (error)
-		pci_warn(pdev, "pkernfs: stopped, but not reset (%d)\n", error);
+		pci_info_ratelimited(pdev, "pkernfs: stopped, but not reset (%d)\n", error);
 }
 
 /* --- Interrupts -------------------------------------------------------------- */
