@@ -41,7 +41,7 @@ list:
 kernel: deps
 	@for f in debug test release bare; do tools/kernel/build.sh $$f || exit 1; done
 
-kernel-debug kernel-test kernel-release kernel-bare: deps
+kernel-debug kernel-faults kernel-test kernel-release kernel-bare: deps
 	@tools/kernel/build.sh $(@:kernel-%=%)
 
 hooks-check: deps
@@ -59,5 +59,5 @@ clean:
 distclean:
 	@tools/kernel/clean.sh --all
 
-.PHONY: help check demo list kernel kernel-debug kernel-test kernel-release kernel-bare \
+.PHONY: help check demo list kernel kernel-debug kernel-faults kernel-test kernel-release kernel-bare \
 	hooks-check checkpatch deps clean distclean

@@ -6,19 +6,22 @@
 #
 #   debug    hooks, our files, every check the kernel has, KUnit, test knobs
 #   test     hooks, our files, test knobs: the speed of a release kernel
+#   faults   debug, with fault injection and kmemleak
 #   release  hooks and our files; no test knobs, no debugging
 #   bare     the pristine source, configured like release
 #
 # A flavour whose inputs did not change is not touched.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
-flavour=${1:?usage: build.sh debug|test|release|bare}
+flavour=${1:?usage: build.sh debug|faults|test|release|bare}
 ksrc=$("$repo/tools/kernel/fetch.sh")
 
 base=$hooks/base.config own=$hooks/pkernfs.config test=$hooks/test.config
+debug=$hooks/debug.config
 tree=$overlay
 case $flavour in
-debug)	fragments="$base $own $test $hooks/debug.config" ;;
+debug)	fragments="$base $own $test $debug" ;;
+faults)	fragments="$base $own $test $debug $hooks/faults.config" ;;
 test)	fragments="$base $own $test" ;;
 release) fragments="$base $own" ;;
 bare)	tree=$overlay_bare fragments=$base ;;
@@ -80,7 +83,10 @@ seed() {
 		fi
 	done
 }
-[ "$flavour" = debug ] || [ -e "$build/.config" ] || seed
+case $flavour in
+debug|faults) ;;
+*)	[ -e "$build/.config" ] || seed ;;
+esac
 
 mk() {
 	make -s -C "$tree" O="build-$flavour" CC="ccache gcc" HOSTCC="ccache gcc" "$@"

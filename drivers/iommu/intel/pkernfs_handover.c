@@ -539,7 +539,7 @@ static int pkernfs_prove_device(struct intel_iommu *iommu,
 		return pkernfs_device_fail(pd, "%s has other capabilities than before",
 					   iommu->name);
 	if (ser->mode != le32_to_cpu(h->mode) || ser->flags)
-		return pkernfs_device_fail(pd, "its record has an unknown flag, or not its unit's mode");
+		return pkernfs_device_fail(pd, "its record has an unknown mode or flag");
 	if (ser->aw < 1 || ser->aw > 3 || !(cap_sagaw(iommu->cap) & BIT(ser->aw)))
 		return pkernfs_device_fail(pd, "%s has no address width %u",
 					   iommu->name, ser->aw);

@@ -9,7 +9,8 @@ that runs out of memory (KASAN in acpi_ns_get_attached_object()).
 
 from pkboot import dma, selftests
 
-KERNEL = 'debug'
+KERNEL = 'faults'       # built for this alone
+MANUAL = True
 MEMORY = '1G'
 PKERNFS = '64M@512M'
 DEVICES = (dma.NIC,)

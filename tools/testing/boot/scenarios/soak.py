@@ -86,6 +86,8 @@ def run(t):
            (len(at), sum(took) / len(took), took[0], took[-1]))
     if len(at) != t.s.STAGES - 1:
         raise Failure('%d jumps' % len(at))
-    # The host has other things to do as well.
-    if took[-1] > 2 * took[0] + 2:
-        raise Failure('the last update took %.1f s, the first %.1f s' % (took[-1], took[0]))
+    # The host has other things to do as well: the best of some.
+    some = max(2, len(took) // 10)
+    if min(took[-some:]) > 1.5 * min(took[:some]) + 1:
+        raise Failure('the last updates took %.1f s, the first %.1f s' %
+                      (min(took[-some:]), min(took[:some])))
