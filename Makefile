@@ -18,6 +18,7 @@ help:
 	@echo 'The kernel:'
 	@echo '  make kernel           build all kernels (debug, test, release, bare)'
 	@echo '  make kernel-debug     one of them; prints the path of its bzImage'
+	@echo '  make kernel-faults    debug with fault injection, for make check T=faults'
 	@echo '  make hooks-check      apply the hook series without fuzz, count its lines'
 	@echo '  make checkpatch       checkpatch --strict on our files and patches'
 	@echo

@@ -359,6 +359,7 @@ int pkernfs_pci_check(struct pci_dev *pdev, struct pkernfs_refusal *why)
 {
 	const char *option = pkernfs_pci_option();
 	struct pci_dev *other;
+	const struct pci_driver *drv;
 	unsigned int fn, i;
 	u16 pmcsr, cmd;
 	bool theirs;
@@ -394,7 +395,8 @@ int pkernfs_pci_check(struct pci_dev *pdev, struct pkernfs_refusal *why)
 		if (!other)
 			continue;
 		/* A driver of its own might reset or power down what they share. */
-		theirs = other->driver && strcmp(other->driver->name, PKERNFS_VFIO_DRIVER);
+		drv = READ_ONCE(other->driver);
+		theirs = drv && strcmp(drv->name, PKERNFS_VFIO_DRIVER);
 		pci_dev_put(other);
 		if (theirs)
 			return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL,

@@ -336,18 +336,15 @@ static void pkernfs_device_retry_all(struct work_struct *work)
 		case 0:
 			pause = 1;
 			break;
-		case -EAGAIN:
-		case -ESTALE:
-		case -EXDEV:
-		case -ESHUTDOWN:
-		case -EOPNOTSUPP:
-			break;
-		default:
+		case -EBUSY:
+		case -ENOMEM:
+		case -ENOSPC:
 			/*
 			 * A change is under way, which may be another's and bring
-			 * nothing of ours; or there was no memory.
+			 * nothing of ours; or there was no memory or domain id.
 			 */
 			again = true;
+			break;
 		}
 	}
 	mutex_unlock(&pkernfs_transition_lock);

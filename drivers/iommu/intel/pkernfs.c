@@ -453,7 +453,7 @@ static int pkernfs_vtd_move(struct pkernfs_device *pd, struct device *dev,
 		.aw = aw,
 	};
 	unsigned long flags;
-	int ret = -EBUSY;
+	int ret;
 
 	if (!info->domain_attached || info->domain != from)
 		return -ESTALE;

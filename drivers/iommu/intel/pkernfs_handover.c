@@ -830,6 +830,10 @@ int __init pkernfs_iommu_discover(void)
 	struct intel_iommu *iommu;
 	int ret, n = 0;
 
+	/* The tables of a crashed kernel are kdump's to copy. */
+	if (is_kdump_kernel() && !pkernfs_region_count())
+		return 0;
+
 	/*
 	 * With interrupt remapping the units are known by now. Without it, and
 	 * with the IOMMU off on the command line, they have to be found all the
@@ -841,10 +845,8 @@ int __init pkernfs_iommu_discover(void)
 	if (ret)
 		return 0;
 
-	/* The tables of a crashed kernel are kdump's to copy. */
 	if (is_kdump_kernel()) {
-		if (pkernfs_region_count())
-			pkernfs_follow_crashed();
+		pkernfs_follow_crashed();
 		return 0;
 	}
 

@@ -108,8 +108,8 @@ static int pkernfs_ss_walk_table(phys_addr_t phys, u64 iova, unsigned int level,
  * @ss: table; a root of 0 is an empty one
  * @v: what to call
  *
- * The caller keeps the tables from changing, and may sleep. Recursion is bounded by the number
- * of levels, 5 at most.
+ * The caller keeps the tables from changing, and may sleep. Recursion is bounded by
+ * the number of levels, 5 at most.
  *
  * Return: 0, -EUCLEAN (see &pkernfs_ss_visitor.strict), or what a function gave
  */
