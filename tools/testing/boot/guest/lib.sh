@@ -100,6 +100,32 @@ vmm() {
 		--device /mnt/vm0/nic0 "$@" >/dev/kmsg 2>&1
 }
 
+# vmm_back ACTION...: a VMM takes the device back. Its "wait" ends when the host, which
+# has seen a phase begin, says that it sends no more.
+vmm_back() {
+	mkfifo /tmp/control
+	{ vmm restore --control /tmp/control "$@" || fail_all "the second VMM: $?"; } &
+	await_host
+	echo go >/tmp/control
+	wait $!
+}
+
+# vfio_cdev: hand the NIC to vfio-pci, and say where its cdev is.
+vfio_cdev() {
+	local dev=/sys/bus/pci/devices/$nic
+	echo vfio-pci >$dev/driver_override
+	[ ! -e $dev/driver ] || echo $nic >$dev/driver/unbind
+	echo $nic >/sys/bus/pci/drivers_probe
+	echo /dev/vfio/devices/$(ls $dev/vfio-dev)
+}
+
+# nothing_left POOL: no device is known, nothing is held, and so many blocks are free.
+nothing_left() {
+	[ "$(cat $region/pool_free)" = "$1" ] || fail "pool blocks are lost"
+	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
+	[ -z "$(ls /sys/fs/pkernfs/devices)" ] || fail "a device is left"
+}
+
 # What is pinned now, in pages; state of the device; is it gone from the list?
 pins() {
 	awk '/^nr_foll_pin_acquired/ { n += $2 } /^nr_foll_pin_released/ { n -= $2 }

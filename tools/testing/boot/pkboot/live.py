@@ -60,11 +60,7 @@ stage2() {
 	phase userland
 	%(early)s
 	region_mount
-	mkfifo /tmp/control
-	{ vmm restore --control /tmp/control %(second)s || fail_all "the second VMM: $?"; } &
-	await_host
-	echo go >/tmp/control
-	wait $!
+	vmm_back %(second)s
 	%(after)s
 	await_host
 }

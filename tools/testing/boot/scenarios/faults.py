@@ -25,20 +25,16 @@ def FILES():
 
 GUEST = r'''
 stage1() {
-	local dev=/sys/bus/pci/devices/$nic
+	local dev=/sys/bus/pci/devices/$nic cdev
 	region_make
-	echo vfio-pci >$dev/driver_override
-	[ ! -e $dev/driver ] || echo $nic >$dev/driver/unbind
-	echo $nic >/sys/bus/pci/drivers_probe
+	cdev=$(vfio_cdev)
 	echo >$dev/reset_method
 	pool=$(cat $region/pool_free)
-	faults /mnt /dev/vfio/devices/$(ls $dev/vfio-dev) >/tmp/tap 2>&1 ||
+	faults /mnt $cdev >/tmp/tap 2>&1 ||
 		fail "$(grep -v '^ok' /tmp/tap | tr '\n' ' ')"
 	sed -n 's/^ok.* - \(.*: .* points, .*\)/TAP \1/p' /tmp/tap |
 		while read -r line; do say "$line"; done
-	[ "$(cat $region/pool_free)" = $pool ] || fail "pool blocks are lost"
-	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
-	[ -z "$(ls /sys/fs/pkernfs/devices)" ] || fail "a device is left"
+	nothing_left $pool
 	echo $nic >$dev/driver/unbind || fail "unbind"
 }
 '''

@@ -47,12 +47,8 @@ stage2() {
 	phase userland
 	errors adopted
 	region_mount
-	mkfifo /tmp/control
-	vmm restore --control /tmp/control phase=resumed run=1s phase=end wait drain \
-		verify &
-	await_host
-	echo go >/tmp/control
-	wait $! || fail "the second VMM: $?"
+	vmm_back phase=resumed run=1s phase=end wait drain \
+		verify
 	await_host
 }
 '''

@@ -126,12 +126,8 @@ stage2() {
 	orphan
 	knocks adopted
 	region_mount
-	mkfifo /tmp/control
-	vmm restore --control /tmp/control phase=resumed run=1s phase=end wait drain \
-		verify &
-	await_host
-	echo go >/tmp/control
-	wait $! || fail "the second VMM: $?"
+	vmm_back phase=resumed run=1s phase=end wait drain \
+		verify
 	await_host
 	# And now all of it works again.
 	want_state ordinary

@@ -15,18 +15,14 @@ def FILES():
 
 GUEST = r'''
 stage1() {
-	local dev=/sys/bus/pci/devices/$nic
+	local cdev
 	region_make
-	echo vfio-pci >$dev/driver_override
-	echo $nic >$dev/driver/unbind
-	echo $nic >/sys/bus/pci/drivers_probe
+	cdev=$(vfio_cdev)
 	pool=$(cat $region/pool_free)
-	ioctl_args /mnt /dev/vfio/devices/$(ls $dev/vfio-dev) >/tmp/tap 2>&1 ||
+	ioctl_args /mnt $cdev >/tmp/tap 2>&1 ||
 		fail "$(grep -v '^ok' /tmp/tap | tr '\n' ' ')"
 	say "TAP $(grep -c '^ok' /tmp/tap) passed"
-	[ "$(cat $region/pool_free)" = $pool ] || fail "pool blocks are lost"
-	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
-	[ -z "$(ls /sys/fs/pkernfs/devices)" ] || fail "a device is left"
+	nothing_left $pool
 }
 '''
 

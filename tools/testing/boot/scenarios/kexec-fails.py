@@ -61,11 +61,7 @@ stage1() {
 stage2() {
 	phase userland
 	region_mount
-	mkfifo /tmp/control
-	vmm restore --control /tmp/control phase=resumed run=1s phase=end wait drain verify &
-	await_host
-	echo go >/tmp/control
-	wait $! || fail "the second VMM: $?"
+	vmm_back phase=resumed run=1s phase=end wait drain verify
 	await_host
 }
 '''

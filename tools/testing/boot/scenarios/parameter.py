@@ -35,11 +35,7 @@ stage2() {
 stage3() {
 	phase userland
 	region_mount
-	mkfifo /tmp/control
-	vmm restore --control /tmp/control phase=resumed run=1s phase=end wait drain verify info &
-	await_host
-	echo go >/tmp/control
-	wait $! || fail "the last VMM: $?"
+	vmm_back phase=resumed run=1s phase=end wait drain verify info
 	await_host
 }
 '''

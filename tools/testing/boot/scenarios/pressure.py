@@ -100,11 +100,7 @@ stage2() {
 	phase userland
 	want_state adopted
 	region_mount
-	mkfifo /tmp/control
-	vmm restore --control /tmp/control phase=resumed run=500ms phase=end wait drain verify &
-	await_host
-	echo go >/tmp/control
-	wait $! || fail "the second VMM: $?"
+	vmm_back phase=resumed run=500ms phase=end wait drain verify
 	await_host
 }
 '''

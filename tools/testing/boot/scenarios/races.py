@@ -20,19 +20,15 @@ def FILES():
 
 GUEST = r'''
 stage1() {
-	local dev=/sys/bus/pci/devices/$nic
+	local dev=/sys/bus/pci/devices/$nic cdev
 	region_make
-	echo vfio-pci >$dev/driver_override
-	[ ! -e $dev/driver ] || echo $nic >$dev/driver/unbind
-	echo $nic >/sys/bus/pci/drivers_probe
+	cdev=$(vfio_cdev)
 	echo >$dev/reset_method
 	pool=$(cat $region/pool_free)
-	races /mnt /dev/vfio/devices/$(ls $dev/vfio-dev) 15 >/tmp/races 2>&1 ||
+	races /mnt $cdev 15 >/tmp/races 2>&1 ||
 		fail "$(cat /tmp/races)"
 	say "RACES $(cat /tmp/races)"
-	[ "$(cat $region/pool_free)" = $pool ] || fail "pool blocks are lost"
-	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
-	[ -z "$(ls /sys/fs/pkernfs/devices)" ] || fail "a device is left"
+	nothing_left $pool
 	echo $nic >$dev/driver/unbind || fail "unbind"
 }
 '''

@@ -54,11 +54,7 @@ eval "stage$(arg stages)() { last; }"
 
 last() {
 	region_mount
-	mkfifo /tmp/control
-	vmm restore --control /tmp/control phase=end wait drain verify &
-	await_host
-	echo go >/tmp/control
-	wait $! || fail "the last VMM: $?"
+	vmm_back phase=end wait drain verify
 	rm -r /mnt/* || fail "a file is still held"
 	[ "$(cat $region/granules_free)" = "$(cat $region/granules)" ] ||
 		fail "granules are lost"

@@ -10,19 +10,16 @@ from pkboot import live
 
 KERNEL = 'release'
 LIKE = live
-# One more comes with each kernel: see run().
-STAGES = 2
+_KEXECS = 10
+STAGES = _KEXECS + 1
+IMAGES = 1              # the region keeps them for the others
 TIMEOUT = 90
 
-_KEXECS = 10
-
 GUEST = r'''
-k2_sed='s/\bstages=2\b/stages=11/'
+images=/mnt/boot
 
 next() {
-	kexec -s -l /mnt/boot/bzImage --initrd=/mnt/boot/initrd \
-		--command-line="$(k2_cmdline)" || fail "kexec -l: $?"
-	[ "$(cat /sys/fs/pkernfs/armed)" = 1 ] || fail "the image is not armed"
+	load_armed -s
 	kexec_jump
 }
 
@@ -34,8 +31,8 @@ facts() {
 
 stage1() {
 	region_make
-	mkdir /mnt/boot
-	cp /boot/* /mnt/boot/
+	mkdir $images
+	cp /boot/* $images/
 	echo 0 >/mnt/facts
 	vmm run --bind --size 160M phase=quiet run=500ms freeze info quiesce save ||
 		fail "the first VMM: $?"
@@ -64,12 +61,8 @@ stage11() {
 	[ "$(facts)" = "$(cat /mnt/facts)" ] || fail "$(facts), not $(cat /mnt/facts)"
 	tables=$(cat /sys/fs/pkernfs/devices/$nic/tables)
 	room=$(cat $region/pool_free)
-	mkfifo /tmp/control
-	vmm restore --control /tmp/control phase=resumed run=500ms phase=end wait drain \
-		verify info &
-	await_host
-	echo go >/tmp/control
-	wait $! || fail "the last VMM: $?"
+	vmm_back phase=resumed run=500ms phase=end wait drain \
+		verify info
 	want_state ordinary
 	[ "$(cat $region/pool_free)" = $((room + tables)) ] || fail "pool blocks are lost"
 	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
@@ -80,8 +73,6 @@ stage11() {
 
 def run(t):
     u = live.Update(t)
-    # No images within images: there is but one, and that is in the region.
-    u.m.stages = _KEXECS + 1
     u.go(rate=100)
     u.all_landed()
     p = u.d.polled()
