@@ -85,7 +85,8 @@ def base():
             c.symlink('/bin/' + applet, 'busybox')
     c.symlink('/sbin', 'bin')
     c.program(env.which('kexec'))
-    c.copy('/bin/verdict', env.guest_tool('tools/testing/boot/guest/verdict.c'))
+    for tool in ('verdict', 'tsc'):
+        c.copy('/bin/' + tool, env.guest_tool('tools/testing/boot/guest/%s.c' % tool))
     c.copy('/init', os.path.join(env.BOOT, 'guest/init'))
     c.copy('/lib/guest.sh', os.path.join(env.BOOT, 'guest/lib.sh'), 0o644)
     return c.bytes()
