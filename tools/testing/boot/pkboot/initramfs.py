@@ -19,6 +19,7 @@ class Cpio:
         self.data = bytearray()
         self.ino = 0
         self.dirs = {''}
+        self.programs = {}      # where each is that came from the host
 
     def _entry(self, name, mode, body=b'', rdev=(0, 0)):
         self.ino += 1
@@ -58,7 +59,12 @@ class Cpio:
 
     def program(self, source, name=None):
         """A program and the shared libraries it needs."""
-        self.copy(name or '/bin/' + os.path.basename(source), source)
+        name = name or '/bin/' + os.path.basename(source)
+        if source in self.programs:
+            self.symlink(name, self.programs[source])
+            return
+        self.programs[source] = name
+        self.copy(name, source)
         p = subprocess.run(['ldd', source], stdout=subprocess.PIPE,
                            stderr=subprocess.DEVNULL, universal_newlines=True)
         for lib in re.findall(r'(/\S+) \(0x', p.stdout):

@@ -7,6 +7,7 @@ MEMORY = '1G'
 TIMEOUT = 120
 
 GUEST = r'''
+no_checks=
 stage1() {
 	kexec_load_next -c
 	kexec_jump
