@@ -19,9 +19,25 @@ programs=$files,PREFER_DEFINED_ATTRIBUTE_MACRO,ARRAY_SIZE,VOLATILE,STRCPY,STRNCP
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 cd "$tmp"
+# What was once found good is not looked at again: by content, rules and script.
+good=$cache/checkpatch
+mkdir -p "$good"
+script=$(sha256sum <"$ksrc/scripts/checkpatch.pl")
+stamp() {
+	echo "$good/$({ echo "$script $1"; cat "$2"; } | sha256sum | cut -d' ' -f1)"
+}
+# checkpatch RULES [-f] FILE...
 checkpatch() {
-	"$ksrc/scripts/checkpatch.pl" --no-tree --strict --terse --no-summary \
-		--root "$ksrc" --ignore "$@"
+	local rules=$1 form='' f todo=() stamps=()
+	shift
+	[ "$1" != -f ] || { form=-f; shift; }
+	for f in "$@"; do
+		stamps+=("$(stamp "$rules" "$f")")
+		[ -e "${stamps[-1]}" ] || todo+=("$f")
+	done
+	[ ${#todo[@]} = 0 ] || "$ksrc/scripts/checkpatch.pl" --no-tree --strict --terse \
+		--no-summary --root "$ksrc" --ignore "$rules" $form "${todo[@]}" || return
+	touch "${stamps[@]}"
 }
 sources() {
 	(cd "$repo" && for d in "$@"; do
