@@ -68,6 +68,7 @@ bool __pkernfs_pci_msix_shutdown(struct pci_dev *pdev);
 bool __pkernfs_pci_master(struct pci_dev *pdev);
 int __pkernfs_vfio_reset(struct pci_dev *pdev);
 void __pkernfs_vfio_opened(struct pci_dev *pdev);
+void __pkernfs_vfio_config(struct vfio_pci_core_device *vdev);
 bool __pkernfs_vfio_close(struct vfio_pci_core_device *vdev);
 int __pkernfs_vfio_set_irqs(struct pci_dev *pdev, unsigned int index);
 void __pkernfs_vfio_set_irqs_done(struct pci_dev *pdev);
@@ -92,6 +93,7 @@ static inline bool __pkernfs_pci_msix_shutdown(struct pci_dev *pdev) { return fa
 static inline bool __pkernfs_pci_master(struct pci_dev *pdev) { return false; }
 static inline int __pkernfs_vfio_reset(struct pci_dev *pdev) { return 0; }
 static inline void __pkernfs_vfio_opened(struct pci_dev *pdev) { }
+static inline void __pkernfs_vfio_config(struct vfio_pci_core_device *vdev) { }
 static inline bool __pkernfs_vfio_close(struct vfio_pci_core_device *vdev) { return false; }
 static inline int __pkernfs_vfio_set_irqs(struct pci_dev *pdev, unsigned int index) { return 0; }
 static inline void __pkernfs_vfio_set_irqs_done(struct pci_dev *pdev) { }
@@ -171,6 +173,13 @@ static inline void pkernfs_vfio_opened(struct pci_dev *pdev)
 {
 	if (pkernfs_pci_kept(pdev))
 		__pkernfs_vfio_opened(pdev);
+}
+
+/* The configuration that the user sees has been read. */
+static inline void pkernfs_vfio_config(struct vfio_pci_core_device *vdev)
+{
+	if (pkernfs_pci_active())
+		__pkernfs_vfio_config(vdev);
 }
 
 /* Interrupts and mappings are gone: true if nothing may be restored or reset. */

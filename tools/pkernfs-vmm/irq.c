@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* MSI-X vectors of the device, or MSI, as eventfds. */
+/* MSI-X vectors of the device, or MSI, or INTx, as eventfds. */
 #include <errno.h>
 #include <linux/vfio.h>
 #include <stdlib.h>
@@ -9,6 +9,20 @@
 #include <unistd.h>
 
 #include "vmm.h"
+
+static int irq_intx(struct vmm *vmm, u32 action)
+{
+	struct vfio_irq_set set = {
+		.argsz = sizeof(set),
+		.flags = VFIO_IRQ_SET_DATA_NONE | action,
+		.index = VFIO_PCI_INTX_IRQ_INDEX,
+		.count = 1,
+	};
+
+	if (ioctl(vmm->dev_fd, VFIO_DEVICE_SET_IRQS, &set))
+		return vmm_fail("irqs", errno, "VFIO_DEVICE_SET_IRQS of INTx");
+	return 0;
+}
 
 /**
  * irq_enable() - an eventfd for each vector, then VFIO_DEVICE_SET_IRQS
@@ -20,8 +34,11 @@
  */
 int irq_enable(struct vmm *vmm)
 {
-	const bool msi = vmm->msi || vmm->driver->msi;
-	const unsigned int count = msi ? 1 : vmm->driver->vectors(vmm);
+	const unsigned int index = vmm->intx ? VFIO_PCI_INTX_IRQ_INDEX :
+		vmm->msi || vmm->driver->msi ? VFIO_PCI_MSI_IRQ_INDEX :
+		VFIO_PCI_MSIX_IRQ_INDEX;
+	const bool msix = index == VFIO_PCI_MSIX_IRQ_INDEX;
+	const unsigned int count = msix ? vmm->driver->vectors(vmm) : 1;
 	const size_t bytes = sizeof(struct vfio_irq_set) + count * sizeof(int);
 	struct vfio_irq_set *set;
 	int ret = 0;
@@ -40,17 +57,38 @@ int irq_enable(struct vmm *vmm)
 	}
 	set->argsz = bytes;
 	set->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
-	set->index = msi ? VFIO_PCI_MSI_IRQ_INDEX : VFIO_PCI_MSIX_IRQ_INDEX;
+	set->index = index;
 	set->count = count;
 	memcpy(set->data, vmm->irq_fd, count * sizeof(int));
 	vmm->vectors = count;
 	if (ioctl(vmm->dev_fd, VFIO_DEVICE_SET_IRQS, set))
 		ret = vmm_fail("irqs", errno,
 			       "VFIO_DEVICE_SET_IRQS of %u %s vectors", count,
-			       msi ? "MSI" : "MSI-X");
+			       msix ? "MSI-X" : vmm->intx ? "INTx" : "MSI");
+	/*
+	 * VFIO enables INTx in the device, then the line's entry in the I/O APIC.
+	 * QEMU's forgets a line that is asserted before its entry says that it is
+	 * level-triggered. The unmask looks at the device itself.
+	 */
+	if (!ret && vmm->intx)
+		ret = irq_intx(vmm, VFIO_IRQ_SET_ACTION_MASK) ?:
+		      irq_intx(vmm, VFIO_IRQ_SET_ACTION_UNMASK);
 out:
 	free(set);
 	return ret;
+}
+
+/**
+ * irq_done() - the guest has handled an interrupt
+ * @vmm: the VMM
+ *
+ * VFIO masks INTx, which is level-triggered, when it signals the eventfd: what the
+ * device has to say now comes as the next one.
+ */
+void irq_done(struct vmm *vmm)
+{
+	if (vmm->intx)
+		irq_intx(vmm, VFIO_IRQ_SET_ACTION_UNMASK);
 }
 
 /**
@@ -94,5 +132,6 @@ void irq_inject(struct vmm *vmm)
 		vmm->guest->irq[i] += vmm->irq_pending[i];
 		vmm->irq_pending[i] = 0;
 		vmm->driver->interrupt(vmm, i);
+		irq_done(vmm);
 	}
 }

@@ -66,7 +66,7 @@ static const char help[] =
 "  --hwpt-flags N    flags of IOMMU_HWPT_ALLOC\n"
 "  --ring N          descriptors, a multiple of 8 up to 65528 (default)\n"
 "  --queues N        NVMe: I/O queues, each with a vector of its own; default 8\n"
-"  --msi             MSI instead of MSI-X, which the edu has not\n"
+"  --msi, --intx     MSI or INTx instead of MSI-X, which the edu has not\n"
 "  --recycle         hand buffers back; else the ring is filled once\n"
 "  --irq-pause US    wait before an interrupt is handled\n"
 "  --bind            hand the device to vfio-pci first\n"
@@ -111,6 +111,7 @@ static const char help[] =
 enum {
 	OPT_RAM = 256, OPT_SIZE, OPT_BDF, OPT_STATE, OPT_DEVICE, OPT_IOVA,
 	OPT_MAP, OPT_BY_FILE, OPT_BY_IOAS, OPT_HWPT_FLAGS, OPT_RING, OPT_QUEUES, OPT_MSI,
+	OPT_INTX,
 	OPT_RECYCLE, OPT_IRQ_PAUSE, OPT_BIND, OPT_NO_RESET, OPT_CONTROL,
 	OPT_EARLY, OPT_JOIN, OPT_LEAVE_OUT, OPT_SHARE, OPT_PAUSE_AT, OPT_STOP_AT,
 	OPT_KILL_AT, OPT_PHASES, OPT_HELP,
@@ -134,6 +135,7 @@ static const struct option options[] = {
 	{ "ring", required_argument, NULL, OPT_RING },
 	{ "queues", required_argument, NULL, OPT_QUEUES },
 	{ "msi", no_argument, NULL, OPT_MSI },
+	{ "intx", no_argument, NULL, OPT_INTX },
 	{ "recycle", no_argument, NULL, OPT_RECYCLE },
 	{ "irq-pause", required_argument, NULL, OPT_IRQ_PAUSE },
 	{ "bind", no_argument, NULL, OPT_BIND },
@@ -212,6 +214,9 @@ static int parse_option(int opt, const char *arg)
 		return parse_number(arg, 65528, &vmm.ring_size);
 	case OPT_QUEUES:
 		return parse_number(arg, VMM_VECTORS - 1, &vmm.queues);
+	case OPT_INTX:
+		vmm.intx = true;
+		return 0;
 	case OPT_MSI:
 		vmm.msi = true;
 		return 0;

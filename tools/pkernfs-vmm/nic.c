@@ -242,8 +242,8 @@ static void nic_interrupt(struct vmm *vmm, unsigned int vector)
 {
 	switch (vector) {
 	case NIC_IRQ_RX:
-		/* With MSI it stands for all causes. */
-		nic_write(vmm, NIC_ICR, vmm->msi ? ~0U : INT_RXQ0);
+		/* The only one stands for all causes. */
+		nic_write(vmm, NIC_ICR, vmm->vectors == 1 ? ~0U : INT_RXQ0);
 		nic_receive(vmm);
 		break;
 	case NIC_IRQ_OTHER:

@@ -110,6 +110,7 @@ void script_serve(struct vmm *vmm, int ms)
 			if (vmm->irq_pause_us)
 				nanosleep(&pause, NULL);
 			vmm->driver->interrupt(vmm, i);
+			irq_done(vmm);
 		}
 		if (came || vmm->quiesced || !vmm->live) {
 			quiet_since = vmm_now_ns();

@@ -163,6 +163,7 @@ struct vmm {
 	u32 irq_pause_us;
 	bool recycle;
 	bool msi;
+	bool intx;
 	bool by_file;
 	bool by_ioas;
 	u32 early;			/* so many maps before the attach */
@@ -252,6 +253,7 @@ void vfio_close(struct vmm *vmm);
 
 /* irq.c */
 int irq_enable(struct vmm *vmm);
+void irq_done(struct vmm *vmm);
 u64 irq_take(struct vmm *vmm, unsigned int vector);
 void irq_drain(struct vmm *vmm);
 void irq_inject(struct vmm *vmm);

@@ -224,6 +224,17 @@ void __pkernfs_vfio_opened(struct pci_dev *pdev)
 }
 
 /*
+ * vfio_config_init() has read that INTx is disabled, which it is only until there
+ * is a handler. A user that wrote it back would mask INTx for good.
+ */
+void __pkernfs_vfio_config(struct vfio_pci_core_device *vdev)
+{
+	if (pkernfs_pci_kept(vdev->pdev) && vdev->pci_2_3)
+		*(__le16 *)&vdev->vconfig[PCI_COMMAND] &=
+			~cpu_to_le16(PCI_COMMAND_INTX_DISABLE);
+}
+
+/*
  * vfio_pci_core_disable(), after the interrupts and mappings are gone. True: the
  * function is kept, the rest is to be left out. False: an ordinary close; what
  * was still kept for a user that never set up its interrupts ends here.
