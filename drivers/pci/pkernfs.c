@@ -34,6 +34,16 @@ DEFINE_STATIC_KEY_FALSE(pkernfs_pci_key);
 DEFINE_SPINLOCK(pkernfs_pci_lock);
 static LIST_HEAD(pkernfs_pci_list);
 
+/* Stopped at boot, in the midst of their work, and to be reset before a driver. */
+struct pkernfs_pci_stopped {
+	struct list_head node;
+	u16 segment;
+	u16 rid;
+};
+
+static LIST_HEAD(pkernfs_pci_stopped);
+static bool pkernfs_pci_booted;
+
 #ifdef CONFIG_PKERNFS_TEST
 /*
  * Controls for the boot tests, each of which leaves one piece out and must make
@@ -381,14 +391,24 @@ void pkernfs_pci_unkeep(struct pkernfs_device *pd)
  */
 void pkernfs_pci_stop(struct pci_dev *pdev)
 {
+	struct pkernfs_pci *pp;
 	u16 cmd;
 
-	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock)
+	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock) {
 		clear_bit(PKERNFS_PCI_KEPT, &pdev->priv_flags);
+		/* It may be all the reset that there is. */
+		pp = pkernfs_pci_find(pdev);
+		if (pp && pp->bus_reset) {
+			pdev->dev_flags &= ~PCI_DEV_FLAGS_NO_BUS_RESET;
+			pp->bus_reset = false;
+		}
+	}
 	pci_read_config_word(pdev, PCI_COMMAND, &cmd);
 	if (cmd & PCI_COMMAND_MASTER)
 		pci_write_config_word(pdev, PCI_COMMAND, cmd & ~PCI_COMMAND_MASTER);
 	pdev->is_busmaster = 0;
+	if (cmd & PCI_COMMAND_MASTER)
+		pkernfs_pci_reset_later(pci_domain_nr(pdev->bus), pci_dev_id(pdev));
 	if (!pci_wait_for_pending_transaction(pdev))
 		pci_warn(pdev, "pkernfs: stopped, but transactions are still pending\n");
 }
@@ -427,7 +447,56 @@ void pkernfs_pci_reset(struct pci_dev *pdev)
 	pm_runtime_put(&pdev->dev);
 	if (error)
 		pci_info_ratelimited(pdev, "pkernfs: stopped, but not reset (%d)\n", error);
+	else
+		pci_info_ratelimited(pdev, "pkernfs: stopped and reset\n");
 }
+
+/**
+ * pkernfs_pci_reset_later - the same for a function that was stopped at boot
+ * @segment: PCI segment
+ * @rid: bus << 8 | devfn
+ *
+ * It is reset before any driver sees it. Afterwards nothing is done.
+ *
+ * Context: boot, single-threaded.
+ */
+void pkernfs_pci_reset_later(u16 segment, u16 rid)
+{
+	struct pkernfs_pci_stopped *stopped;
+
+	if (pkernfs_pci_booted)
+		return;
+	stopped = kmalloc_obj(*stopped);
+	if (!stopped) {
+		pr_warn("%04x:%02x:%02x.%d: no memory to reset it later\n", segment,
+			rid >> 8, PCI_SLOT(rid), PCI_FUNC(rid));
+		return;
+	}
+	stopped->segment = segment;
+	stopped->rid = rid;
+	list_add_tail(&stopped->node, &pkernfs_pci_stopped);
+}
+
+/* After the IOMMU driver has started: what is still on its way faults there. */
+static int __init pkernfs_pci_reset_stopped(void)
+{
+	struct pkernfs_pci_stopped *stopped, *next;
+	struct pci_dev *pdev;
+
+	list_for_each_entry_safe(stopped, next, &pkernfs_pci_stopped, node) {
+		pdev = pci_get_domain_bus_and_slot(stopped->segment,
+						   PCI_BUS_NUM(stopped->rid),
+						   stopped->rid & 0xff);
+		if (pdev)
+			pkernfs_pci_reset(pdev);
+		pci_dev_put(pdev);
+		kfree(stopped);
+	}
+	INIT_LIST_HEAD(&pkernfs_pci_stopped);
+	pkernfs_pci_booted = true;
+	return 0;
+}
+rootfs_initcall(pkernfs_pci_reset_stopped);
 
 /* --- Interrupts -------------------------------------------------------------- */
 

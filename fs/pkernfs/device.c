@@ -425,6 +425,9 @@ int pkernfs_device_fail(struct pkernfs_device *pd, const char *fmt, ...)
 static void pkernfs_stop_device(struct pkernfs_device *pd, const char *when_why)
 {
 	pkernfs_pci_stop(pd->pdev);
+	/* The next kernel's driver may switch bus mastering on before all else. */
+	if (kexec_in_progress)
+		pkernfs_pci_reset(pd->pdev);
 	pr_err("pkernfs: %s is stopped %s\n", pci_name(pd->pdev), when_why);
 }
 

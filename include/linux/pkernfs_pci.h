@@ -45,6 +45,7 @@ void pkernfs_pci_unquiesce_irq(struct pkernfs_device *pd);
 void pkernfs_pci_stop(struct pci_dev *pdev);
 bool pkernfs_pci_in_use(struct pkernfs_device *pd);
 void pkernfs_pci_reset(struct pci_dev *pdev);
+void pkernfs_pci_reset_later(u16 segment, u16 rid);
 
 /* --- drivers/vfio/pci/pkernfs.c: for device.c ------------------------------ */
 

@@ -358,6 +358,7 @@ void pkernfs_iommu_stop_rid(u16 segment, u16 rid)
 		}
 		pos = cap >> 8;
 	}
+	pkernfs_pci_reset_later(segment, rid);
 	pr_warn("pkernfs: bus mastering of %04x:%02x:%02x.%d cleared\n", segment,
 		rid >> 8, PCI_SLOT(rid), PCI_FUNC(rid));
 }

@@ -95,3 +95,5 @@ def run(t, harm, adopted, name='vm'):
     if not any('cut off' in s or 'stopped' in s or 'cannot be believed' in s
                for s in said):
         raise Failure('no line says what became of the device')
+    if not any('stopped and reset' in s for s in said):
+        raise Failure('it was not reset before its own driver could have it')

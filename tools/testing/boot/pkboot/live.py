@@ -25,10 +25,22 @@ APPEND = 'earlycon=uart,io,0x3f8,115200'
 SCALABLE = {'scalable': {'IOMMU': 'intremap=on,x-scalable-mode=on',
                          'APPEND': 'intel_iommu=sm_on'}}
 
-# For K2_APPEND where the next kernel cuts the NIC off: without this its own driver
-# would switch bus mastering on while the old ring is still armed. That faults, as it
-# should, and QEMU 7.2's model ends with an assertion (e1000e_core.c:143) if a frame
-# comes between that and MSI-X.
+# A NIC that can be reset with the bus that it is on, by who says so: the reset that
+# QEMU 7.2's e1000e has of its own is a power cycle that clears nothing.
+PORT_DEVICES = ('-device pcie-root-port,id=rp1,chassis=1,slot=1,addr=6.0',
+                dma.nic(0, 'bus=rp1'))
+PORT_BDF = '0000:01:00.0'
+PORT_GUEST = r'''
+nic=%s
+reset_by_bus() {
+	echo bus >/sys/bus/pci/devices/$nic/reset_method
+}
+''' % PORT_BDF
+
+# For K2_APPEND where the next kernel gets a NIC with a ring, which no reset has cleared:
+# its own driver would switch bus mastering on while the old ring is still armed. That
+# faults, as it should, and QEMU 7.2's model ends with an assertion (e1000e_core.c:143)
+# if a frame comes between that and MSI-X.
 NO_DRIVER = 'initcall_blacklist=e1000_init_module'
 
 FIRST = ('phase=quiet run=3s freeze info phase=frozen run=500ms quiesce save '

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """An image that was not armed: devices are stopped before the jump (S10).
 
-The files stay. No frame lands after the jump, and none outside the region.
+The files stay. No frame lands after the jump, and none outside the region: the device
+is reset, and its own driver, which switches bus mastering on first, finds no ring.
 """
 
 from pkboot import dma, live
@@ -10,14 +11,14 @@ from pkboot.result import Failure
 KERNEL = 'release'
 MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS
-DEVICES = live.DEVICES
+DEVICES = live.PORT_DEVICES
 STAGES = 2
 TIMEOUT = 180
-K2_APPEND = live.NO_DRIVER
 
-GUEST = r'''
+GUEST = live.PORT_GUEST + r'''
 stage1() {
 	region_make
+	reset_by_bus
 	kexec_load_next -c
 	vmm run --bind --size 160M phase=quiet run=1s freeze phase=frozen run=500ms \
 		quiesce save phase=leave || fail "the VMM: $?"
