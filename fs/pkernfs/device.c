@@ -256,8 +256,7 @@ void pkernfs_device_finish(struct pkernfs_device *pd)
 	/* Off the list first: an inode that is read in just now looks there. */
 	xa_erase(&pkernfs_device_index, (u32)pd->segment << 16 | pd->rid);
 	list_del_rcu(&pd->node);
-	pkernfs_ino_set_device(pd->region, le64_to_cpu(pd->rec->ino),
-			       le32_to_cpu(pd->rec->generation), NULL);
+	pkernfs_ino_clear_device(pd->region, pd);
 	pkernfs_record_retract(pd);
 	pkernfs_iommu_free(pd);
 	pkernfs_device_sysfs_remove(pd);

@@ -88,6 +88,7 @@ int pkernfs_inode_set_device(struct inode *inode, struct pkernfs_device *pd);
 struct pkernfs_device *pkernfs_inode_device(struct inode *inode);
 int pkernfs_ino_set_device(struct pkernfs_region *r, u64 ino, u32 generation,
 			   struct pkernfs_device *pd);
+void pkernfs_ino_clear_device(struct pkernfs_region *r, struct pkernfs_device *pd);
 
 /* --- fs/pkernfs/fault.c: called by GUP --------------------------------------- */
 
