@@ -425,14 +425,15 @@ static int pkernfs_prove_table(phys_addr_t table, void *arg)
 	return ret;
 }
 
-/* To a unit without large pages their size bit is a reserved one. */
-static int pkernfs_prove_size(const struct pkernfs_ss_leaf *leaf, void *arg)
+/* To a unit without large pages, or snoop control, their bits are reserved ones. */
+static int pkernfs_prove_bits(const struct pkernfs_ss_leaf *leaf, void *arg)
 {
 	const struct intel_iommu *iommu = arg;
 	unsigned long sizes = cap_super_page_val(iommu->cap);
 
 	if ((leaf->bytes == SZ_2M && !(sizes & BIT(0))) ||
-	    (leaf->bytes == SZ_1G && !(sizes & BIT(1))))
+	    (leaf->bytes == SZ_1G && !(sizes & BIT(1))) ||
+	    (leaf->attr & PKERNFS_SS_SNP && !ecap_sc_support(iommu->ecap)))
 		return -EUCLEAN;
 	return 0;
 }
@@ -452,7 +453,7 @@ static int pkernfs_prove_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 		pkernfs_unhold(r, leaf->oa, leaf->bytes);
 		return 0;
 	}
-	ret = pkernfs_prove_size(leaf, p->iommu);
+	ret = pkernfs_prove_bits(leaf, p->iommu);
 	if (ret)
 		return ret;
 	/* A write there is an interrupt, and no IOAS hands out such an IOVA. */
@@ -479,7 +480,7 @@ static int pkernfs_prove_shared(struct pkernfs_fixed *f, struct pkernfs_fixed *w
 {
 	const struct pkernfs_iommu_ser *ser = &f->pd->rec->iommu;
 	const struct pkernfs_iommu_ser *other = &with->pd->rec->iommu;
-	struct pkernfs_ss_visitor v = { .leaf = pkernfs_prove_size, .arg = f->iommu };
+	struct pkernfs_ss_visitor v = { .leaf = pkernfs_prove_bits, .arg = f->iommu };
 
 	if (f->ss.levels != with->ss.levels || ser->tables != other->tables ||
 	    ser->pages != other->pages)
