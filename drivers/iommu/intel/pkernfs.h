@@ -44,6 +44,26 @@ struct pkernfs_aim {
 	u8 aw;
 };
 
+/* Context entry, legacy mode: upper half */
+#define PKERNFS_CONTEXT_AW	GENMASK_ULL(2, 0)
+#define PKERNFS_CONTEXT_DID	GENMASK_ULL(23, 8)
+/* Context entry, scalable mode: number of entries in the PASID directory */
+#define PKERNFS_CONTEXT_PDTS	GENMASK_ULL(11, 9)
+/* PASID table entry: first and second 8 bytes */
+#define PKERNFS_PASID_AW	GENMASK_ULL(4, 2)
+#define PKERNFS_PASID_PGTT	GENMASK_ULL(8, 6)
+#define PKERNFS_PASID_SSADE	BIT_ULL(9)
+#define PKERNFS_PASID_DID	GENMASK_ULL(15, 0)
+#define PKERNFS_PASID_PWSNP	BIT_ULL(23)
+
+/* The entry that names them, see pkernfs_entry.c */
+union pkernfs_entry {
+	struct {
+		u64 lo, hi;
+	};
+	u128 whole;
+};
+
 /**
  * struct pkernfs_tree - root table of a handover, with what hangs below it
  * @root: root table
@@ -87,6 +107,8 @@ static inline bool pkernfs_vtd_coherent(struct intel_iommu *iommu)
 	return sm_supported(iommu) ? ecap_smpwc(iommu->ecap) : ecap_coherent(iommu->ecap);
 }
 
+union pkernfs_entry pkernfs_entry_make(struct intel_iommu *iommu,
+				       const struct pkernfs_aim *to);
 int pkernfs_entry_switch(struct device_domain_info *info, const struct pkernfs_aim *to);
 int pkernfs_entry_adopt(struct pkernfs_fixed *f, u16 rid);
 void pkernfs_entry_take(struct pkernfs_fixed *f, struct device *dev);
@@ -97,5 +119,9 @@ struct context_entry *pkernfs_tree_context(const struct pkernfs_tree *t, u16 rid
 bool pkernfs_tree_prove(const struct pkernfs_tree *t);
 bool pkernfs_tree_prove_device(const struct pkernfs_tree *t, struct intel_iommu *iommu,
 			       u16 rid, const struct pkernfs_aim *to);
+const char *pkernfs_prove_unit(struct intel_iommu *iommu, phys_addr_t at, u64 ttm,
+			       struct pkernfs_region *r, struct pkernfs_tree *t);
+unsigned int pkernfs_prove_devices(struct intel_iommu *iommu, struct pkernfs_region *r,
+				   const struct pkernfs_tree *t, unsigned int *named);
 
 #endif
