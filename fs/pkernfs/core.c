@@ -253,7 +253,7 @@ int pkernfs_core_load_locked(struct pkernfs_region *r)
 	WRITE_ONCE(r->sb, sb);
 	c = pkernfs_core_new(r, &why);
 	if (IS_ERR(c)) {
-		pr_err("region %u: not loaded: %s\n", r->index, why);
+		pkernfs_load_say(pr_err, "region %u: not loaded: %s\n", r->index, why);
 		WRITE_ONCE(r->sb, NULL);
 		WRITE_ONCE(r->reason, why);
 		return PTR_ERR(c);
@@ -377,6 +377,70 @@ bool pkernfs_core_in_use(struct pkernfs_core *c)
 		used = c->node[i] && c->node[i]->device;
 	up_read(&c->lock);
 	return used;
+}
+
+/* --- device files ------------------------------------------------------------- */
+
+/* Can this be a device file: an empty regular file that has a name? */
+bool pkernfs_node_fit(const struct pkernfs_node *n)
+{
+	return n->slots && !n->extents && n->ser->nlink;
+}
+
+/**
+ * pkernfs_ino_set_device - make a file a device file, without an inode and a mount
+ * @r: the region, loaded
+ * @ino: from the device's record
+ * @generation: from there too
+ * @pd: the device
+ *
+ * At adoption.
+ *
+ * Return: 0, -ESTALE: there is no such file, or it is not empty; -EBUSY: it is
+ * another device's.
+ */
+int pkernfs_ino_set_device(struct pkernfs_region *r, u64 ino, u32 generation,
+			   struct pkernfs_device *pd)
+{
+	struct pkernfs_core *c = r->core;
+	struct pkernfs_node *n;
+	int err = 0;
+
+	if (!c)
+		return -ESTALE;
+	down_write(&c->lock);
+	n = ino < c->inodes ? c->node[ino] : NULL;
+	if (!n || le32_to_cpu(n->ser->generation) != generation || !pkernfs_node_fit(n))
+		err = -ESTALE;
+	else if (n->device && n->device != pd)
+		err = -EBUSY;
+	else
+		WRITE_ONCE(n->device, pd);
+	up_write(&c->lock);
+	return err;
+}
+
+/**
+ * pkernfs_ino_clear_device - a device is gone: its file is ordinary again
+ * @r: the region
+ * @pd: the device
+ *
+ * Whatever became of the file, or its node would point at a device that is gone.
+ * Not by the number in the record, which may be any when the device has failed:
+ * the file of another device stays that.
+ */
+void pkernfs_ino_clear_device(struct pkernfs_region *r, struct pkernfs_device *pd)
+{
+	struct pkernfs_core *c = r->core;
+	u32 ino;
+
+	if (!c)
+		return;
+	down_write(&c->lock);
+	for (ino = 0; ino < c->inodes; ino++)
+		if (c->node[ino] && c->node[ino]->device == pd)
+			WRITE_ONCE(c->node[ino]->device, NULL);
+	up_write(&c->lock);
 }
 
 /* --- orphans ------------------------------------------------------------------- */

@@ -260,8 +260,8 @@ void pkernfs_device_finish(struct pkernfs_device *pd)
 	pkernfs_record_retract(pd);
 	pkernfs_iommu_free(pd);
 	pkernfs_device_sysfs_remove(pd);
-	pr_info("pkernfs: %04x:%02x:%02x.%d is an ordinary device again\n", pd->segment,
-		pd->rid >> 8, PCI_SLOT(pd->rid), PCI_FUNC(pd->rid));
+	pkernfs_load_say(pr_info, "pkernfs: %04x:%02x:%02x.%d is an ordinary device again\n",
+			 pd->segment, pd->rid >> 8, PCI_SLOT(pd->rid), PCI_FUNC(pd->rid));
 	pkernfs_device_put(pd);
 }
 
@@ -414,8 +414,8 @@ int pkernfs_device_fail(struct pkernfs_device *pd, const char *fmt, ...)
 	pd->why.error = -EUCLEAN;
 	strscpy(pd->why.text, text);
 	spin_unlock(&pkernfs_why_lock);
-	pr_err("pkernfs: %04x:%02x:%02x.%d is cut off: %s\n", pd->segment, pd->rid >> 8,
-	       PCI_SLOT(pd->rid), PCI_FUNC(pd->rid), text);
+	pkernfs_load_say(pr_err, "pkernfs: %04x:%02x:%02x.%d is cut off: %s\n", pd->segment,
+			 pd->rid >> 8, PCI_SLOT(pd->rid), PCI_FUNC(pd->rid), text);
 	return -EUCLEAN;
 }
 

@@ -88,12 +88,6 @@ void pkernfs_inode_init(struct inode *inode, struct pkernfs_node *n)
 	}
 }
 
-/* Can this be a device file: an empty regular file that has a name? */
-static bool pkernfs_node_fit(const struct pkernfs_node *n)
-{
-	return n->slots && !n->extents && n->ser->nlink;
-}
-
 /**
  * pkernfs_iget - the VFS inode of a node
  * @sb: the superblock
@@ -284,60 +278,4 @@ int pkernfs_inode_set_device(struct inode *inode, struct pkernfs_device *pd)
 	filemap_invalidate_unlock(inode->i_mapping);
 	inode_unlock(inode);
 	return err;
-}
-
-/**
- * pkernfs_ino_set_device - make a file a device file, without an inode and a mount
- * @r: the region, loaded
- * @ino: from the device's record
- * @generation: from there too
- * @pd: the device
- *
- * At adoption.
- *
- * Return: 0, -ESTALE: there is no such file, or it is not empty; -EBUSY: it is
- * another device's.
- */
-int pkernfs_ino_set_device(struct pkernfs_region *r, u64 ino, u32 generation,
-			   struct pkernfs_device *pd)
-{
-	struct pkernfs_core *c = r->core;
-	struct pkernfs_node *n;
-	int err = 0;
-
-	if (!c)
-		return -ESTALE;
-	down_write(&c->lock);
-	n = ino < c->inodes ? c->node[ino] : NULL;
-	if (!n || le32_to_cpu(n->ser->generation) != generation || !pkernfs_node_fit(n))
-		err = -ESTALE;
-	else if (n->device && n->device != pd)
-		err = -EBUSY;
-	else
-		WRITE_ONCE(n->device, pd);
-	up_write(&c->lock);
-	return err;
-}
-
-/**
- * pkernfs_ino_clear_device - a device is gone: its file is ordinary again
- * @r: the region
- * @pd: the device
- *
- * Whatever became of the file, or its node would point at a device that is gone.
- * Not by the number in the record, which may be any when the device has failed:
- * the file of another device stays that.
- */
-void pkernfs_ino_clear_device(struct pkernfs_region *r, struct pkernfs_device *pd)
-{
-	struct pkernfs_core *c = r->core;
-	u32 ino;
-
-	if (!c)
-		return;
-	down_write(&c->lock);
-	for (ino = 0; ino < c->inodes; ino++)
-		if (c->node[ino] && c->node[ino]->device == pd)
-			WRITE_ONCE(c->node[ino]->device, NULL);
-	up_write(&c->lock);
 }

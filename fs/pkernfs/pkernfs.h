@@ -22,7 +22,6 @@
 #ifndef _FS_PKERNFS_H
 #define _FS_PKERNFS_H
 
-#include <kunit/test-bug.h>
 #include <linux/fs.h>
 #include <linux/pkernfs.h>
 #include <linux/rwsem.h>
@@ -168,15 +167,6 @@ static inline u64 pkernfs_area_count(const struct pkernfs_area *a)
 	return le64_to_cpu(a->count);
 }
 
-/*
- * A line about what a load has found. Not in KUnit: it loads thousands of regions
- * that are damaged or half written on purpose, and a serial console is slow.
- */
-#define pkernfs_load_say(say, ...) do {						\
-	if (!kunit_get_current_test())						\
-		say(__VA_ARGS__);						\
-} while (0)
-
 /* --- format.c: layout, superblock, mkfs ------------------------------------ */
 
 extern struct mutex pkernfs_format_lock;
@@ -270,6 +260,7 @@ void pkernfs_core_free(struct pkernfs_core *c);
 int pkernfs_core_load_locked(struct pkernfs_region *r);
 void pkernfs_core_quiesce(struct pkernfs_core *c);
 bool pkernfs_core_in_use(struct pkernfs_core *c);
+bool pkernfs_node_fit(const struct pkernfs_node *n);
 int pkernfs_node_destroy(struct pkernfs_core *c, struct pkernfs_node *n);
 void pkernfs_orphan_add(struct pkernfs_core *c, struct pkernfs_node *n);
 void pkernfs_orphan_reclaim(struct pkernfs_core *c);

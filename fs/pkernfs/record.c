@@ -118,13 +118,16 @@ struct pkernfs_device *pkernfs_record_adopt(struct pkernfs_region *r, u32 slot)
 	const char *reason;
 
 	if (slot >= le64_to_cpu(r->sb->records.count)) {
-		pr_err("pkernfs: the handover names record %u, which does not exist\n", slot);
+		pkernfs_load_say(pr_err,
+				 "pkernfs: the handover names record %u, which does not exist\n",
+				 slot);
 		return NULL;
 	}
 	rec = pkernfs_record(r, slot);
 	reason = pkernfs_record_check(rec, slot);
 	if (reason) {
-		pr_err("pkernfs: record %u cannot be believed: %s\n", slot, reason);
+		pkernfs_load_say(pr_err, "pkernfs: record %u cannot be believed: %s\n", slot,
+				 reason);
 		return NULL;
 	}
 	pd = pkernfs_device_new(r, le16_to_cpu(rec->pci.segment),
@@ -136,7 +139,7 @@ struct pkernfs_device *pkernfs_record_adopt(struct pkernfs_region *r, u32 slot)
 	pd->state = PKERNFS_STATE_ADOPTED;
 	pd->irq_quiesced = rec->irq == cpu_to_le32(PKERNFS_RECORD_IRQ_QUIESCED);
 	if (pkernfs_device_add(pd)) {
-		pr_err("pkernfs: record %u: device is named twice\n", slot);
+		pkernfs_load_say(pr_err, "pkernfs: record %u: device is named twice\n", slot);
 		pkernfs_device_put(pd);
 		return NULL;
 	}

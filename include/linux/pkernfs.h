@@ -13,6 +13,7 @@
 #ifndef _LINUX_PKERNFS_H
 #define _LINUX_PKERNFS_H
 
+#include <kunit/test-bug.h>
 #include <linux/init.h>
 #include <linux/list.h>
 #include <linux/memremap.h>
@@ -109,6 +110,15 @@ static inline int pkernfs_kexec_check_segments(const struct kimage *image) { ret
 static inline void pkernfs_kexec_inspect(struct kimage *image) { }
 static inline void pkernfs_kexec_forget(struct kimage *image) { }
 #endif
+
+/*
+ * A line about what a load has found. Not in KUnit: it loads thousands of regions
+ * that are damaged or half written on purpose, and a serial console is slow.
+ */
+#define pkernfs_load_say(say, ...) do {						\
+	if (!kunit_get_current_test())						\
+		say(__VA_ARGS__);						\
+} while (0)
 
 static inline void *pkernfs_block(struct pkernfs_region *r, u64 block)
 {

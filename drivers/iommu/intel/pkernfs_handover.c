@@ -13,6 +13,7 @@
  * Source: VT-d specification 4.1, 11.4.4 "Global Command", 11.4.6 "Root Table
  * Address", 9.1 "Root Entry", 9.3 "Context Entry".
  */
+#include <kunit/static_stub.h>
 #include <linux/crash_dump.h>
 #include <linux/crc32c.h>
 #include <linux/delay.h>
@@ -332,11 +333,12 @@ static void pkernfs_config_write(u16 segment, u16 rid, u8 reg, u16 value)
  */
 void pkernfs_iommu_stop_rid(u16 segment, u16 rid)
 {
-	u16 command = pkernfs_config_read(segment, rid, PCI_COMMAND);
 	int left = 48, ms = 1000;
-	u16 cap;
+	u16 cap, command;
 	u8 pos;
 
+	KUNIT_STATIC_STUB_REDIRECT(pkernfs_iommu_stop_rid, segment, rid);
+	command = pkernfs_config_read(segment, rid, PCI_COMMAND);
 	if (command == 0xffff || !(command & PCI_COMMAND_MASTER))
 		return;
 	pkernfs_config_write(segment, rid, PCI_COMMAND, command & ~PCI_COMMAND_MASTER);
