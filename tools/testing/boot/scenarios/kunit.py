@@ -14,7 +14,7 @@ KUNIT = True
 APPEND = 'kunit.filter_glob=pkernfs*'
 TIMEOUT = 180
 
-SUITES = {'pkernfs_boot', 'pkernfs_region', 'pkernfs_pci', 'pkernfs_second_stage',
+SUITES = {'pkernfs_boot', 'pkernfs_region', 'pkernfs_pci', 'pkernfs_second_stage', 'pkernfs_fuzz',
           'pkernfs-format', 'pkernfs-journal', 'pkernfs-alloc'}
 
 # They have run before init starts.

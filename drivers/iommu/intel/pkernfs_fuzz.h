@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * pkernfs: damage to what a kernel has handed over. For KUnit and for userspace,
+ * see pkernfs_fuzz.c.
+ */
+#ifndef _INTEL_PKERNFS_FUZZ_H
+#define _INTEL_PKERNFS_FUZZ_H
+
+#include "pkernfs.h"
+
+#define PKERNFS_FUZZ_BLOCKS	192
+#define PKERNFS_FUZZ_MIN	(16ULL << 20)
+
+/**
+ * struct pkernfs_fuzz_source - what the damage is decided by
+ * @data: input of a fuzzer, NULL: random numbers
+ * @left: bytes left of it
+ * @state: of the random numbers; the seed at first
+ * @over: all of @data is used up
+ */
+struct pkernfs_fuzz_source {
+	const u8 *data;
+	size_t left;
+	u64 state;
+	bool over;
+};
+
+/**
+ * struct pkernfs_fuzz - a region with a handover of three devices in it
+ * @r: the region
+ * @iommu: unit that the devices are behind
+ * @scalable: it is in scalable mode
+ * @sb: superblock as it was written
+ * @at: physical address of the handover's header
+ * @pool_next: block of the pool that the fixture takes next
+ * @tree_next: the same of the handover area
+ * @block: blocks of metadata that are damaged, and restored after it
+ * @blocks: number of them
+ * @busy: those that are not empty
+ * @busies: number of them
+ * @saved: what they hold
+ * @used: a bit for each block of the region; for checks
+ * @holds: a count for each granule of the region; for checks
+ * @adopted: devices that were adopted in all runs so far
+ * @refused: devices that were cut off in all runs so far
+ */
+struct pkernfs_fuzz {
+	struct pkernfs_region r;
+	struct intel_iommu *iommu;
+	bool scalable;
+	struct pkernfs_sb sb;
+	phys_addr_t at;
+	u64 pool_next, tree_next;
+	u64 block[PKERNFS_FUZZ_BLOCKS];
+	unsigned int blocks;
+	u64 busy[PKERNFS_FUZZ_BLOCKS];
+	unsigned int busies;
+	void *saved;
+	unsigned long *used;
+	u32 *holds;
+	u64 adopted, refused;
+};
+
+int pkernfs_fuzz_init(struct pkernfs_fuzz *z, phys_addr_t base, void *virt, u64 bytes,
+		      bool scalable);
+const char *pkernfs_fuzz_run(struct pkernfs_fuzz *z, struct pkernfs_fuzz_source *s);
+void pkernfs_fuzz_exit(struct pkernfs_fuzz *z);
+
+#endif
