@@ -13,6 +13,7 @@ help:
 	@echo '  make check            all boot tests; the last line counts them'
 	@echo '  make check T=a,b      these alone, by name;  V=1 shows the consoles'
 	@echo '  make list             the names'
+	@echo '  make fuzz TIME=600    libFuzzer on the code that validates a handover'
 	@echo '  make demo             a live update to watch'
 	@echo
 	@echo 'The kernel:'
@@ -35,6 +36,9 @@ check:
 
 demo: deps
 	@$(boot) --demo
+
+fuzz: deps
+	@tools/testing/fuzz/run.sh $(TIME)
 
 list:
 	@$(boot) --list
@@ -60,5 +64,5 @@ clean:
 distclean:
 	@tools/kernel/clean.sh --all
 
-.PHONY: help check demo list kernel kernel-debug kernel-faults kernel-test kernel-release kernel-bare \
+.PHONY: help check demo fuzz list kernel kernel-debug kernel-faults kernel-test kernel-release kernel-bare \
 	hooks-check checkpatch deps clean distclean

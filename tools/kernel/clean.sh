@@ -6,5 +6,5 @@ set -euo pipefail
 if [ "${1:-}" = --all ]; then
 	rm -rf "$cache"
 else
-	rm -rf "$overlay" "$cache/boot/$(basename "$overlay")"
+	rm -rf "$overlay" "$cache/boot/$(basename "$overlay")" "$cache/fuzz/$(basename "$overlay")"
 fi

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Install what the build and the boot tests need, and only what is missing.
-# Debian 12 or 13, as root or with sudo.
+# Debian 12 or 13, as root or with sudo. Arguments: packages that some few want.
 set -euo pipefail
 packages="bc binutils bison busybox-static ccache cpio flex gcc kexec-tools
 	libc6-dev libelf-dev libssl-dev lz4 make patch perl python3
-	qemu-system-x86 tar uuid-dev xz-utils"
+	qemu-system-x86 tar uuid-dev xz-utils $*"
 
 missing=
 for p in $packages; do

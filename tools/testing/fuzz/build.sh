@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Build the validator of handovers for userspace, from the sources of the kernel, with
+# AddressSanitizer and UBSan; print the path of the program.
+#
+# Usage: build.sh replay|libfuzzer FOLDER
+#
+#   replay     by gcc: so many runs by seed
+#   libfuzzer  by clang
+set -euo pipefail
+here=$(realpath "$(dirname "$0")")
+. "$here/../../kernel/env.sh"
+kind=${1:?usage: build.sh replay|libfuzzer FOLDER} out=${2:?no folder}
+ksrc=$("$repo/tools/kernel/fetch.sh")
+
+# Headers that userspace has not: each is shim.h.
+headers="asm/e820/api.h iommu.h pasid.h kunit/test-bug.h linux/cacheflush.h linux/crc32.h
+	linux/crc32c.h linux/fs.h linux/init.h linux/io.h linux/kexec.h linux/memremap.h
+	linux/minmax.h linux/mm.h linux/mutex.h linux/pci.h linux/pkernfs_iommu.h
+	linux/pkernfs_pci.h linux/printk.h linux/reboot.h linux/rwsem.h linux/sched.h
+	linux/sched/mm.h linux/slab.h linux/string.h linux/uuid.h linux/workqueue.h
+	trace/events/pkernfs.h"
+for h in $headers; do
+	mkdir -p "$out/include/$(dirname "$h")"
+	echo '#include <shim.h>' >"$out/include/$h"
+done
+
+vtd=$repo/drivers/iommu/intel fs=$repo/fs/pkernfs
+sources="$vtd/pkernfs_prove.c $vtd/pkernfs_tree.c $vtd/pkernfs_ss.c $vtd/pkernfs_fuzz.c
+	$fs/core.c $fs/format.c $fs/journal.c $fs/alloc.c $fs/extent.c $fs/dirent.c
+	$fs/record.c $here/shim.c $here/handover.c
+	$ksrc/tools/lib/find_bit.c $ksrc/tools/lib/bitmap.c $ksrc/tools/lib/hweight.c
+	$ksrc/tools/lib/vsprintf.c"
+flags="-std=gnu11 -O2 -g -fno-omit-frame-pointer -fms-extensions -msse4.2 -w -Werror=implicit-function-declaration
+	-fno-strict-aliasing -D_GNU_SOURCE -D__KERNEL__ -DCONFIG_PKERNFS_FS=1
+	-DCONFIG_PHYS_ADDR_T_64BIT=1 -I$here -I$out/include -I$repo/include
+	-I$ksrc/tools/include"
+case $kind in
+replay)	cc=gcc sanitize=address,undefined ;;
+libfuzzer) cc=clang sanitize=fuzzer,address,undefined flags="$flags -DLIBFUZZER" ;;
+*)	die "no such program: $kind" ;;
+esac
+# shellcheck disable=SC2086
+$cc $flags -fsanitize=$sanitize -fno-sanitize=alignment -fno-sanitize-recover=all \
+	-o "$out/$kind" $sources
+echo "$out/$kind"

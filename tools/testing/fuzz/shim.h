@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the validator of pkernfs takes from the kernel, for userspace. Every header
+ * of the kernel that its sources include and that tools/include has not is this one.
+ *
+ * Bits of registers and tables are those of drivers/iommu/intel/iommu.h. Memory is
+ * malloc()'s, so that AddressSanitizer watches it. phys_to_virt() knows one region,
+ * and an address outside of it ends the program.
+ */
+#ifndef _PKERNFS_FUZZ_SHIM_H
+#define _PKERNFS_FUZZ_SHIM_H
+
+#include <dirent.h>
+#include <errno.h>
+#include <linux/bitfield.h>
+#include <linux/bitmap.h>
+#include <linux/bitops.h>
+#include <linux/bits.h>
+#include <linux/err.h>
+#include <linux/kconfig.h>
+#include <linux/kernel.h>
+#include <linux/list.h>
+#include <linux/sizes.h>
+#include <linux/types.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define umode_t			unsigned short
+#define u128			unsigned __int128
+
+/* --- the language ------------------------------------------------------------ */
+
+#define U32_MAX			((u32)~0U)
+#define S64_MAX			((s64)(~0ULL >> 1))
+#define U64_MAX			((u64)~0ULL)
+#define PAGE_SHIFT		12
+#define PAGE_SIZE		(1UL << PAGE_SHIFT)
+#define offset_in_page(p)	((unsigned long)(p) & (PAGE_SIZE - 1))
+#define PTR_ALIGN_DOWN(p, a)	((typeof(p))((unsigned long)(p) & ~((unsigned long)(a) - 1)))
+#undef offsetofend
+#define offsetofend(t, m)	(offsetof(t, m) + sizeof(((t *)0)->m))
+#define min3(a, b, c)		min(min(a, b), c)
+#define clamp_t(t, v, lo, hi)	((t)min_t(t, max_t(t, v, lo), hi))
+#define div_u64(a, b)		((u64)(a) / (b))
+#define fallthrough		__attribute__((__fallthrough__))
+#define __init
+#define __printf(a, b)		__attribute__((format(printf, a, b)))
+#undef WARN_ON_ONCE
+#define WARN_ON_ONCE(x)		({ bool __x = (x); if (__x) shim_die("WARNING: " #x); __x; })
+#define WARN_ON(x)		WARN_ON_ONCE(x)
+#define READ_ONCE(x)		(*(const volatile typeof(x) *)&(x))
+#define WRITE_ONCE(x, v)	(*(volatile typeof(x) *)&(x) = (v))
+#define smp_wmb()		barrier()	/* one thread */
+#define smp_store_release(p, v)	WRITE_ONCE(*(p), v)	/* one thread */
+#define static_assert		_Static_assert
+#define unsafe_memcpy(to, from, n, why)	(memcpy(to, from, n) why)
+#define cond_resched()		do { } while (0)
+
+void shim_die(const char *why) __attribute__((noreturn));
+
+/* Lines are many and only for whoever looks at one run. */
+extern bool shim_verbose;
+#define pr_fmt_shim(...)	do { if (shim_verbose) fprintf(stderr, __VA_ARGS__); } while (0)
+#define pr_err(...)		pr_fmt_shim(__VA_ARGS__)
+#define pr_warn(...)		pr_fmt_shim(__VA_ARGS__)
+#define pr_info(...)		pr_fmt_shim(__VA_ARGS__)
+#define kunit_get_current_test()	(!shim_verbose)
+
+static inline u32 crc32c(u32 crc, const void *p, size_t len)
+{
+	const u8 *at = p;
+	u64 word;
+
+	for (; len >= 8; len -= 8, at += 8) {
+		memcpy(&word, at, 8);
+		crc = __builtin_ia32_crc32di(crc, word);
+	}
+	while (len--)
+		crc = __builtin_ia32_crc32qi(crc, *at++);
+	return crc;
+}
+
+static inline void *memchr_inv(const void *p, int c, size_t bytes)
+{
+	const u8 *at = p;
+	u64 word;
+
+	for (; bytes >= 8; bytes -= 8, at += 8) {
+		memcpy(&word, at, 8);
+		if (word != 0x0101010101010101ULL * (u8)c)
+			break;
+	}
+	for (; bytes; bytes--, at++)
+		if (*at != (u8)c)
+			return (void *)at;
+	return NULL;
+}
+
+static inline void memset32(u32 *p, u32 v, size_t count)
+{
+	while (count--)
+		*p++ = v;
+}
+
+static inline void strscpy_pad_shim(char *to, const char *from, size_t size)
+{
+	memset(to, 0, size);
+	memcpy(to, from, strnlen(from, size - 1));
+}
+
+#define strscpy_pad(to, from, size)	strscpy_pad_shim(to, from, size)
+
+static inline unsigned long find_last_bit(const unsigned long *bits, unsigned long n)
+{
+	unsigned long i = n;
+
+	while (i && !test_bit(i - 1, bits))
+		i--;
+	return i ? i - 1 : n;
+}
+
+/* --- memory ------------------------------------------------------------------- */
+
+#define GFP_NOFS		0
+#define kvcalloc(n, size, gfp)	((void)(gfp), calloc((n) ?: 1, size))
+#define kvmalloc_array(n, size, gfp)	((void)(gfp), malloc((n) * (size) ?: 1))
+#define kvrealloc(p, size, gfp)	((void)(gfp), realloc(p, size))
+#define kzalloc_obj(p, ...)	((typeof(p) *)calloc(1, sizeof(p)))
+#define kfree(p)		free(p)
+#define bitmap_zalloc(n, gfp)	\
+	((void)(gfp), (unsigned long *)calloc(BITS_TO_LONGS(n), sizeof(long)))
+#define kvfree(p)		free((void *)(p))
+
+extern phys_addr_t shim_base;
+extern u64 shim_bytes;
+extern void *shim_virt;
+
+static inline void *phys_to_virt(phys_addr_t phys)
+{
+	if (phys < shim_base || phys - shim_base >= shim_bytes)
+		shim_die("an address outside of the region is followed");
+	return shim_virt + (phys - shim_base);
+}
+
+static inline phys_addr_t virt_to_phys(const void *p)
+{
+	return shim_base + (p - shim_virt);
+}
+
+#define clflush_cache_range(p, n)	((void)(p), (void)(n))
+
+/* --- locks and the like -------------------------------------------------------- */
+
+/* Of both kinds of locks only the one that nests is watched. */
+struct mutex {
+	int held;
+};
+
+#define DEFINE_MUTEX(x)			struct mutex x
+#define mutex_lock(x)			((x)->held++)
+#define mutex_unlock(x)			((x)->held--)
+#define lockdep_assert_held(x)		((void)(x))
+#define lockdep_assert_held_write(x)	((void)(x))
+
+/* One thread: a lock that is taken twice is a bug. */
+struct rw_semaphore {
+	int held;
+};
+
+static inline void shim_lock(struct rw_semaphore *s)
+{
+	if (s->held++)
+		shim_die("a lock is taken twice");
+}
+
+#define init_rwsem(s)		((s)->held = 0)
+#define down_read(s)		shim_lock(s)
+#define down_write(s)		shim_lock(s)
+#define up_read(s)		((s)->held--)
+#define up_write(s)		((s)->held--)
+
+struct work_struct {
+	int pending;
+};
+
+struct delayed_work {
+	struct work_struct work;
+};
+
+#define HZ				100
+#define INIT_DELAYED_WORK(w, f)		((void)(w), (void)(f))
+#define to_delayed_work(w)		container_of(w, struct delayed_work, work)
+#define cancel_delayed_work_sync(w)	((void)(w))
+#define schedule_delayed_work(w, t)	((void)(w), (void)(t))
+#define static_branch_inc(k)		((void)(k))
+
+struct notifier_block {
+	int (*notifier_call)(struct notifier_block *nb, unsigned long action, void *data);
+	int priority;
+};
+
+#define NOTIFY_DONE			0
+#define kexec_in_progress		false
+#define register_reboot_notifier(nb)	((void)(nb), 0)
+#define fs_initcall(f)			int shim_##f(void) { return f(); }
+
+struct rcu_head {
+	int unused;
+};
+
+struct kobject;
+
+/* --- files --------------------------------------------------------------------- */
+
+#define MAX_LFS_FILESIZE	((loff_t)S64_MAX)
+#define fs_umode_to_dtype(m)	(((m) & S_IFMT) >> 12)
+#define generate_random_uuid(u)	memset(u, 1, 16)
+#define ktime_get_real_ns()	0
+
+enum fs_update_time { FS_UPD_ATIME, FS_UPD_CMTIME };
+
+struct super_block {
+	void *s_fs_info;
+};
+
+struct inode {
+	struct super_block *i_sb;
+};
+
+struct qstr {
+	const unsigned char *name;
+	u32 len;
+};
+
+struct dentry;
+struct file;
+struct folio;
+struct iattr;
+struct kstat;
+struct mnt_idmap;
+struct path;
+struct vm_area_desc;
+
+struct dev_pagemap {
+	int nr_range;
+};
+
+#define PHYS_PFN(x)		((x) >> PAGE_SHIFT)
+#define pfn_to_page(x)		((void *)(unsigned long)(x))
+#define page_folio(x)		((struct folio *)(x))
+#define folio_ref_count(f)	((void)(f), 1)
+#define fatal_signal_pending(x)	((void)(x), false)
+#define current			NULL
+
+static inline void le32_add_cpu(__le32 *p, u32 v)
+{
+	*p += v;
+}
+
+/* --- VT-d ------------------------------------------------------------------------ */
+
+#define VTD_PAGE_MASK		(~0ULL << 12)
+#define DMA_RTADDR_SMT		(1ULL << 10)
+#define IDA_START_DID		2
+#define IOMMU_NO_PASID		0
+#define CONTEXT_TT_MULTI_LEVEL	0
+#define PASID_PTE_PRESENT	1
+#define PASID_ENTRY_PGTT_SL_ONLY	2
+#define cap_super_page_val(c)	(((c) >> 34) & 0xf)
+#define cap_sagaw(c)		(((c) >> 8) & 0x1f)
+#define ecap_smpwc(e)		(((e) >> 48) & 1)
+#define ecap_smts(e)		(((e) >> 43) & 1)
+#define ecap_sc_support(e)	(((e) >> 7) & 1)
+#define ecap_coherent(e)	((e) & 1)
+#define sm_supported(i)		(intel_iommu_sm && ecap_smts((i)->ecap))
+#define PCI_BUS_NUM(x)		(((x) >> 8) & 0xff)
+#define PCI_SLOT(x)		(((x) >> 3) & 0x1f)
+#define PCI_FUNC(x)		((x) & 7)
+
+extern int intel_iommu_sm;
+
+struct device;
+struct device_domain_info;
+struct pasid_table;
+
+struct root_entry {
+	u64 lo, hi;
+};
+
+struct context_entry {
+	u64 lo, hi;
+};
+
+struct pasid_dir_entry {
+	u64 val;
+};
+
+struct iommu_domain {
+	int unused;
+};
+
+struct dmar_domain {
+	struct iommu_domain domain;
+};
+
+struct intel_iommu {
+	u64 reg_phys, cap, ecap;
+	u32 max_domain_id;
+	u16 segment;
+	char name[16];
+};
+
+#define context_present(c)			((c)->lo & 1)
+#define context_set_present(c)			((c)->lo |= 1)
+#define context_set_fault_enable(c)		((c)->lo &= (~0ULL << 2) | 1)
+#define context_set_translation_type(c, v)	((c)->lo |= ((v) & 3) << 2)
+#define context_set_address_root(c, v)		((c)->lo |= (v) & VTD_PAGE_MASK)
+#define context_set_address_width(c, v)		((c)->hi |= (v) & 7)
+#define context_set_domain_id(c, v)		((c)->hi |= (u64)(u16)(v) << 8)
+
+/* --- the other halves of pkernfs --------------------------------------------------- */
+
+struct pkernfs_device;
+
+extern int pkernfs_iommu_key;
+int pkernfs_pci_expect(struct pkernfs_device *pd);
+#define trace_pkernfs_adopt(pd, ret)	((void)(pd), (void)(ret))
+
+#endif
