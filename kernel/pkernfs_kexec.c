@@ -145,15 +145,27 @@ static bool pkernfs_image_adopts(const struct kimage *image)
 {
 	const struct pkernfs_image_mark *m;
 	unsigned int i;
+	u64 unknown;
 
 	m = pkernfs_image_find_mark(image->kernel_buf, image->kernel_buf_len);
-	if (!m || le32_to_cpu(m->version) != PKERNFS_FORMAT_VERSION)
+	if (!m)
 		return false;
+	/* What this kernel writes, if only from now on, is of its own version. */
+	if (le32_to_cpu(m->version) != PKERNFS_FORMAT_VERSION) {
+		if (pkernfs_region_count())
+			pr_warn("kexec image knows format version %u, not %u: not armed\n",
+				le32_to_cpu(m->version), PKERNFS_FORMAT_VERSION);
+		return false;
+	}
 	for (i = 0; i < pkernfs_region_count(); i++) {
 		const struct pkernfs_sb *sb = pkernfs_region_get(i)->sb;
 
-		if (sb && le64_to_cpu(sb->feature_incompat) & ~le64_to_cpu(m->incompat))
+		unknown = sb ? le64_to_cpu(sb->feature_incompat & ~m->incompat) : 0;
+		if (unknown) {
+			pr_warn("kexec image does not know incompatible feature bits %#llx of region %u: not armed\n",
+				unknown, i);
 			return false;
+		}
 	}
 	return true;
 }

@@ -128,6 +128,56 @@ static const char *pkernfs_areas_damage(const struct pkernfs_sb *sb, u64 blocks)
 }
 
 /**
+ * pkernfs_version_unknown - is something of another format version?
+ * @part: what it is
+ * @version: its version
+ * @why: room for the answer
+ *
+ * To be asked before its checksum is looked at: another version may have that in
+ * another place.
+ *
+ * Return: NULL: no, or the reason to refuse it, in @why.
+ */
+const char *pkernfs_version_unknown(const char *part, __le32 version, struct pkernfs_why *why)
+{
+	if (le32_to_cpu(version) == PKERNFS_FORMAT_VERSION)
+		return NULL;
+	snprintf(why->text, sizeof(why->text), "%s: unknown format version %u, not %u", part,
+		 le32_to_cpu(version), PKERNFS_FORMAT_VERSION);
+	return why->text;
+}
+
+/**
+ * pkernfs_features_unknown - does something use features that we do not know?
+ * @part: what it is; its checksum is right
+ * @incompat: the incompatible features that it uses
+ * @why: room for the answer
+ *
+ * Return: NULL: no, or the reason to refuse it, in @why.
+ */
+const char *pkernfs_features_unknown(const char *part, __le64 incompat, struct pkernfs_why *why)
+{
+	u64 unknown = le64_to_cpu(incompat) & ~PKERNFS_INCOMPAT_KNOWN;
+
+	if (!unknown)
+		return NULL;
+	snprintf(why->text, sizeof(why->text), "%s: unknown incompatible feature bits %#llx",
+		 part, unknown);
+	return why->text;
+}
+
+static const struct pkernfs_sb *pkernfs_sb_copy(struct pkernfs_region *r, unsigned int copy)
+{
+	return pkernfs_block(r, copy ? (r->bytes >> PKERNFS_BLOCK_SHIFT) - 1 : 0);
+}
+
+/* Says it is one, whoever can read it: somebody's data may be behind it. */
+static bool pkernfs_sb_claims(struct pkernfs_region *r, unsigned int copy)
+{
+	return le64_to_cpu(pkernfs_sb_copy(r, copy)->magic) == PKERNFS_SB_MAGIC;
+}
+
+/**
  * pkernfs_sb_check - does a superblock copy prove itself?
  * @r: the region, mapped
  * @copy: 0 or 1
@@ -136,18 +186,21 @@ static const char *pkernfs_areas_damage(const struct pkernfs_sb *sb, u64 blocks)
  */
 const char *pkernfs_sb_check(struct pkernfs_region *r, unsigned int copy)
 {
-	u64 blocks = r->bytes >> PKERNFS_BLOCK_SHIFT;
-	const struct pkernfs_sb *sb = pkernfs_block(r, copy ? blocks - 1 : 0);
+	const struct pkernfs_sb *sb = pkernfs_sb_copy(r, copy);
+	const char *why;
 
-	if (le64_to_cpu(sb->magic) != PKERNFS_SB_MAGIC)
+	if (!pkernfs_sb_claims(r, copy))
 		return "not formatted";
+	why = pkernfs_version_unknown("superblock", sb->version, &r->sb_why[copy]);
+	if (why)
+		return why;
 	if (le32_to_cpu(sb->crc) != crc32c(~0, sb, offsetof(struct pkernfs_sb, crc)))
 		return "superblock: wrong checksum";
-	if (le32_to_cpu(sb->version) != PKERNFS_FORMAT_VERSION ||
-	    le32_to_cpu(sb->size) != sizeof(*sb))
-		return "superblock: unknown version";
-	if (le64_to_cpu(sb->feature_incompat) & ~PKERNFS_INCOMPAT_KNOWN)
-		return "superblock: a feature that this kernel does not know";
+	why = pkernfs_features_unknown("superblock", sb->feature_incompat, &r->sb_why[copy]);
+	if (why)
+		return why;
+	if (le32_to_cpu(sb->size) != sizeof(*sb))
+		return "superblock: unknown size";
 	if (le64_to_cpu(sb->base) != r->base || le64_to_cpu(sb->bytes) != r->bytes)
 		return "superblock: belongs to another region (is pkernfs= right?)";
 	if (le32_to_cpu(sb->copy) != copy)
@@ -156,7 +209,7 @@ const char *pkernfs_sb_check(struct pkernfs_region *r, unsigned int copy)
 		return "superblock: unknown granule";
 	if (strnlen(sb->label, sizeof(sb->label)) == sizeof(sb->label))
 		return "superblock: label without an end";
-	return pkernfs_areas_damage(sb, blocks);
+	return pkernfs_areas_damage(sb, r->bytes >> PKERNFS_BLOCK_SHIFT);
 }
 
 /**
@@ -169,21 +222,20 @@ const char *pkernfs_sb_check(struct pkernfs_region *r, unsigned int copy)
 const struct pkernfs_sb *pkernfs_sb_find(struct pkernfs_region *r,
 					 const char **why)
 {
-	const struct pkernfs_sb *sb1 = pkernfs_block(r, (r->bytes >> PKERNFS_BLOCK_SHIFT) - 1);
 	const char *why0 = pkernfs_sb_check(r, 0), *why1;
 
 	if (!why0)
-		return r->virt;
+		return pkernfs_sb_copy(r, 0);
 	why1 = pkernfs_sb_check(r, 1);
 	if (!why1) {
 		pkernfs_load_say(pr_warn, "region %u: %s; taking the copy at the end\n",
 				 r->index, why0);
-		return sb1;
+		return pkernfs_sb_copy(r, 1);
 	}
 	*why = NULL;
-	if (le64_to_cpu(sb1->magic) == PKERNFS_SB_MAGIC)
+	if (pkernfs_sb_claims(r, 1))
 		*why = why1;
-	if (le64_to_cpu(((struct pkernfs_sb *)r->virt)->magic) == PKERNFS_SB_MAGIC)
+	if (pkernfs_sb_claims(r, 0))
 		*why = why0;
 	return NULL;
 }
@@ -322,9 +374,9 @@ int pkernfs_format(struct pkernfs_region *r, const struct pkernfs_format *opt,
 	    pkernfs_format_records(r))
 		goto out;
 	err = -EEXIST;
-	*why = "has a filesystem already";
+	*why = "has a filesystem already, or what is left of one";
 	if (!(opt->flags & PKERNFS_FORMAT_FORCE) &&
-	    (!pkernfs_sb_check(r, 0) || !pkernfs_sb_check(r, 1)))
+	    (pkernfs_sb_claims(r, 0) || pkernfs_sb_claims(r, 1)))
 		goto out;
 	*why = "the layout does not fit";
 	err = pkernfs_layout(r->base, r->bytes, r->index, opt, &sb);

@@ -322,9 +322,12 @@ int pkernfs_journal_replay(struct pkernfs_core *c, const char **why)
 	u64 commit = le64_to_cpu(READ_ONCE(j->commit));
 	u64 bytes = le64_to_cpu(READ_ONCE(j->bytes));
 
-	if (le32_to_cpu(j->magic) != PKERNFS_JOURNAL_MAGIC ||
-	    le32_to_cpu(j->version) != PKERNFS_FORMAT_VERSION) {
+	if (le32_to_cpu(j->magic) != PKERNFS_JOURNAL_MAGIC) {
 		*why = "redo log: no magic";
+		return -EUCLEAN;
+	}
+	if (le32_to_cpu(j->version) != PKERNFS_FORMAT_VERSION) {
+		*why = "redo log: unknown format version";
 		return -EUCLEAN;
 	}
 	c->tx_seq = commit >> 32;

@@ -86,17 +86,25 @@ void pkernfs_record_retract(struct pkernfs_device *pd)
 	WRITE_ONCE(pd->rec->state, cpu_to_le32(PKERNFS_RECORD_FREE));
 }
 
-static const char *pkernfs_record_check(const struct pkernfs_dev_record *rec, u32 slot)
+static const char *pkernfs_record_check(const struct pkernfs_dev_record *rec, u32 slot,
+					struct pkernfs_why *why)
 {
+	const char *reason;
+
 	if (rec->state == cpu_to_le32(PKERNFS_RECORD_FREE))
 		return "it is free";
 	if (rec->state != cpu_to_le32(PKERNFS_RECORD_FROZEN))
 		return "its state is none";
-	if (rec->magic != cpu_to_le32(PKERNFS_RECORD_MAGIC) ||
-	    rec->version != cpu_to_le32(PKERNFS_FORMAT_VERSION))
-		return "it is not of this format version";
+	if (rec->magic != cpu_to_le32(PKERNFS_RECORD_MAGIC))
+		return "it has no magic";
+	reason = pkernfs_version_unknown("device record", rec->version, why);
+	if (reason)
+		return reason;
 	if (le32_to_cpu(rec->crc) != pkernfs_record_crc(rec))
 		return "its checksum does not match";
+	reason = pkernfs_features_unknown("device record", rec->feature_incompat, why);
+	if (reason)
+		return reason;
 	if (le32_to_cpu(rec->slot) != slot)
 		return "it belongs to another slot";
 	if (le32_to_cpu(rec->irq) > PKERNFS_RECORD_IRQ_QUIESCED)
@@ -115,6 +123,7 @@ struct pkernfs_device *pkernfs_record_adopt(struct pkernfs_region *r, u32 slot)
 {
 	struct pkernfs_dev_record *rec;
 	struct pkernfs_device *pd;
+	struct pkernfs_why why;
 	const char *reason;
 
 	if (slot >= le64_to_cpu(r->sb->records.count)) {
@@ -124,7 +133,7 @@ struct pkernfs_device *pkernfs_record_adopt(struct pkernfs_region *r, u32 slot)
 		return NULL;
 	}
 	rec = pkernfs_record(r, slot);
-	reason = pkernfs_record_check(rec, slot);
+	reason = pkernfs_record_check(rec, slot, &why);
 	if (reason) {
 		pkernfs_load_say(pr_err, "pkernfs: record %u cannot be believed: %s\n", slot,
 				 reason);
@@ -157,6 +166,7 @@ void pkernfs_record_drop_stale(struct pkernfs_region *r)
 
 	for (slot = 0; slot < le64_to_cpu(r->sb->records.count); slot++) {
 		struct pkernfs_dev_record *rec = pkernfs_record(r, slot);
+		struct pkernfs_why why;
 		const char *reason;
 		bool named = false;
 		u16 rid;
@@ -167,7 +177,7 @@ void pkernfs_record_drop_stale(struct pkernfs_region *r)
 			named |= pd->region == r && pd->slot == slot;
 		if (named)
 			continue;
-		reason = pkernfs_record_check(rec, slot);
+		reason = pkernfs_record_check(rec, slot, &why);
 		rid = le16_to_cpu(rec->pci.rid);
 		if (reason)
 			pr_warn("pkernfs: region%u: record %llu dropped: %s\n", r->index,

@@ -35,6 +35,14 @@ struct pkernfs_core;
 struct pkernfs_device;
 
 /**
+ * struct pkernfs_why - room for a reason that names a number
+ * @text: one line, no newline
+ */
+struct pkernfs_why {
+	char text[96];
+};
+
+/**
  * struct pkernfs_region - one carve-out
  * @base: physical address, a multiple of 2 MiB
  * @bytes: size, a multiple of 2 MiB
@@ -43,6 +51,7 @@ struct pkernfs_device;
  * @sb: superblock copy that proved itself, NULL: no valid superblock
  * @core: metadata in memory; set by pkernfs_core_load(), never cleared
  * @reason: why it cannot be mounted, NULL: it can (or is not formatted)
+ * @sb_why: reasons that a superblock copy was refused for, where they need room
  * @dir: its directory in sysfs, /sys/fs/pkernfs/regionN
  * @pgmap: its pages
  * @handover_next: handover blocks used by the kexec under way
@@ -55,6 +64,7 @@ struct pkernfs_region {
 	const struct pkernfs_sb *sb;
 	struct pkernfs_core *core;
 	const char *reason;
+	struct pkernfs_why sb_why[2];
 	struct kobject *dir;
 	struct dev_pagemap pgmap;
 	u64 handover_next;
@@ -90,6 +100,12 @@ struct pkernfs_device *pkernfs_inode_device(struct inode *inode);
 int pkernfs_ino_set_device(struct pkernfs_region *r, u64 ino, u32 generation,
 			   struct pkernfs_device *pd);
 void pkernfs_ino_clear_device(struct pkernfs_region *r, struct pkernfs_device *pd);
+
+/* --- fs/pkernfs/format.c: does this kernel know what another one has written? - */
+
+const char *pkernfs_version_unknown(const char *part, __le32 version, struct pkernfs_why *why);
+const char *pkernfs_features_unknown(const char *part, __le64 incompat,
+				     struct pkernfs_why *why);
 
 /* --- fs/pkernfs/fault.c: called by GUP --------------------------------------- */
 

@@ -120,7 +120,8 @@ bool pkernfs_tree_prove(const struct pkernfs_tree *t);
 bool pkernfs_tree_prove_device(const struct pkernfs_tree *t, struct intel_iommu *iommu,
 			       u16 rid, const struct pkernfs_aim *to);
 const char *pkernfs_prove_unit(struct intel_iommu *iommu, phys_addr_t at, u64 ttm,
-			       struct pkernfs_region *r, struct pkernfs_tree *t);
+			       struct pkernfs_region *r, struct pkernfs_tree *t,
+			       struct pkernfs_why *why);
 unsigned int pkernfs_prove_devices(struct intel_iommu *iommu, struct pkernfs_region *r,
 				   const struct pkernfs_tree *t, unsigned int *named);
 

@@ -882,6 +882,7 @@ static const char *pkernfs_fuzz_drop(struct pkernfs_fuzz *z)
 static const char *pkernfs_fuzz_boot(struct pkernfs_fuzz *z)
 {
 	const char *bad, *bad_drop;
+	struct pkernfs_why why;
 	struct pkernfs_tree t;
 	unsigned int rid, named;
 	u64 present = 0;
@@ -889,7 +890,8 @@ static const char *pkernfs_fuzz_boot(struct pkernfs_fuzz *z)
 	if (pkernfs_core_load(&z->r))
 		return NULL;
 	bad = pkernfs_fuzz_check_files(z->r.core);
-	if (!pkernfs_prove_unit(z->iommu, z->at, z->scalable ? DMA_RTADDR_SMT : 0, &z->r, &t)) {
+	if (!pkernfs_prove_unit(z->iommu, z->at, z->scalable ? DMA_RTADDR_SMT : 0, &z->r, &t,
+				&why)) {
 		pkernfs_prove_devices(z->iommu, &z->r, &t, &named);
 		/* All that pkernfs_stop_unnamed() would read; here only whether it can. */
 		for (rid = 0; rid < 1 << 16; rid += 0x7f) {

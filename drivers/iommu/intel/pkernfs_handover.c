@@ -508,6 +508,7 @@ static int __init pkernfs_discover_unit(struct intel_iommu *iommu)
 {
 	struct pkernfs_region *r;
 	struct pkernfs_tree t;
+	struct pkernfs_why why;
 	const char *reason;
 	unsigned int good, named;
 	phys_addr_t root, at;
@@ -529,7 +530,7 @@ static int __init pkernfs_discover_unit(struct intel_iommu *iommu)
 		reason = "no region is there";
 		goto unprovable;
 	}
-	reason = pkernfs_prove_unit(iommu, at, rtaddr & PKERNFS_RTADDR_TTM, r, &t);
+	reason = pkernfs_prove_unit(iommu, at, rtaddr & PKERNFS_RTADDR_TTM, r, &t, &why);
 	if (reason)
 		goto unprovable;
 	/* One mode for all units that could be in either, as one kernel had them. */

@@ -209,17 +209,24 @@ static int pkernfs_prove_device(struct intel_iommu *iommu,
 
 static const char *pkernfs_prove_header(struct intel_iommu *iommu, phys_addr_t at, u64 ttm,
 					struct pkernfs_region *r,
-					const struct pkernfs_handover *h)
+					const struct pkernfs_handover *h,
+					struct pkernfs_why *why)
 {
+	const char *reason;
 	u64 first, blocks;
 
 	if (pkernfs_core_load(r) || !r->sb)
-		return "its region has no valid superblock";
-	if (h->magic != cpu_to_le32(PKERNFS_HANDOVER_MAGIC) ||
-	    h->version != cpu_to_le32(PKERNFS_FORMAT_VERSION))
-		return "there is no handover header of this format version";
+		return r->reason ?: "its region has no valid superblock";
+	if (h->magic != cpu_to_le32(PKERNFS_HANDOVER_MAGIC))
+		return "there is no handover header";
+	reason = pkernfs_version_unknown("handover header", h->version, why);
+	if (reason)
+		return reason;
 	if (le32_to_cpu(h->crc) != crc32c(~0, h, offsetof(struct pkernfs_handover, crc)))
 		return "the handover header is damaged";
+	reason = pkernfs_features_unknown("handover header", h->feature_incompat, why);
+	if (reason)
+		return reason;
 	if (le64_to_cpu(h->self) != at || le64_to_cpu(h->region_base) != r->base ||
 	    le64_to_cpu(h->region_bytes) != r->bytes ||
 	    memcmp(h->uuid, r->sb->uuid, sizeof(h->uuid)))
@@ -262,14 +269,16 @@ static int pkernfs_expect_device(struct pkernfs_device *pd)
  * @ttm: translation table mode of the unit
  * @r: region
  * @t: out: what hardware uses
+ * @why: room for a reason that names a number
  *
  * Return: NULL: it is, and each context table is in bounds; or the reason why not
  */
 const char *pkernfs_prove_unit(struct intel_iommu *iommu, phys_addr_t at, u64 ttm,
-			       struct pkernfs_region *r, struct pkernfs_tree *t)
+			       struct pkernfs_region *r, struct pkernfs_tree *t,
+			       struct pkernfs_why *why)
 {
 	struct pkernfs_handover *h = phys_to_virt(at);
-	const char *reason = pkernfs_prove_header(iommu, at, ttm, r, h);
+	const char *reason = pkernfs_prove_header(iommu, at, ttm, r, h, why);
 
 	if (reason)
 		return reason;

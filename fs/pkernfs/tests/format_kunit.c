@@ -70,6 +70,18 @@ static void pkernfs_test_sb_flip(struct kunit *test)
 	}
 }
 
+static int pkernfs_test_mkfs(struct pkernfs_region *r, u32 flags)
+{
+	struct pkernfs_format opt = { .inodes = PKERNFS_TEST_INODES, .flags = flags };
+	const char *why;
+	int err;
+
+	mutex_lock(&pkernfs_transition_lock);
+	err = pkernfs_format(r, &opt, &why);
+	mutex_unlock(&pkernfs_transition_lock);
+	return err;
+}
+
 static void pkernfs_test_sb_copies(struct kunit *test)
 {
 	struct pkernfs_region *r = pkernfs_test_region(test);
@@ -104,6 +116,41 @@ static void pkernfs_test_sb_copies(struct kunit *test)
 	memset(sb1, 0, PKERNFS_BLOCK_SIZE);
 	KUNIT_EXPECT_NULL(test, pkernfs_sb_find(r, &why));
 	KUNIT_EXPECT_NULL(test, why);
+}
+
+static void pkernfs_test_seal(struct pkernfs_sb *sb)
+{
+	sb->crc = cpu_to_le32(crc32c(~0, sb, offsetof(struct pkernfs_sb, crc)));
+}
+
+/* What a newer kernel has made: refused by name, and left alone by mkfs. */
+static void pkernfs_test_sb_newer(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_sb *sb = r->virt;
+	struct pkernfs_sb *sb1 = pkernfs_block(r, (r->bytes >> PKERNFS_BLOCK_SHIFT) - 1);
+
+	sb->feature_compat = cpu_to_le64(1ULL << 63);
+	pkernfs_test_seal(sb);
+	KUNIT_EXPECT_STREQ(test, pkernfs_sb_check(r, 0) ?: "", "");
+
+	sb->feature_incompat = cpu_to_le64(1ULL << 63 | 1);
+	pkernfs_test_seal(sb);
+	KUNIT_EXPECT_STREQ(test, pkernfs_sb_check(r, 0) ?: "",
+			   "superblock: unknown incompatible feature bits 0x8000000000000001");
+
+	/* Another version may be checked by other means. */
+	sb->version = cpu_to_le32(PKERNFS_FORMAT_VERSION + 1);
+	KUNIT_EXPECT_STREQ(test, pkernfs_sb_check(r, 0) ?: "",
+			   "superblock: unknown format version 2, not 1");
+
+	memset(sb1, 0, PKERNFS_BLOCK_SIZE);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_mkfs(r, 0), -EEXIST);
+	memcpy(sb1, sb, PKERNFS_BLOCK_SIZE);
+	memset(sb, 0, PKERNFS_BLOCK_SIZE);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_mkfs(r, 0), -EEXIST);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_mkfs(r, PKERNFS_FORMAT_FORCE), 0);
+	KUNIT_EXPECT_STREQ(test, pkernfs_sb_check(r, 0) ?: "", "");
 }
 
 /* Areas that overlap or lie outside are refused even with a right checksum. */
@@ -307,18 +354,6 @@ static struct pkernfs_dev_record *pkernfs_test_record(struct pkernfs_region *r)
 	return pkernfs_block(r, pkernfs_area_start(&sb->records));
 }
 
-static int pkernfs_test_mkfs(struct pkernfs_region *r, u32 flags)
-{
-	struct pkernfs_format opt = { .inodes = PKERNFS_TEST_INODES, .flags = flags };
-	const char *why;
-	int err;
-
-	mutex_lock(&pkernfs_transition_lock);
-	err = pkernfs_format(r, &opt, &why);
-	mutex_unlock(&pkernfs_transition_lock);
-	return err;
-}
-
 /* mkfs never takes a region from a device, and always gets rid of a broken one. */
 static void pkernfs_test_mkfs_records(struct kunit *test)
 {
@@ -363,6 +398,7 @@ static struct kunit_case pkernfs_format_cases[] = {
 	KUNIT_CASE(pkernfs_test_layout_refused),
 	KUNIT_CASE(pkernfs_test_sb_flip),
 	KUNIT_CASE(pkernfs_test_sb_copies),
+	KUNIT_CASE(pkernfs_test_sb_newer),
 	KUNIT_CASE(pkernfs_test_sb_areas),
 	KUNIT_CASE_SLOW(pkernfs_test_metadata_flip),
 	KUNIT_CASE(pkernfs_test_metadata_lies),

@@ -185,7 +185,7 @@ struct pkernfs_info {
  * Makes an empty filesystem in a region. What was there is lost. Needs
  * CAP_SYS_ADMIN.
  *
- * Errors: -ENODEV no such region; -EEXIST a superblock is valid (without
+ * Errors: -ENODEV no such region; -EEXIST a superblock is there (without
  * PKERNFS_FORMAT_FORCE); -EBUSY it is mounted, its memory is in use, or it holds
  * a preserved device; -EINVAL, -ENOSPC the layout does not fit.
  */

@@ -48,9 +48,13 @@ struct pkernfs_area {
 	__le64 count;
 };
 
-/* Incompatible features: a kernel that does not know a bit refuses the mount. */
+/*
+ * Features. Superblock, device record and handover header each name those that they
+ * and what they speak for make use of; the bits are the same in all three. A kernel
+ * that does not know an incompatible one refuses the region, cuts off the device, or
+ * all devices of the unit. One that does not know a compatible one goes on.
+ */
 #define PKERNFS_INCOMPAT_KNOWN	0ULL
-/* Compatible features: a kernel that does not know a bit may go on. */
 #define PKERNFS_COMPAT_KNOWN	0ULL
 
 /**
@@ -440,6 +444,8 @@ struct pkernfs_iommu_ser {
  * @irq: PKERNFS_RECORD_IRQ_*
  * @magic: PKERNFS_RECORD_MAGIC
  * @version: PKERNFS_FORMAT_VERSION
+ * @feature_compat: PKERNFS_COMPAT_*
+ * @feature_incompat: PKERNFS_INCOMPAT_*
  * @slot: number of this block in the records area
  * @generation: inode generation
  * @ino: inode of the device file
@@ -453,6 +459,8 @@ struct pkernfs_dev_record {
 	__le32 irq;
 	__le32 magic;
 	__le32 version;
+	__le64 feature_compat;
+	__le64 feature_incompat;
 	__le32 slot;
 	__le32 generation;
 	__le64 ino;
@@ -476,6 +484,8 @@ struct pkernfs_dev_record {
  *
  * @magic: PKERNFS_HANDOVER_MAGIC
  * @version: PKERNFS_FORMAT_VERSION
+ * @feature_compat: PKERNFS_COMPAT_*
+ * @feature_incompat: PKERNFS_INCOMPAT_*
  * @self: physical address of this block
  * @region_base: base of the region it lies in
  * @region_bytes: size of that region
@@ -491,6 +501,8 @@ struct pkernfs_dev_record {
 struct pkernfs_handover {
 	__le32 magic;
 	__le32 version;
+	__le64 feature_compat;
+	__le64 feature_incompat;
 	__le64 self;
 	__le64 region_base;
 	__le64 region_bytes;
@@ -517,6 +529,7 @@ struct pkernfs_handover {
 
 PKERNFS_ASSERT_SIZE(pkernfs_area, 16);
 PKERNFS_ASSERT_SIZE(pkernfs_sb, 280);
+PKERNFS_ASSERT_AT(pkernfs_sb, feature_compat, 16);
 PKERNFS_ASSERT_AT(pkernfs_sb, base, 32);
 PKERNFS_ASSERT_AT(pkernfs_sb, uuid, 64);
 PKERNFS_ASSERT_AT(pkernfs_sb, journal, 112);
@@ -539,10 +552,14 @@ PKERNFS_ASSERT_AT(pkernfs_dir_block_ser, unit, 32);
 PKERNFS_ASSERT_SIZE(pkernfs_pci_bridge_ser, 32);
 PKERNFS_ASSERT_SIZE(pkernfs_iommu_ser, 120);
 PKERNFS_ASSERT_SIZE(pkernfs_pci_ser, 528);
-PKERNFS_ASSERT_SIZE(pkernfs_dev_record, 688);
+PKERNFS_ASSERT_SIZE(pkernfs_dev_record, 704);
 PKERNFS_ASSERT_AT(pkernfs_dev_record, magic, 8);
-PKERNFS_ASSERT_AT(pkernfs_dev_record, pci, 32);
-PKERNFS_ASSERT_SIZE(pkernfs_handover, 328);
-PKERNFS_ASSERT_AT(pkernfs_handover, drhd_base, 48);
+PKERNFS_ASSERT_AT(pkernfs_dev_record, feature_compat, 16);
+PKERNFS_ASSERT_AT(pkernfs_dev_record, pci, 48);
+PKERNFS_ASSERT_AT(pkernfs_dev_record, crc, 700);
+PKERNFS_ASSERT_SIZE(pkernfs_handover, 344);
+PKERNFS_ASSERT_AT(pkernfs_handover, feature_compat, 8);
+PKERNFS_ASSERT_AT(pkernfs_handover, drhd_base, 64);
+PKERNFS_ASSERT_AT(pkernfs_handover, crc, 340);
 
 #endif

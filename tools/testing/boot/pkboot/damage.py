@@ -5,6 +5,8 @@ The machine is halted when the next kernel says its first word, bits are flipped
 from outside, and it goes on.
 """
 
+import re
+
 from . import dma, live
 from .region import Region
 from .result import Failure
@@ -16,7 +18,7 @@ DEVICES = live.DEVICES
 APPEND = live.APPEND
 NO_DRIVER = live.NO_DRIVER
 
-_STAGE1 = r'''
+STAGE1 = r'''
 stage1() {
 	region_make
 	echo whole >/mnt/file
@@ -26,7 +28,7 @@ stage1() {
 	kexec_jump
 }
 '''
-GUEST_CUT = _STAGE1 + r'''
+GUEST_CUT = STAGE1 + r'''
 stage2() {
 	phase userland
 	[ "$(device_state)" != adopted ] || fail "the device was adopted"
@@ -38,7 +40,7 @@ stage2() {
 	await_host
 }
 '''
-GUEST_GOES_ON = _STAGE1 + r'''
+GUEST_GOES_ON = STAGE1 + r'''
 stage2() {
 	phase userland
 	want_state adopted
@@ -54,10 +56,13 @@ stage2() {
 '''
 
 
-def run(t, harm, adopted, name='vm'):
+def run(t, harm, adopted, name='vm', says=None, mend=None, **over):
     """harm: function of the Region and of the poller's look at the tables; what it
-    returns are offsets of bytes to flip a bit of."""
-    u = live.Update(t, name)
+    returns are offsets of bytes to flip a bit of.
+    says: what a line of the next kernel must match
+    mend: function of the Region, called at the end of the guest's last phase
+    over: what the machine has otherwise than the scenario says"""
+    u = live.Update(t, name, **over)
     m, d = u.m, u.d
     m.start()
     m.wait('STEP ring')
@@ -75,6 +80,10 @@ def run(t, harm, adopted, name='vm'):
     m.wait('PHASE end', start=jump)
     d.stop()
     left = d.scan()
+    if mend:
+        r = Region(m, PKERNFS)
+        mend(r)
+        r.close()
     m.send('no more frames')
     if adopted:
         m.wait('STEP closed', start=jump)
@@ -84,6 +93,8 @@ def run(t, harm, adopted, name='vm'):
     said = [text for _, text in m.console.lines[jump:] if 'pkernfs: ' in text]
     if left['outside'] or left['damaged']:
         raise Failure('frames are where they must not be: %s' % left)
+    if says and not any(re.search(says, text) for text in said):
+        raise Failure('no line says /%s/' % says)
     if adopted:
         u.all_landed()
         return

@@ -16,6 +16,44 @@ HANDOVER_MAGIC = 0x4f484b50
 AREAS = 'journal', 'inodes', 'records', 'handover', 'pool', 'data'
 
 
+def _crc_table():
+    for n in range(256):
+        for _ in range(8):
+            n = n >> 1 ^ (0x82f63b78 if n & 1 else 0)
+        yield n
+
+
+_CRC = tuple(_crc_table())
+
+
+def crc32c(data):
+    """As the format has it: seed ~0, nothing inverted at the end."""
+    crc = 0xffffffff
+    for byte in data:
+        crc = crc >> 8 ^ _CRC[(crc ^ byte) & 0xff]
+    return crc
+
+
+class Part:
+    """A static struct with features: what its writer would have made of it."""
+
+    def __init__(self, region, at, start, version, compat, crc):
+        self.r, self.at, self.start, self.crc = region, at, start, crc
+        self.version, self.compat, self.incompat = version, compat, compat + 8
+        if self.sum() != region.u32(at + crc):
+            raise Failure('the checksum at %#x is not where it should be' % at)
+
+    def sum(self):
+        base = self.r.base + self.at
+        return crc32c(self.r.map[base + self.start:base + self.crc])
+
+    def write(self, version=1, compat=0, incompat=0):
+        self.r.put32(self.at + self.version, version)
+        self.r.put64(self.at + self.compat, compat)
+        self.r.put64(self.at + self.incompat, incompat)
+        self.r.put32(self.at + self.crc, self.sum())
+
+
 class Region:
     """Of a machine whose RAM up to its end lies below 4 GiB (2 GiB at most)."""
 
@@ -43,6 +81,9 @@ class Region:
         self.map[self.base + offset] = was ^ (1 << bit)
         return was
 
+    def put32(self, offset, value):
+        struct.pack_into('<I', self.map, self.base + offset, value)
+
     def put64(self, offset, value):
         struct.pack_into('<Q', self.map, self.base + offset, value)
 
@@ -67,6 +108,15 @@ class Region:
 
     def last_superblock(self):
         return self.size - BLOCK
+
+    def superblocks(self):
+        return [Part(self, at, 0, 8, 16, 276) for at in (0, self.last_superblock())]
+
+    def record_part(self):
+        return Part(self, self.record(), 8, 12, 16, 700)
+
+    def handover_part(self):
+        return Part(self, self.handover(), 0, 4, 8, 340)
 
     def close(self):
         self.map.close()

@@ -13,6 +13,8 @@ stage1() {
 	kexec_image || fail "kexec_image"
 	kexec_image | grep -q '# SKIP' && fail "something was skipped" || true
 	[ "$(dmesg | grep -c 'pkernfs: kexec segment')" -gt 12 ] || fail "refused without a line"
+	dmesg | grep -q "kexec image knows format version 2, not 1: not armed" ||
+		fail "not armed without a line"
 }
 '''
 
