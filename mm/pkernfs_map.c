@@ -28,6 +28,7 @@
 #include <asm/e820/api.h>
 #include <asm/mtrr.h>
 
+#include "internal.h"
 #include "pkernfs.h"
 
 /* struct pages of a compound page that are its own when its tail is shared */
@@ -190,6 +191,19 @@ struct pkernfs_region * __init pkernfs_region_claim(phys_addr_t base, u64 bytes)
 	r->reason = "not named on the command line (pkernfs=)";
 	pkernfs_sysfs_add_region(r);
 	return r;
+}
+
+/**
+ * pkernfs_folio_pin - pin a granule's folio for DMA
+ * @folio: the folio; its file cannot give it up meanwhile
+ *
+ * Here, as what GUP takes a pin with is known in mm/ only.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int pkernfs_folio_pin(struct folio *folio)
+{
+	return try_grab_folio(folio, 1, FOLL_PIN);
 }
 
 /*

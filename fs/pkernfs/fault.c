@@ -185,6 +185,74 @@ bool pkernfs_vma_pinnable(struct vm_area_struct *vma)
 }
 
 /**
+ * pkernfs_file_pinnable - does memfd_pin_folios() find this file's pages here?
+ * @file: any file
+ */
+bool pkernfs_file_pinnable(const struct file *file)
+{
+	return file->f_op == &pkernfs_file_fops;
+}
+
+static long pkernfs_pin_locked(struct inode *inode, loff_t start, loff_t last,
+			       struct folio **folios, unsigned int max)
+{
+	pgoff_t at = round_down(start >> PAGE_SHIFT, PKERNFS_BLOCKS_PER_GRANULE);
+	unsigned int count = 0;
+	struct page *page;
+	int err = 0;
+
+	if (last >= i_size_read(inode))
+		return -EINVAL;
+	for (; at <= last >> PAGE_SHIFT && count < max; at += PKERNFS_BLOCKS_PER_GRANULE) {
+		if (fatal_signal_pending(current))
+			err = -EINTR;
+		if (err)
+			break;
+		page = pkernfs_fault_page(inode, at, true);
+		err = PTR_ERR_OR_ZERO(page) ?: pkernfs_folio_pin(page_folio(page));
+		if (!err)
+			folios[count++] = page_folio(page);
+	}
+	if (!err)
+		return count;
+	unpin_folios(folios, count);
+	return err;
+}
+
+/**
+ * pkernfs_pin_folios - memfd_pin_folios() for a file of pkernfs
+ * @file: the file
+ * @start: first byte
+ * @last: last byte, before the end of the file
+ * @folios: set to its folios, pinned; unpin_folios() undoes it
+ * @max: elements of @folios
+ * @offset: set to where @start is in the first one, in bytes
+ *
+ * Holes are given memory, as by a fault. The caller does not say whether the pages
+ * will be written, so the descriptor has to allow both.
+ *
+ * Return: folios pinned; -EACCES: not open for reading and writing; -EINVAL: behind
+ * the end; -EBUSY: a device file; -ENOSPC, -ENOMEM, -EINTR, -ESHUTDOWN.
+ */
+long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
+			struct folio **folios, unsigned int max, pgoff_t *offset)
+{
+	struct inode *inode = file_inode(file);
+	long ret;
+
+	if (~file->f_mode & (FMODE_READ | FMODE_WRITE))
+		return -EACCES;
+	sb_start_pagefault(inode->i_sb);
+	file_update_time(file);
+	filemap_invalidate_lock_shared(inode->i_mapping);
+	ret = pkernfs_pin_locked(inode, start, last, folios, max);
+	filemap_invalidate_unlock_shared(inode->i_mapping);
+	sb_end_pagefault(inode->i_sb);
+	*offset = start % PKERNFS_GRANULE_SIZE;
+	return ret;
+}
+
+/**
  * pkernfs_mmap_prepare - mmap
  * @desc: the mapping to be
  *

@@ -26,6 +26,7 @@
 
 struct pci_dev;
 struct file;
+struct folio;
 struct inode;
 struct kimage;
 struct iommu_domain;
@@ -110,6 +111,13 @@ const char *pkernfs_features_unknown(const char *part, __le64 incompat,
 /* --- fs/pkernfs/fault.c: called by GUP --------------------------------------- */
 
 bool pkernfs_vma_pinnable(struct vm_area_struct *vma);
+bool pkernfs_file_pinnable(const struct file *file);
+long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
+			struct folio **folios, unsigned int max, pgoff_t *offset);
+
+/* --- mm/pkernfs_map.c -------------------------------------------------------- */
+
+int pkernfs_folio_pin(struct folio *folio);
 
 /* --- kernel/pkernfs_kexec.c: the image of the next kernel ------------------ */
 
@@ -120,11 +128,19 @@ void pkernfs_kexec_forget(struct kimage *image);
 
 #else
 static inline bool pkernfs_vma_pinnable(struct vm_area_struct *vma) { return false; }
+static inline bool pkernfs_file_pinnable(const struct file *file) { return false; }
 static inline bool pkernfs_region_overlaps(phys_addr_t base, u64 bytes) { return false; }
 static inline bool pkernfs_kexec_armed(void) { return false; }
 static inline int pkernfs_kexec_check_segments(const struct kimage *image) { return 0; }
 static inline void pkernfs_kexec_inspect(struct kimage *image) { }
 static inline void pkernfs_kexec_forget(struct kimage *image) { }
+
+static inline long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
+				      struct folio **folios, unsigned int max,
+				      pgoff_t *offset)
+{
+	return -EINVAL;
+}
 #endif
 
 /*

@@ -93,7 +93,7 @@ static void test_shared(void)
 	uint64_t before = free_bytes();
 	struct stat st;
 	char byte;
-	char *p;
+	char *p, *q;
 	int fd = open("ram", O_CREAT | O_RDWR, 0600);
 	int i;
 
@@ -108,6 +108,9 @@ static void test_shared(void)
 	ok(zeroes(p, 12345) && zeroes(p + 12346, GRANULE - 12346), "zeroes around");
 	ok(pread(fd, &byte, 1, 3 * GRANULE + 12345) == 1 && byte == 4, "read sees the store");
 	ok(pwrite(fd, "x", 1, 5) == 1 && p[5] == 'x', "and the load the write");
+	q = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0);
+	ok(q != MAP_FAILED && q[5] == 'x', "MAP_SYNC");
+	munmap(q, 4096);
 	ok(pfn_of(p + GRANULE) && pfn_of(p + GRANULE) % 512 == 0, "granule alignment of PFNs");
 	ok(pfn_of(p + 7 * GRANULE) == pfn_of(p) + 7 * 512, "one run of memory");
 	ok(!msync(p, 16 * MIB, MS_SYNC), "msync");

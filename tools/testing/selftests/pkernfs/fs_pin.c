@@ -27,19 +27,10 @@ static long attr(const char *name)
 	return atol(text);
 }
 
-int main(int argc, char **argv)
+static void test_mapping(uint64_t before)
 {
-	uint64_t before;
 	int fd, i;
 	char *p;
-
-	if (argc < 4)
-		die("usage");
-	snprintf(sysfs, sizeof(sysfs), "%s", argv[3]);
-	vfio_open(argv[2]);
-	vfio_attach();
-	enter(argc, argv);
-	before = free_bytes();
 
 	fd = open("pinned", O_CREAT | O_RDWR, 0600);
 	ftruncate(fd, RAM);
@@ -87,5 +78,106 @@ int main(int argc, char **argv)
 	for (i = 0; i < 50 && free_bytes() != before; i++)
 		usleep(100000);
 	ok(free_bytes() == before && attr("orphans") == 0, "until the pin goes");
+}
+
+/* IOMMU_IOAS_MAP_FILE: the file itself, without a mapping. */
+static void test_file(uint64_t before)
+{
+	int fd = open("by-file", O_CREAT | O_RDWR, 0600), other;
+	char byte, *p;
+
+	ftruncate(fd, RAM);
+	ok(!map_file(fd, 0, RAM, 1UL << 32, true), "map a file that is all holes");
+	ok(free_bytes() == before - RAM, "has allocated it");
+	ok(attr("granules_busy") == RAM / GRANULE, "and pinned it");
+	fails(ftruncate(fd, RAM - 4096), EBUSY, "truncate of pinned pages");
+	fails(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, GRANULE), EBUSY,
+	      "punch");
+	ok(!unmap(1UL << 32, RAM) && attr("granules_busy") == 0, "unmap: every pin is gone");
+
+	/* Nothing is pinned twice or left over where a range begins or ends in a granule. */
+	ok(!map_file(fd, GRANULE - 4096, GRANULE + 8192, 1UL << 32, true),
+	   "map parts of three granules");
+	ok(attr("granules_busy") == 3, "pins three");
+	ok(!map_file(fd, GRANULE, 4096, 1UL << 33, false), "one of them once more");
+	ok(!unmap(1UL << 32, GRANULE + 8192) && attr("granules_busy") == 1, "unmap the first");
+	fails(ftruncate(fd, GRANULE), EBUSY, "truncate of the one");
+	ok(!unmap(1UL << 33, 4096) && attr("granules_busy") == 0, "unmap the other");
+
+	ok(!ftruncate(fd, GRANULE + 8192), "a file that ends in a granule");
+	ok(!map_file(fd, GRANULE, 8192, 1UL << 32, true) && !unmap(1UL << 32, 8192),
+	   "map it to its end");
+	fails(map_file(fd, GRANULE, 12288, 1UL << 32, true), EINVAL, "map what lies behind");
+	fails(map_file(fd, GRANULE + 8192, 4096, 1UL << 32, true), EINVAL, "only that");
+	other = open("by-file", O_RDONLY);
+	fails(map_file(other, 0, 4096, 1UL << 32, false), EACCES, "map by a read-only descriptor");
+	close(other);
+	other = open("by-file", O_WRONLY);
+	fails(map_file(other, 0, 4096, 1UL << 32, true), EACCES, "by a write-only one");
+	close(other);
+	other = open(".", O_RDONLY);
+	fails(map_file(other, 0, 4096, 1UL << 32, true), EINVAL, "a directory");
+	close(other);
+	ok(attr("granules_busy") == 0, "nothing is pinned by what has failed");
+
+	/* A file of holes that does not fit: what was pinned of it goes. */
+	other = open("too-large", O_CREAT | O_RDWR, 0600);
+	ftruncate(other, before + GRANULE);
+	fails(map_file(other, 0, before + GRANULE, 1UL << 32, true), ENOSPC,
+	      "map more than there is");
+	ok(attr("granules_busy") == 0, "nothing is pinned");
+	close(other);
+	unlink("too-large");
+
+	/* The mapping holds the file, and the pages after the last link has gone. */
+	ok(!map_file(fd, 0, 4096, 1UL << 32, true), "map");
+	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	p[5] = 'k';
+	ok(pread(fd, &byte, 1, 5) == 1 && byte == 'k', "a store is seen by read");
+	munmap(p, 4096);
+	ok(!unlink("by-file") && !close(fd) && free_bytes() < before,
+	   "unlink and close keep the memory");
+	ok(!unmap(1UL << 32, 4096), "until it is unmapped");
+	ok(free_bytes() == before && attr("orphans") == 0, "then it is free at once");
+}
+
+/* A private mapping that is pinned: copies, never the file's own pages. */
+static void test_private(uint64_t before)
+{
+	int fd = open("private", O_CREAT | O_RDWR, 0600);
+	char byte, *p;
+
+	pwrite(fd, "file", 4, 0);
+	ftruncate(fd, 8192);
+	p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	ok(!map(p, 4096, 1UL << 32, true), "pin a private mapping to write");
+	ok(!map(p + 4096, 4096, 1UL << 33, false), "and to read");
+	ok(!memcmp(p, "file", 4), "it shows the file");
+	p[0] = 'M';
+	ok(pread(fd, &byte, 1, 0) == 1 && byte == 'f', "and keeps its changes for itself");
+	ok(attr("granules_busy") == 0, "the file's pages are not pinned");
+	ok(!ftruncate(fd, 0), "so truncate works");
+	unmap(1UL << 32, 4096);
+	unmap(1UL << 33, 4096);
+	munmap(p, 8192);
+	close(fd);
+	unlink("private");
+	ok(free_bytes() == before, "all space is back");
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t before;
+
+	if (argc < 4)
+		die("usage");
+	snprintf(sysfs, sizeof(sysfs), "%s", argv[3]);
+	vfio_open(argv[2]);
+	vfio_attach();
+	enter(argc, argv);
+	before = free_bytes();
+	test_mapping(before);
+	test_file(before);
+	test_private(before);
 	return tap_done();
 }

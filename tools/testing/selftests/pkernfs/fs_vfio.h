@@ -53,6 +53,22 @@ static inline int map(void *p, size_t bytes, uint64_t iova, bool write)
 	return ioctl(iommufd, IOMMU_IOAS_MAP, &m);
 }
 
+static inline int map_file(int fd, uint64_t start, size_t bytes, uint64_t iova, bool write)
+{
+	struct iommu_ioas_map_file m = {
+		.size = sizeof(m),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+			 (write ? IOMMU_IOAS_MAP_WRITEABLE : 0),
+		.ioas_id = ioas,
+		.fd = fd,
+		.start = start,
+		.length = bytes,
+		.iova = iova,
+	};
+
+	return ioctl(iommufd, IOMMU_IOAS_MAP_FILE, &m);
+}
+
 static inline int unmap(uint64_t iova, size_t bytes)
 {
 	struct iommu_ioas_unmap u = {

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A live update of a VMM that gives iommufd the RAM file, not a mapping of it.
+
+IOMMU_IOAS_MAP_FILE before the kexec and IOMMU_IOAS_MAP after it, and the other way
+round: both are the same pages. A frozen device holds them when the VMM has gone, and
+with it the IOAS and its pins.
+"""
+
+from pkboot import live
+
+KERNEL = 'test'
+LIKE = live
+STAGES = 2
+TIMEOUT = 120
+
+_HELD = r'''
+	held=$(cat $region/granules_held)
+	[ "$held" = 80 ] || fail "$held granules are held"
+	! truncate -s 0 /mnt/vm0/ram 2>/dev/null || fail "the RAM file was cut"
+	! rm /mnt/vm0/ram 2>/dev/null || fail "the RAM file was unlinked"
+'''
+_BY_FILE = '--by-file '
+
+GUEST = live.guest(first=_BY_FILE + live.FIRST, gone=_HELD)
+VARIANTS = {'restore': {'GUEST': live.guest(second=_BY_FILE + live.SECOND, gone=_HELD)}}
+
+
+def run(t):
+    u = live.Update(t)
+    u.go(rate=1000)
+    u.all_landed()
+    u.translated()
