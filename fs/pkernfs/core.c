@@ -24,7 +24,20 @@
 
 /* --- loading ----------------------------------------------------------------- */
 
-static const char *pkernfs_inode_damage(const struct pkernfs_inode_ser *ser, u32 ino)
+static const char *pkernfs_special_damage(const struct pkernfs_inode_ser *ser)
+{
+	umode_t mode = le16_to_cpu(ser->mode);
+
+	if (ser->size || ser->chain ||
+	    memchr_inv(&ser->rdev + 1, 0, sizeof(ser->target) - sizeof(ser->rdev)))
+		return "inode: special file with data";
+	if (ser->rdev && !S_ISCHR(mode) && !S_ISBLK(mode))
+		return "inode: a device's number, and no device";
+	return NULL;
+}
+
+static const char *pkernfs_inode_damage(struct pkernfs_core *c,
+					const struct pkernfs_inode_ser *ser, u32 ino)
 {
 	umode_t mode = le16_to_cpu(ser->mode);
 
@@ -50,6 +63,13 @@ static const char *pkernfs_inode_damage(const struct pkernfs_inode_ser *ser, u32
 		    !ser->size || le64_to_cpu(ser->size) >= PKERNFS_SYMLINK_MAX)
 			return "inode: symbolic link without an end";
 		break;
+	case S_IFCHR:
+	case S_IFBLK:
+	case S_IFIFO:
+	case S_IFSOCK:
+		if (!pkernfs_has(c, PKERNFS_INCOMPAT_SPECIAL))
+			return "inode: special file in a region without such";
+		return pkernfs_special_damage(ser);
 	default:
 		return "inode: unknown type";
 	}
@@ -66,7 +86,7 @@ static int pkernfs_load_inode(struct pkernfs_core *c, u32 ino, const char **why)
 
 	if (!memchr_inv(ser, 0, PKERNFS_INODE_STATIC))
 		return 0;	/* never used */
-	*why = pkernfs_inode_damage(ser, ino);
+	*why = pkernfs_inode_damage(c, ser, ino);
 	if (*why)
 		return -EUCLEAN;
 	if (!mode)
@@ -463,7 +483,8 @@ static bool pkernfs_node_idle(struct pkernfs_core *c, struct pkernfs_node *n)
  * @c: the core
  * @n: its node; no inode of the VFS refers to it. Gone on success
  *
- * Return: 0; -EBUSY: pages are pinned or held; -ESHUTDOWN.
+ * Return: 0; -EBUSY: pages are pinned or held, or the filesystem is frozen;
+ * -ESHUTDOWN.
  */
 int pkernfs_node_destroy(struct pkernfs_core *c, struct pkernfs_node *n)
 {
@@ -474,7 +495,7 @@ int pkernfs_node_destroy(struct pkernfs_core *c, struct pkernfs_node *n)
 	err = pkernfs_tx_begin(c);
 	if (err)
 		return err;
-	if (WARN_ON_ONCE(n->ser->nlink) || !pkernfs_node_idle(c, n)) {
+	if (WARN_ON_ONCE(n->ser->nlink) || c->frozen || !pkernfs_node_idle(c, n)) {
 		pkernfs_tx_end(c);
 		return -EBUSY;
 	}

@@ -73,9 +73,13 @@ static int pkernfs_iterate(struct file *file, struct dir_context *ctx)
 	}
 }
 
-/* Fill in the inode of a new file; it is in no directory yet. */
+/*
+ * Fill in the inode of a new file; it is in no directory yet. One that never gets a
+ * name is an orphan for the next kernel.
+ */
 static void pkernfs_new_ser(struct pkernfs_core *c, struct pkernfs_node *n,
-			    struct inode *inode, struct inode *dir, const char *target)
+			    struct inode *inode, struct inode *dir, const char *target,
+			    bool named)
 {
 	struct pkernfs_inode_ser *ser = pkernfs_tx_inode(c, n->ino);
 	u32 generation = le32_to_cpu(n->ser->generation) + 1;
@@ -87,12 +91,14 @@ static void pkernfs_new_ser(struct pkernfs_core *c, struct pkernfs_node *n,
 	ser->mode = cpu_to_le16(inode->i_mode);
 	ser->uid = cpu_to_le32(i_uid_read(inode));
 	ser->gid = cpu_to_le32(i_gid_read(inode));
-	ser->nlink = cpu_to_le32(S_ISDIR(inode->i_mode) ? 2 : 1);
+	ser->nlink = cpu_to_le32(S_ISDIR(inode->i_mode) ? 2 : named);
 	ser->parent = cpu_to_le64(S_ISDIR(inode->i_mode) ? dir->i_ino : 0);
 	if (target) {
 		ser->size = cpu_to_le64(strlen(target));
 		strscpy(ser->target, target, sizeof(ser->target));
 	}
+	if (S_ISCHR(inode->i_mode) || S_ISBLK(inode->i_mode))
+		ser->rdev = cpu_to_le32(new_encode_dev(inode->i_rdev));
 	ser->btime = cpu_to_le64(ktime_get_real_ns());
 
 	/* The slot is free: its times mean nothing before the commit. */
@@ -106,7 +112,7 @@ static int pkernfs_make_tx(struct pkernfs_core *c, struct inode *dir,
 			   const char *target)
 {
 	struct pkernfs_node *d = pkernfs_node(dir), *n;
-	struct pkernfs_place at;
+	struct pkernfs_place at = {};
 	u32 ino = pkernfs_ino_find(c);
 	int err;
 
@@ -119,12 +125,13 @@ static int pkernfs_make_tx(struct pkernfs_core *c, struct inode *dir,
 	err = insert_inode_locked(inode);
 	if (err)
 		goto free;
-	err = pkernfs_dirent_room(c, d, name, &at);
-	if (err)
-		goto free;
-
-	pkernfs_new_ser(c, n, inode, dir, target);
-	pkernfs_dirent_add(c, d, &at, name, ino, fs_umode_to_dtype(inode->i_mode));
+	if (name) {
+		err = pkernfs_dirent_room(c, d, name, &at);
+		if (err)
+			goto free;
+		pkernfs_dirent_add(c, d, &at, name, ino, fs_umode_to_dtype(inode->i_mode));
+	}
+	pkernfs_new_ser(c, n, inode, dir, target, name);
 	if (S_ISDIR(inode->i_mode))
 		pkernfs_tx_inode(c, d->ino)->nlink = cpu_to_le32(dir->i_nlink + 1);
 	err = pkernfs_tx_commit(c);
@@ -142,34 +149,47 @@ free:
 	return err;
 }
 
-static int pkernfs_make(struct mnt_idmap *idmap, struct inode *dir,
-			struct dentry *dentry, umode_t mode, const char *target)
+/* A new inode, locked and with its number, in @dir; without a name: in none. */
+static struct inode *pkernfs_new(struct mnt_idmap *idmap, struct inode *dir,
+				 const struct qstr *name, umode_t mode,
+				 const char *target, dev_t rdev)
 {
 	struct pkernfs_core *c = pkernfs_sb_core(dir->i_sb);
 	struct inode *inode;
 	int err;
 
-	if (dentry->d_name.len > PKERNFS_NAME_MAX)
-		return -ENAMETOOLONG;
+	if (name && name->len > PKERNFS_NAME_MAX)
+		return ERR_PTR(-ENAMETOOLONG);
 	inode = new_inode(dir->i_sb);
 	if (!inode)
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	inode_init_owner(idmap, inode, dir, mode);
+	inode->i_rdev = rdev;
 
 	err = pkernfs_tx_begin(c);
 	if (!err) {
-		err = pkernfs_make_tx(c, dir, &dentry->d_name, inode, target);
+		err = pkernfs_make_tx(c, dir, name, inode, target);
 		pkernfs_tx_end(c);
 	}
-	if (err) {
-		/* Hashed and new, or not hashed at all; without a node either way. */
-		clear_nlink(inode);
-		if (inode_state_read_once(inode) & I_NEW)
-			discard_new_inode(inode);
-		else
-			iput(inode);
-		return err;
-	}
+	if (!err)
+		return inode;
+	/* Hashed and new, or not hashed at all; without a node either way. */
+	clear_nlink(inode);
+	if (inode_state_read_once(inode) & I_NEW)
+		discard_new_inode(inode);
+	else
+		iput(inode);
+	return ERR_PTR(err);
+}
+
+static int pkernfs_make(struct mnt_idmap *idmap, struct inode *dir,
+			struct dentry *dentry, umode_t mode, const char *target,
+			dev_t rdev)
+{
+	struct inode *inode = pkernfs_new(idmap, dir, &dentry->d_name, mode, target, rdev);
+
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
 	pkernfs_dir_changed(dir);
 	d_instantiate_new(dentry, inode);
 	return 0;
@@ -178,13 +198,13 @@ static int pkernfs_make(struct mnt_idmap *idmap, struct inode *dir,
 static int pkernfs_create(struct mnt_idmap *idmap, struct inode *dir,
 			  struct dentry *dentry, umode_t mode)
 {
-	return pkernfs_make(idmap, dir, dentry, mode | S_IFREG, NULL);
+	return pkernfs_make(idmap, dir, dentry, mode | S_IFREG, NULL, 0);
 }
 
 static struct dentry *pkernfs_mkdir(struct mnt_idmap *idmap, struct inode *dir,
 				    struct dentry *dentry, umode_t mode)
 {
-	return ERR_PTR(pkernfs_make(idmap, dir, dentry, mode | S_IFDIR, NULL));
+	return ERR_PTR(pkernfs_make(idmap, dir, dentry, mode | S_IFDIR, NULL, 0));
 }
 
 static int pkernfs_symlink(struct mnt_idmap *idmap, struct inode *dir,
@@ -192,7 +212,29 @@ static int pkernfs_symlink(struct mnt_idmap *idmap, struct inode *dir,
 {
 	if (strlen(target) >= PKERNFS_SYMLINK_MAX)
 		return -ENAMETOOLONG;
-	return pkernfs_make(idmap, dir, dentry, S_IFLNK | 0777, target);
+	return pkernfs_make(idmap, dir, dentry, S_IFLNK | 0777, target, 0);
+}
+
+/* The VFS has seen to it that @mode is a special file. */
+static int pkernfs_mknod(struct mnt_idmap *idmap, struct inode *dir,
+			 struct dentry *dentry, umode_t mode, dev_t rdev)
+{
+	if (!pkernfs_has(pkernfs_sb_core(dir->i_sb), PKERNFS_INCOMPAT_SPECIAL))
+		return -EOPNOTSUPP;
+	return pkernfs_make(idmap, dir, dentry, mode, NULL, rdev);
+}
+
+static int pkernfs_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
+			   struct file *file, umode_t mode)
+{
+	struct inode *inode = pkernfs_new(idmap, dir, NULL, mode, NULL, 0);
+
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	/* Not d_tmpfile(): there is no link left to drop. */
+	d_mark_tmpfile(file, inode);
+	d_instantiate_new(file->f_path.dentry, inode);
+	return finish_open_simple(file, 0);
 }
 
 static int pkernfs_link(struct dentry *old, struct inode *dir, struct dentry *dentry)
@@ -237,7 +279,8 @@ static int pkernfs_may_unlink(struct pkernfs_core *c, struct pkernfs_node *n)
 {
 	u64 cookie = 0;
 
-	if (n->device || n->holds)
+	/* A device file, or pages that a device reaches: not the last name. */
+	if (n->device || (n->holds && le32_to_cpu(n->ser->nlink) == 1))
 		return -EBUSY;
 	if (S_ISDIR(le16_to_cpu(n->ser->mode)) && pkernfs_dirent_next(c, n, &cookie))
 		return -ENOTEMPTY;
@@ -332,15 +375,17 @@ static int pkernfs_exchange(struct pkernfs_core *c, struct inode *old_dir,
 	return 0;
 }
 
+/* With @whiteout, an inode of the VFS for its owner and mode only, that is left. */
 static int pkernfs_move(struct pkernfs_core *c, struct inode *old_dir,
 			struct dentry *old, struct inode *new_dir,
-			struct dentry *new)
+			struct dentry *new, struct inode *whiteout)
 {
 	struct pkernfs_node *from = pkernfs_node(old_dir), *to = pkernfs_node(new_dir);
 	struct inode *inode = d_inode(old), *target = d_inode(new);
 	bool moved_dir = S_ISDIR(inode->i_mode) && old_dir != new_dir;
 	u8 type = fs_umode_to_dtype(inode->i_mode);
 	struct pkernfs_place at_old, at_new;
+	struct pkernfs_node *n = NULL;
 	int err;
 
 	if (!pkernfs_dirent_find(c, from, &old->d_name, &at_old))
@@ -359,17 +404,29 @@ static int pkernfs_move(struct pkernfs_core *c, struct inode *old_dir,
 			return err;
 		pkernfs_dirent_add(c, to, &at_new, &new->d_name, inode->i_ino, type);
 	}
-	pkernfs_dirent_del(c, from, &at_old);
+	if (whiteout) {
+		u32 ino = pkernfs_ino_find(c);
+
+		err = -ENOSPC;
+		if (!ino)
+			goto drop;
+		err = -ENOMEM;
+		n = pkernfs_node_new(c, ino, false);
+		if (!n)
+			goto drop;
+		pkernfs_new_ser(c, n, whiteout, old_dir, NULL, true);
+		pkernfs_dirent_set(c, from, &at_old, ino, DT_CHR);
+	} else {
+		pkernfs_dirent_del(c, from, &at_old);
+	}
 	if (moved_dir) {
 		pkernfs_tx_inode(c, inode->i_ino)->parent = cpu_to_le64(new_dir->i_ino);
 		le32_add_cpu(&pkernfs_tx_inode(c, old_dir->i_ino)->nlink, -1);
 		le32_add_cpu(&pkernfs_tx_inode(c, new_dir->i_ino)->nlink, 1);
 	}
 	err = pkernfs_tx_commit(c);
-	if (err) {
-		pkernfs_dirent_drop(c, &at_new);
-		return err;
-	}
+	if (err)
+		goto drop;
 
 	pkernfs_dirent_keep(to, &at_new);
 	if (moved_dir) {
@@ -379,6 +436,11 @@ static int pkernfs_move(struct pkernfs_core *c, struct inode *old_dir,
 	if (target)
 		pkernfs_unlinked(new_dir, target);
 	return 0;
+drop:
+	pkernfs_dirent_drop(c, &at_new);
+	if (n)
+		pkernfs_node_free(c, n);
+	return err;
 }
 
 static int pkernfs_rename(struct mnt_idmap *idmap, struct inode *old_dir,
@@ -386,21 +448,34 @@ static int pkernfs_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 			  struct dentry *new, unsigned int flags)
 {
 	struct pkernfs_core *c = pkernfs_sb_core(old_dir->i_sb);
+	struct inode *whiteout = NULL;
 	int err;
 
-	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE))
+	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
 		return -EINVAL;
 	if (new->d_name.len > PKERNFS_NAME_MAX)
 		return -ENAMETOOLONG;
+	if (flags & RENAME_WHITEOUT) {
+		if (!pkernfs_has(c, PKERNFS_INCOMPAT_SPECIAL))
+			return -EINVAL;
+		whiteout = new_inode(old_dir->i_sb);
+		if (!whiteout)
+			return -ENOMEM;
+		inode_init_owner(idmap, whiteout, old_dir, S_IFCHR | WHITEOUT_MODE);
+		whiteout->i_rdev = WHITEOUT_DEV;
+	}
 	err = pkernfs_tx_begin(c);
 	if (err)
-		return err;
+		goto out;
 	/* NOREPLACE: the VFS has seen that there is no target. */
 	if (flags & RENAME_EXCHANGE)
 		err = pkernfs_exchange(c, old_dir, old, new_dir, new);
 	else
-		err = pkernfs_move(c, old_dir, old, new_dir, new);
+		err = pkernfs_move(c, old_dir, old, new_dir, new, whiteout);
 	pkernfs_tx_end(c);
+out:
+	/* It has no node: the one that is in the region comes with a lookup. */
+	iput(whiteout);
 	if (err)
 		return err;
 
@@ -421,7 +496,9 @@ const struct inode_operations pkernfs_dir_iops = {
 	.symlink	= pkernfs_symlink,
 	.mkdir		= pkernfs_mkdir,
 	.rmdir		= pkernfs_unlink,
+	.mknod		= pkernfs_mknod,
 	.rename		= pkernfs_rename,
+	.tmpfile	= pkernfs_tmpfile,
 	.setattr	= pkernfs_setattr,
 	.getattr	= pkernfs_getattr,
 	.update_time	= pkernfs_inode_update_time,

@@ -321,7 +321,9 @@ static int pkernfs_punch(struct inode *inode, loff_t offset, loff_t len)
 	return 0;
 }
 
-static int pkernfs_allocate(struct inode *inode, loff_t offset, loff_t len, bool keep_size)
+/* With @zero, what is there becomes zero, once it is known that the rest fits. */
+static int pkernfs_allocate(struct inode *inode, loff_t offset, loff_t len, bool keep_size,
+			    bool zero)
 {
 	struct pkernfs_core *c = pkernfs_inode_core(inode);
 	u64 at = offset >> PKERNFS_GRANULE_SHIFT;
@@ -340,6 +342,8 @@ static int pkernfs_allocate(struct inode *inode, loff_t offset, loff_t len, bool
 	up_read(&c->lock);
 	if (err)
 		return err;
+	if (zero)
+		pkernfs_zero(inode, offset, offset + len);
 	for (; at <= last; at += PKERNFS_FILL_STEP) {
 		if (signal_pending(current))
 			return -EINTR;
@@ -359,7 +363,7 @@ static long pkernfs_fallocate(struct file *file, int mode, loff_t offset, loff_t
 	struct inode *inode = file_inode(file);
 	int err;
 
-	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE))
+	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		return -EOPNOTSUPP;
 	inode_lock(inode);
 	err = -EBUSY;
@@ -371,7 +375,8 @@ static long pkernfs_fallocate(struct file *file, int mode, loff_t offset, loff_t
 	if (mode & FALLOC_FL_PUNCH_HOLE)
 		err = pkernfs_punch(inode, offset, len);
 	else
-		err = pkernfs_allocate(inode, offset, len, mode & FALLOC_FL_KEEP_SIZE);
+		err = pkernfs_allocate(inode, offset, len, mode & FALLOC_FL_KEEP_SIZE,
+				       mode & FALLOC_FL_ZERO_RANGE);
 out:
 	inode_unlock(inode);
 	return err;

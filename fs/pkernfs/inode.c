@@ -81,9 +81,14 @@ void pkernfs_inode_init(struct inode *inode, struct pkernfs_node *n)
 		inode->i_op = &pkernfs_dir_iops;
 		inode->i_fop = &pkernfs_dir_fops;
 		break;
-	default:
+	case S_IFLNK:
 		inode->i_op = &pkernfs_symlink_iops;
 		inode->i_link = n->ser->target;
+		break;
+	default:
+		inode->i_op = &pkernfs_special_iops;
+		init_special_inode(inode, inode->i_mode,
+				   new_decode_dev(le32_to_cpu(ser->rdev)));
 		break;
 	}
 }
@@ -201,6 +206,12 @@ int pkernfs_getattr(struct mnt_idmap *idmap, const struct path *path,
 
 const struct inode_operations pkernfs_symlink_iops = {
 	.get_link	= simple_get_link,
+	.setattr	= pkernfs_setattr,
+	.getattr	= pkernfs_getattr,
+	.update_time	= pkernfs_inode_update_time,
+};
+
+const struct inode_operations pkernfs_special_iops = {
 	.setattr	= pkernfs_setattr,
 	.getattr	= pkernfs_getattr,
 	.update_time	= pkernfs_inode_update_time,

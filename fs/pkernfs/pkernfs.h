@@ -85,6 +85,7 @@ struct pkernfs_node {
  * @r: the region
  * @lock: read to look something up, write to change it
  * @quiesced: a kexec has begun: no change any more
+ * @frozen: by FIFREEZE: orphans wait
  * @granules: size of the data area
  * @granules_free: of them, neither in a file nor reserved for one
  * @granule_map: granules that are not free
@@ -112,6 +113,7 @@ struct pkernfs_core {
 	struct pkernfs_region *r;
 	struct rw_semaphore lock;
 	bool quiesced;
+	bool frozen;
 
 	u32 granules;
 	u32 granules_free;
@@ -155,6 +157,12 @@ static inline struct pkernfs_node *pkernfs_node(struct inode *inode)
 static inline struct pkernfs_core *pkernfs_sb_core(struct super_block *sb)
 {
 	return ((struct pkernfs_region *)sb->s_fs_info)->core;
+}
+
+/* Was the region made with this incompatible feature? */
+static inline bool pkernfs_has(const struct pkernfs_core *c, u64 incompat)
+{
+	return le64_to_cpu(c->r->sb->feature_incompat) & incompat;
 }
 
 static inline u64 pkernfs_area_start(const struct pkernfs_area *a)
@@ -276,6 +284,7 @@ extern const struct super_operations pkernfs_super_ops;
 extern const struct inode_operations pkernfs_dir_iops;
 extern const struct inode_operations pkernfs_file_iops;
 extern const struct inode_operations pkernfs_symlink_iops;
+extern const struct inode_operations pkernfs_special_iops;
 extern const struct file_operations pkernfs_dir_fops;
 extern const struct file_operations pkernfs_file_fops;
 extern const struct address_space_operations pkernfs_aops;

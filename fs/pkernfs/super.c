@@ -75,11 +75,40 @@ static int pkernfs_show_options(struct seq_file *m, struct dentry *root)
 	return 0;
 }
 
+/*
+ * FIFREEZE. The VFS has stopped all callers; what is left is what goes on by itself:
+ * unlinked files are not freed meanwhile. A store through a mapping, or by a device,
+ * is not stopped: there is no writeback that it could wait for.
+ */
+static void pkernfs_set_frozen(struct super_block *sb, bool frozen)
+{
+	struct pkernfs_core *c = pkernfs_sb_core(sb);
+
+	down_write(&c->lock);
+	c->frozen = frozen;
+	up_write(&c->lock);
+}
+
+static int pkernfs_freeze_fs(struct super_block *sb)
+{
+	pkernfs_set_frozen(sb, true);
+	return 0;
+}
+
+static int pkernfs_unfreeze_fs(struct super_block *sb)
+{
+	pkernfs_set_frozen(sb, false);
+	pkernfs_orphan_reclaim(pkernfs_sb_core(sb));
+	return 0;
+}
+
 const struct super_operations pkernfs_super_ops = {
 	.alloc_inode	= pkernfs_alloc_inode,
 	.free_inode	= pkernfs_free_inode,
 	.evict_inode	= pkernfs_inode_evict,
 	.statfs		= pkernfs_statfs,
+	.freeze_fs	= pkernfs_freeze_fs,
+	.unfreeze_fs	= pkernfs_unfreeze_fs,
 	.show_options	= pkernfs_show_options,
 };
 

@@ -310,7 +310,7 @@ static void pkernfs_test_holds(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c->granules_held, 0);
 
 	/* An unlinked file owns its memory to the end, but nobody can come back. */
-	KUNIT_EXPECT_EQ(test, pkernfs_test_rename(c, "a", "b"), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_rename(c, "a", "b", 0), 0);
 	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, pb, SZ_4K, NULL, NULL), -ENOENT);
 	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pb, SZ_4K), -ENOENT);
 	KUNIT_EXPECT_EQ(test, c->granules_free, c->granules - 1);
@@ -360,7 +360,7 @@ static void pkernfs_test_orphan(struct kunit *test)
 	ino = pkernfs_test_file(test, r->core, "b")->ino;
 	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, r->core->node[ino], 0, 5), 0);
 	generation = le32_to_cpu(r->core->node[ino]->ser->generation);
-	KUNIT_ASSERT_EQ(test, pkernfs_test_rename(r->core, "a", "b"), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_rename(r->core, "a", "b", 0), 0);
 	pkernfs_test_reload(test, r);
 	KUNIT_EXPECT_EQ(test, r->core->granules_free, r->core->granules - 6);
 	pkernfs_orphan_reclaim(r->core);

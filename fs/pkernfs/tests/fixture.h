@@ -19,9 +19,13 @@ void pkernfs_test_unload(struct pkernfs_region *r);
 void pkernfs_test_reload(struct kunit *test, struct pkernfs_region *r);
 void pkernfs_test_exit(struct kunit *test);
 int pkernfs_test_create(struct pkernfs_core *c, const char *name, u32 *ino);
+int pkernfs_test_mknod(struct pkernfs_core *c, const char *name, umode_t mode, u32 rdev,
+		       u32 *ino);
 int pkernfs_test_mkdir(struct pkernfs_core *c, u32 dir, const char *name, u32 *ino);
 int pkernfs_test_unlink(struct pkernfs_core *c, const char *name);
-int pkernfs_test_rename(struct pkernfs_core *c, const char *from, const char *to);
+int pkernfs_test_link(struct pkernfs_core *c, u32 ino, const char *name);
+int pkernfs_test_rename(struct pkernfs_core *c, const char *from, const char *to,
+			unsigned int flags);
 u32 pkernfs_test_lookup(struct pkernfs_core *c, const char *name);
 struct pkernfs_node *pkernfs_test_file(struct kunit *test, struct pkernfs_core *c,
 				       const char *name);

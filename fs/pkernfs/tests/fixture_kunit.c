@@ -69,35 +69,52 @@ static struct qstr pkernfs_test_name(const char *name)
 	return (struct qstr)QSTR_INIT(name, strlen(name));
 }
 
-static int pkernfs_test_create_tx(struct pkernfs_core *c, struct pkernfs_node *d,
-				  const struct qstr *name, umode_t mode, u32 *ino)
+static struct pkernfs_node *pkernfs_test_node(struct pkernfs_core *c, umode_t mode,
+					      u32 nlink, u32 rdev)
 {
+	u32 ino = pkernfs_ino_find(c);
 	struct pkernfs_inode_ser *ser;
-	struct pkernfs_place at;
 	struct pkernfs_node *n;
-	int err;
 
-	*ino = pkernfs_ino_find(c);
-	if (!*ino)
-		return -ENOSPC;
-	n = pkernfs_node_new(c, *ino, S_ISREG(mode));
+	if (!ino)
+		return NULL;
+	n = pkernfs_node_new(c, ino, S_ISREG(mode));
 	if (!n)
-		return -ENOMEM;
-	err = pkernfs_dirent_room(c, d, name, &at);
-	if (err)
-		goto free;
-	ser = pkernfs_tx_inode(c, *ino);
+		return NULL;
+	ser = pkernfs_tx_inode(c, ino);
 	memset(ser, 0, PKERNFS_INODE_STATIC);
 	ser->magic = cpu_to_le32(PKERNFS_INODE_MAGIC);
 	ser->generation = cpu_to_le32(le32_to_cpu(n->ser->generation) + 1);
-	ser->ino = cpu_to_le64(*ino);
+	ser->ino = cpu_to_le64(ino);
 	ser->mode = cpu_to_le16(mode);
-	ser->nlink = cpu_to_le32(S_ISDIR(mode) ? 2 : 1);
+	ser->nlink = cpu_to_le32(nlink);
+	ser->rdev = cpu_to_le32(rdev);
+	return n;
+}
+
+/* No name: as O_TMPFILE does it. */
+static int pkernfs_test_create_tx(struct pkernfs_core *c, struct pkernfs_node *d,
+				  const struct qstr *name, umode_t mode, u32 rdev,
+				  u32 *ino)
+{
+	struct pkernfs_place at = {};
+	struct pkernfs_node *n;
+	int err = 0;
+
+	n = pkernfs_test_node(c, mode, S_ISDIR(mode) ? 2 : !!name, rdev);
+	if (!n)
+		return -ENOSPC;
+	*ino = n->ino;
+	if (name)
+		err = pkernfs_dirent_room(c, d, name, &at);
+	if (err)
+		goto free;
 	if (S_ISDIR(mode)) {
-		ser->parent = cpu_to_le64(d->ino);
+		pkernfs_tx_inode(c, n->ino)->parent = cpu_to_le64(d->ino);
 		le32_add_cpu(&pkernfs_tx_inode(c, d->ino)->nlink, 1);
 	}
-	pkernfs_dirent_add(c, d, &at, name, *ino, fs_umode_to_dtype(mode));
+	if (name)
+		pkernfs_dirent_add(c, d, &at, name, *ino, fs_umode_to_dtype(mode));
 	err = pkernfs_tx_commit(c);
 	if (err) {
 		pkernfs_dirent_drop(c, &at);
@@ -111,26 +128,32 @@ free:
 }
 
 static int pkernfs_test_make(struct pkernfs_core *c, u32 dir, const char *name,
-			     umode_t mode, u32 *ino)
+			     umode_t mode, u32 rdev, u32 *ino)
 {
-	struct qstr q = pkernfs_test_name(name);
+	struct qstr q = pkernfs_test_name(name ?: "");
 	int err = pkernfs_tx_begin(c);
 
 	if (err)
 		return err;
-	err = pkernfs_test_create_tx(c, c->node[dir], &q, mode, ino);
+	err = pkernfs_test_create_tx(c, c->node[dir], name ? &q : NULL, mode, rdev, ino);
 	pkernfs_tx_end(c);
 	return err;
 }
 
 int pkernfs_test_create(struct pkernfs_core *c, const char *name, u32 *ino)
 {
-	return pkernfs_test_make(c, PKERNFS_ROOT_INO, name, S_IFREG | 0644, ino);
+	return pkernfs_test_make(c, PKERNFS_ROOT_INO, name, S_IFREG | 0644, 0, ino);
+}
+
+int pkernfs_test_mknod(struct pkernfs_core *c, const char *name, umode_t mode, u32 rdev,
+		       u32 *ino)
+{
+	return pkernfs_test_make(c, PKERNFS_ROOT_INO, name, mode | 0644, rdev, ino);
 }
 
 int pkernfs_test_mkdir(struct pkernfs_core *c, u32 dir, const char *name, u32 *ino)
 {
-	return pkernfs_test_make(c, dir, name, S_IFDIR | 0755, ino);
+	return pkernfs_test_make(c, dir, name, S_IFDIR | 0755, 0, ino);
 }
 
 int pkernfs_test_unlink(struct pkernfs_core *c, const char *name)
@@ -156,40 +179,86 @@ int pkernfs_test_unlink(struct pkernfs_core *c, const char *name)
 	return err ?: pkernfs_node_destroy(c, c->node[ino]);
 }
 
-/* Over an existing file too, which is left an orphan: as rename(2) in use. */
-int pkernfs_test_rename(struct pkernfs_core *c, const char *from, const char *to)
+int pkernfs_test_link(struct pkernfs_core *c, u32 ino, const char *name)
 {
 	struct pkernfs_node *d = c->node[PKERNFS_ROOT_INO];
-	struct qstr qf = pkernfs_test_name(from), qt = pkernfs_test_name(to);
-	const struct pkernfs_dirent_ser *de, *over;
-	struct pkernfs_place at, at_to;
+	struct qstr q = pkernfs_test_name(name);
+	struct pkernfs_place at;
 	int err = pkernfs_tx_begin(c);
-	u32 ino;
 
 	if (err)
 		return err;
-	err = -ENOENT;
-	de = pkernfs_dirent_find(c, d, &qf, &at);
+	err = pkernfs_dirent_room(c, d, &q, &at);
+	if (!err) {
+		pkernfs_dirent_add(c, d, &at, &q, ino, DT_REG);
+		le32_add_cpu(&pkernfs_tx_inode(c, ino)->nlink, 1);
+		err = pkernfs_tx_commit(c);
+		if (err)
+			pkernfs_dirent_drop(c, &at);
+		else
+			pkernfs_dirent_keep(d, &at);
+	}
+	pkernfs_tx_end(c);
+	return err;
+}
+
+static int pkernfs_test_rename_tx(struct pkernfs_core *c, struct pkernfs_node *d,
+				  const struct qstr *from, const struct qstr *to,
+				  unsigned int flags)
+{
+	const struct pkernfs_dirent_ser *de, *over;
+	struct pkernfs_place at, at_to;
+	struct pkernfs_node *n = NULL;
+	u32 ino, ino_to = 0;
+	int err;
+
+	de = pkernfs_dirent_find(c, d, from, &at);
 	if (!de)
-		goto out;
+		return -ENOENT;
 	ino = le64_to_cpu(de->ino);
-	over = pkernfs_dirent_find(c, d, &qt, &at_to);
+	over = pkernfs_dirent_find(c, d, to, &at_to);
 	if (over) {
-		pkernfs_tx_inode(c, le64_to_cpu(over->ino))->nlink = 0;
+		ino_to = le64_to_cpu(over->ino);
 		pkernfs_dirent_set(c, d, &at_to, ino, DT_REG);
 	} else {
-		err = pkernfs_dirent_room(c, d, &qt, &at_to);
+		err = pkernfs_dirent_room(c, d, to, &at_to);
 		if (err)
-			goto out;
-		pkernfs_dirent_add(c, d, &at_to, &qt, ino, DT_REG);
+			return err;
+		pkernfs_dirent_add(c, d, &at_to, to, ino, DT_REG);
 	}
-	pkernfs_dirent_del(c, d, &at);
+	if (flags & RENAME_EXCHANGE) {
+		pkernfs_dirent_set(c, d, &at, ino_to, DT_REG);
+	} else {
+		if (over)
+			pkernfs_tx_inode(c, ino_to)->nlink = 0;
+		if (flags & RENAME_WHITEOUT)
+			n = pkernfs_test_node(c, S_IFCHR, 1, 0);
+		if (n)
+			pkernfs_dirent_set(c, d, &at, n->ino, DT_CHR);
+		else
+			pkernfs_dirent_del(c, d, &at);
+	}
 	err = pkernfs_tx_commit(c);
-	if (err)
-		pkernfs_dirent_drop(c, &at_to);
-	else
+	if (!err) {
 		pkernfs_dirent_keep(d, &at_to);
-out:
+		return 0;
+	}
+	pkernfs_dirent_drop(c, &at_to);
+	if (n)
+		pkernfs_node_free(c, n);
+	return err;
+}
+
+/* Over an existing file too, which is left an orphan: as rename(2) in use. */
+int pkernfs_test_rename(struct pkernfs_core *c, const char *from, const char *to,
+			unsigned int flags)
+{
+	struct qstr qf = pkernfs_test_name(from), qt = pkernfs_test_name(to);
+	int err = pkernfs_tx_begin(c);
+
+	if (err)
+		return err;
+	err = pkernfs_test_rename_tx(c, c->node[PKERNFS_ROOT_INO], &qf, &qt, flags);
 	pkernfs_tx_end(c);
 	return err;
 }

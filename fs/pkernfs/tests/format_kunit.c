@@ -111,6 +111,13 @@ static void pkernfs_test_sb_copies(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, pkernfs_sb_check(r, 0));
 	r->bytes += SZ_2M;
 
+	/* What a later mkfs may have made it with. */
+	((struct pkernfs_sb *)r->virt)->feature_incompat |= cpu_to_le64(BIT_ULL(63));
+	((struct pkernfs_sb *)r->virt)->crc =
+		cpu_to_le32(crc32c(~0, r->virt, offsetof(struct pkernfs_sb, crc)));
+	KUNIT_EXPECT_STREQ(test, pkernfs_sb_check(r, 0),
+			   "superblock: a feature that this kernel does not know");
+
 	/* Blank memory has no reason to complain about. */
 	memset(r->virt, 0, PKERNFS_BLOCK_SIZE);
 	memset(sb1, 0, PKERNFS_BLOCK_SIZE);
@@ -300,7 +307,8 @@ static void pkernfs_test_metadata_lies(struct kunit *test)
 		    "extent block: wrong checksum or owner");
 	PKERNFS_LIE(a->nlink = cpu_to_le32(2), "inode: wrong number of links");
 	PKERNFS_LIE(a->nlink = 0, "inode: wrong number of links");
-	PKERNFS_LIE(a->mode = cpu_to_le16(S_IFCHR), "inode: unknown type");
+	PKERNFS_LIE(a->mode = cpu_to_le16(S_IFCHR), "inode: special file with data");
+	PKERNFS_LIE(a->mode = cpu_to_le16(0030000), "inode: unknown type");
 	PKERNFS_LIE(a->mode = 0, "directory: entry without an inode");
 	PKERNFS_LIE(a->flags = cpu_to_le16(1), "inode: a flag that this kernel does not know");
 	PKERNFS_LIE(a->size = cpu_to_le64(U64_MAX), "inode: impossible size");
@@ -319,6 +327,41 @@ static void pkernfs_test_metadata_lies(struct kunit *test)
 	PKERNFS_LIE(dir->next = r->core ? 0 : cpu_to_le64(((void *)dir - r->virt) >>
 							  PKERNFS_BLOCK_SHIFT),
 		    "directory block: not in the pool, or used twice");
+	pkernfs_test_load(test, r);
+}
+
+/* Special files: what may be in them, and that the region must say it has such. */
+static void pkernfs_test_special_lies(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_sb *sb = r->virt;
+	struct pkernfs_inode_ser *ser;
+	const char *why = NULL;
+	u32 ino;
+
+	pkernfs_test_load(test, r);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_mknod(r->core, "fifo", S_IFIFO, 0, &ino), 0);
+	ser = r->core->node[ino]->ser;
+	KUNIT_ASSERT_EQ(test, pkernfs_test_mknod(r->core, "disk", S_IFBLK, 259, &ino), 0);
+	pkernfs_test_reload(test, r);
+	KUNIT_EXPECT_EQ(test, le32_to_cpu(r->core->node[ino]->ser->rdev), 259U);
+	pkernfs_test_unload(r);
+
+	ser->rdev = cpu_to_le32(259);
+	ser->crc = cpu_to_le32(pkernfs_inode_crc(ser));
+	KUNIT_EXPECT_TRUE(test, IS_ERR(pkernfs_core_new(r, &why)));
+	KUNIT_EXPECT_STREQ(test, why, "inode: a device's number, and no device");
+	ser->rdev = 0;
+	ser->extent[1].bytes = cpu_to_le64(SZ_2M);
+	ser->crc = cpu_to_le32(pkernfs_inode_crc(ser));
+	KUNIT_EXPECT_TRUE(test, IS_ERR(pkernfs_core_new(r, &why)));
+	KUNIT_EXPECT_STREQ(test, why, "inode: special file with data");
+	ser->extent[1].bytes = 0;
+	ser->crc = cpu_to_le32(pkernfs_inode_crc(ser));
+	sb->feature_incompat = 0;
+	KUNIT_EXPECT_TRUE(test, IS_ERR(pkernfs_core_new(r, &why)));
+	KUNIT_EXPECT_STREQ(test, why, "inode: special file in a region without such");
+	sb->feature_incompat = cpu_to_le64(PKERNFS_INCOMPAT_KNOWN);
 	pkernfs_test_load(test, r);
 }
 
@@ -402,6 +445,7 @@ static struct kunit_case pkernfs_format_cases[] = {
 	KUNIT_CASE(pkernfs_test_sb_areas),
 	KUNIT_CASE_SLOW(pkernfs_test_metadata_flip),
 	KUNIT_CASE(pkernfs_test_metadata_lies),
+	KUNIT_CASE(pkernfs_test_special_lies),
 	KUNIT_CASE(pkernfs_test_tree),
 	KUNIT_CASE(pkernfs_test_mkfs_records),
 	{}

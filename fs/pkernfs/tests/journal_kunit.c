@@ -148,12 +148,63 @@ static int pkernfs_run_create(struct pkernfs_core *c)
 
 static int pkernfs_run_rename(struct pkernfs_core *c)
 {
-	return pkernfs_test_rename(c, "one", "three");
+	return pkernfs_test_rename(c, "one", "three", 0);
 }
 
 static int pkernfs_run_rename_over(struct pkernfs_core *c)
 {
-	return pkernfs_test_rename(c, "one", "two");
+	return pkernfs_test_rename(c, "one", "two", 0);
+}
+
+static int pkernfs_run_exchange(struct pkernfs_core *c)
+{
+	return pkernfs_test_rename(c, "one", "two", RENAME_EXCHANGE);
+}
+
+static int pkernfs_run_whiteout(struct pkernfs_core *c)
+{
+	return pkernfs_test_rename(c, "one", "three", RENAME_WHITEOUT);
+}
+
+static int pkernfs_run_whiteout_over(struct pkernfs_core *c)
+{
+	return pkernfs_test_rename(c, "one", "two", RENAME_WHITEOUT);
+}
+
+static int pkernfs_run_mknod(struct pkernfs_core *c)
+{
+	u32 ino;
+
+	return pkernfs_test_mknod(c, "disk", S_IFBLK, 259, &ino);
+}
+
+static int pkernfs_run_mkdir(struct pkernfs_core *c)
+{
+	u32 ino;
+
+	return pkernfs_test_mkdir(c, PKERNFS_ROOT_INO, "dir", &ino);
+}
+
+static int pkernfs_run_tmpfile(struct pkernfs_core *c)
+{
+	u32 ino;
+
+	return pkernfs_test_create(c, NULL, &ino);
+}
+
+static int pkernfs_setup_tmpfile(struct kunit *test, struct pkernfs_core *c)
+{
+	return pkernfs_run_tmpfile(c);
+}
+
+static int pkernfs_run_link_tmpfile(struct pkernfs_core *c)
+{
+	return pkernfs_test_link(c, PKERNFS_ROOT_INO + 1, "linked");
+}
+
+static int pkernfs_run_free_tmpfile(struct pkernfs_core *c)
+{
+	return pkernfs_node_destroy(c, c->node[PKERNFS_ROOT_INO + 1]);
 }
 
 static struct pkernfs_node *pkernfs_one(struct pkernfs_core *c)
@@ -181,6 +232,14 @@ static const struct pkernfs_test_op pkernfs_ops[] = {
 	{ "create beside others", pkernfs_setup_two, pkernfs_run_create },
 	{ "rename", pkernfs_setup_two, pkernfs_run_rename },
 	{ "rename over", pkernfs_setup_two, pkernfs_run_rename_over },
+	{ "exchange", pkernfs_setup_two, pkernfs_run_exchange },
+	{ "rename with whiteout", pkernfs_setup_two, pkernfs_run_whiteout },
+	{ "rename over with whiteout", pkernfs_setup_two, pkernfs_run_whiteout_over },
+	{ "mknod", pkernfs_setup_two, pkernfs_run_mknod },
+	{ "mkdir", pkernfs_setup_two, pkernfs_run_mkdir },
+	{ "create without a name", pkernfs_setup_empty, pkernfs_run_tmpfile },
+	{ "link of what has no name", pkernfs_setup_tmpfile, pkernfs_run_link_tmpfile },
+	{ "free what has no name", pkernfs_setup_tmpfile, pkernfs_run_free_tmpfile },
 	{ "fill", pkernfs_setup_data, pkernfs_run_fill },
 	{ "truncate", pkernfs_setup_data, pkernfs_run_truncate },
 	{ "punch, splitting into a new block", pkernfs_setup_full, pkernfs_run_punch },

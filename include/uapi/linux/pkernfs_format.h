@@ -53,8 +53,14 @@ struct pkernfs_area {
  * and what they speak for make use of; the bits are the same in all three. A kernel
  * that does not know an incompatible one refuses the region, cuts off the device, or
  * all devices of the unit. One that does not know a compatible one goes on.
+ *
+ * In the superblock mkfs sets those that it knows; what a region was not made with is
+ * refused in it.
+ *
+ * SPECIAL	device files, FIFOs, sockets
  */
-#define PKERNFS_INCOMPAT_KNOWN	0ULL
+#define PKERNFS_INCOMPAT_SPECIAL	(1ULL << 0)
+#define PKERNFS_INCOMPAT_KNOWN	PKERNFS_INCOMPAT_SPECIAL
 #define PKERNFS_COMPAT_KNOWN	0ULL
 
 /**
@@ -193,7 +199,7 @@ struct pkernfs_extent_ser {
  * @magic: PKERNFS_INODE_MAGIC
  * @generation: counts the uses of this slot
  * @ino: number of this slot
- * @mode: as in stat(2); regular files, directories and symbolic links
+ * @mode: as in stat(2); special files with PKERNFS_INCOMPAT_SPECIAL only
  * @flags: none defined
  * @uid: owner
  * @gid: group
@@ -204,6 +210,8 @@ struct pkernfs_extent_ser {
  * @btime: time of creation, as the times below
  * @extent: of a regular file
  * @target: of a symbolic link, NUL-terminated
+ * @rdev: of a device file, 20 bits of minor number in bits 7:0 and 31:20, major in
+ *	19:8; zeroes behind it, as in all of a FIFO or socket
  * @crc: crc32c (seed ~0) of all bytes before it
  * @atime: time of last access, in signed nanoseconds since 1970
  * @mtime: time of last change of the content
@@ -226,6 +234,7 @@ struct pkernfs_inode_ser {
 	union {
 		struct pkernfs_extent_ser extent[PKERNFS_INODE_EXTENTS];
 		char target[PKERNFS_SYMLINK_MAX];
+		__le32 rdev;
 	};
 	__le32 pad;
 	__le32 crc;

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pkernfs: a file that a frozen device reaches keeps its pages, by whatever call they
+ * would go. There may be no process that has it open or mapped any more.
+ *
+ * usage: fs_held MOUNT FILE
+ */
+#include <linux/falloc.h>
+#include <sys/syscall.h>
+
+#include "fs_test.h"
+
+#ifndef RENAME_EXCHANGE
+#define RENAME_EXCHANGE		2
+#define RENAME_WHITEOUT		4
+#endif
+
+static int sys_rename(const char *from, const char *to, unsigned int flags)
+{
+	return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags);
+}
+
+int main(int argc, char **argv)
+{
+	const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	const char *file;
+	struct stat st, st2;
+	int fd, other;
+
+	if (argc < 3)
+		die("usage");
+	enter(argc, argv);
+	file = argv[2];
+	fd = open(file, O_RDWR);
+	if (fd < 0 || fstat(fd, &st))
+		die(file);
+
+	fails(ftruncate(fd, 0), EBUSY, "truncate");
+	fails(ftruncate(fd, st.st_size - 4096), EBUSY, "truncate by a page");
+	fails(fallocate(fd, punch, 0, st.st_size), EBUSY, "punch");
+	fails(fallocate(fd, punch, GRANULE, GRANULE), EBUSY, "punch of one granule");
+	fails(open(file, O_RDWR | O_TRUNC), EBUSY, "open with O_TRUNC");
+	ok(!ftruncate(fd, st.st_size + GRANULE) && !ftruncate(fd, st.st_size),
+	   "it may grow, and lose that again");
+	ok(!fallocate(fd, 0, 0, st.st_size), "what it has can be asked for");
+
+	fails(unlink(file), EBUSY, "unlink");
+	other = open("held-other", O_CREAT | O_RDWR, 0600);
+	fails(rename("held-other", file), EBUSY, "rename over it");
+	fails(sys_rename("held-other", file, RENAME_WHITEOUT), EBUSY, "with WHITEOUT");
+	ok(!sys_rename("held-other", file, RENAME_EXCHANGE) &&
+	   !sys_rename("held-other", file, RENAME_EXCHANGE) && !stat(file, &st2) &&
+	   st.st_ino == st2.st_ino, "it may be exchanged, and back");
+	fails(unlink(file), EBUSY, "unlink after that");
+	ok(!rename(file, "held-moved") && !rename("held-moved", file), "and be renamed");
+	ok(!link(file, "held-link") && !unlink("held-link"), "one of two links may go");
+	fails(unlink(file), EBUSY, "the last may not");
+	ok(!fstat(fd, &st2) && st2.st_blocks == st.st_blocks && st2.st_size == st.st_size &&
+	   st2.st_nlink == 1, "nothing has changed");
+	close(other);
+	unlink("held-other");
+	return tap_done();
+}
