@@ -47,7 +47,8 @@ static const char *pkernfs_inode_damage(struct pkernfs_core *c,
 		return "inode: wrong checksum";
 	if (!mode)
 		return NULL;
-	if (ser->flags)
+	if (le16_to_cpu(ser->flags) & ~PKERNFS_INODE_KNOWN ||
+	    (ser->flags && !pkernfs_has(c, PKERNFS_INCOMPAT_FLAGS)))
 		return "inode: a flag that this kernel does not know";
 	switch (mode & S_IFMT) {
 	case S_IFREG:
@@ -98,6 +99,8 @@ static int pkernfs_load_inode(struct pkernfs_core *c, u32 ino, const char **why)
 		return -ENOMEM;
 	if (!ser->nlink)
 		list_add_tail(&n->orphan, &c->orphans);
+	if (pkernfs_xattr_load(c, n, why))
+		return -EUCLEAN;
 	if (S_ISREG(mode))
 		return pkernfs_extent_load(c, n, why);
 	if (S_ISDIR(mode))
@@ -489,7 +492,7 @@ static bool pkernfs_node_idle(struct pkernfs_core *c, struct pkernfs_node *n)
 int pkernfs_node_destroy(struct pkernfs_core *c, struct pkernfs_node *n)
 {
 	struct pkernfs_inode_ser *ser;
-	u32 i;
+	u32 i, xattr;
 	int err;
 
 	err = pkernfs_tx_begin(c);
@@ -499,6 +502,7 @@ int pkernfs_node_destroy(struct pkernfs_core *c, struct pkernfs_node *n)
 		pkernfs_tx_end(c);
 		return -EBUSY;
 	}
+	xattr = le32_to_cpu(n->ser->xattr);
 	ser = pkernfs_tx_inode(c, n->ino);
 	memset(ser, 0, PKERNFS_INODE_STATIC);
 	ser->magic = n->ser->magic;
@@ -511,6 +515,8 @@ int pkernfs_node_destroy(struct pkernfs_core *c, struct pkernfs_node *n)
 						n->extent[i].count);
 		for (i = 0; i < n->chains; i++)
 			pkernfs_pool_put(c, n->chain[i]);
+		if (xattr)
+			pkernfs_pool_put(c, xattr);
 		pkernfs_node_free(c, n);
 	}
 	pkernfs_tx_end(c);

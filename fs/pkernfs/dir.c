@@ -502,6 +502,9 @@ const struct inode_operations pkernfs_dir_iops = {
 	.setattr	= pkernfs_setattr,
 	.getattr	= pkernfs_getattr,
 	.update_time	= pkernfs_inode_update_time,
+	.listxattr	= pkernfs_listxattr,
+	.fileattr_get	= pkernfs_fileattr_get,
+	.fileattr_set	= pkernfs_fileattr_set,
 };
 
 const struct file_operations pkernfs_dir_fops = {

@@ -145,6 +145,8 @@ static vm_fault_t pkernfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 		    ((1UL << PMD_ORDER) - 1))
 			return VM_FAULT_FALLBACK;
 	}
+	if (write && IS_IMMUTABLE(inode))
+		return VM_FAULT_SIGBUS;
 	/* A read changes the filesystem too, and waits for a frozen one, if it fills. */
 	for (;;) {
 		if (fill)
@@ -231,8 +233,8 @@ static long pkernfs_pin_locked(struct inode *inode, loff_t start, loff_t last,
  * Holes are given memory, as by a fault. The caller does not say whether the pages
  * will be written, so the descriptor has to allow both.
  *
- * Return: folios pinned; -EACCES: not open for reading and writing; -EINVAL: behind
- * the end; -EBUSY: a device file; -ENOSPC, -ENOMEM, -EINTR, -ESHUTDOWN.
+ * Return: folios pinned; -EACCES: not open for reading and writing; -EPERM: immutable;
+ * -EINVAL: behind the end; -EBUSY: a device file; -ENOSPC, -ENOMEM, -EINTR, -ESHUTDOWN.
  */
 long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
 			struct folio **folios, unsigned int max, pgoff_t *offset)
@@ -242,6 +244,8 @@ long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
 
 	if (~file->f_mode & (FMODE_READ | FMODE_WRITE))
 		return -EACCES;
+	if (IS_IMMUTABLE(inode))
+		return -EPERM;
 	sb_start_pagefault(inode->i_sb);
 	file_update_time(file);
 	filemap_invalidate_lock_shared(inode->i_mapping);

@@ -185,6 +185,8 @@ static ssize_t pkernfs_write_locked(struct kiocb *iocb, struct iov_iter *from)
 	ret = generic_write_checks(iocb, from);
 	if (ret <= 0)
 		return ret;
+	if (IS_IMMUTABLE(inode))	/* a descriptor from before chattr(1) */
+		return -EPERM;
 	if (pkernfs_is_device(inode))
 		return -EBUSY;
 	ret = file_modified(iocb->ki_filp);
@@ -423,6 +425,9 @@ const struct inode_operations pkernfs_file_iops = {
 	.setattr	= pkernfs_setattr,
 	.getattr	= pkernfs_getattr,
 	.update_time	= pkernfs_inode_update_time,
+	.listxattr	= pkernfs_listxattr,
+	.fileattr_get	= pkernfs_fileattr_get,
+	.fileattr_set	= pkernfs_fileattr_set,
 };
 
 const struct file_operations pkernfs_file_fops = {

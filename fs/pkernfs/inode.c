@@ -7,6 +7,8 @@
  * stores, past the checksum.
  */
 
+#include <linux/fs.h>
+#include <linux/fileattr.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 
@@ -49,6 +51,14 @@ int pkernfs_inode_update_time(struct inode *inode, enum fs_update_time type,
 	return min(dirty, 0);
 }
 
+static void pkernfs_inode_flags(struct inode *inode, u16 flags)
+{
+	inode_set_flags(inode, (flags & PKERNFS_INODE_IMMUTABLE ? S_IMMUTABLE : 0) |
+			       (flags & PKERNFS_INODE_APPEND ? S_APPEND : 0) |
+			       (flags & PKERNFS_INODE_NOATIME ? S_NOATIME : 0),
+			S_IMMUTABLE | S_APPEND | S_NOATIME);
+}
+
 /**
  * pkernfs_inode_init - let an inode of the VFS show a node
  * @inode: new, with its number set
@@ -69,6 +79,7 @@ void pkernfs_inode_init(struct inode *inode, struct pkernfs_node *n)
 	inode_set_mtime_to_ts(inode, pkernfs_time(ser->mtime));
 	inode_set_ctime_to_ts(inode, pkernfs_time(ser->ctime));
 	inode->i_mapping->a_ops = &pkernfs_aops;
+	pkernfs_inode_flags(inode, le16_to_cpu(ser->flags));
 
 	switch (inode->i_mode & S_IFMT) {
 	case S_IFREG:
@@ -113,6 +124,8 @@ struct inode *pkernfs_iget(struct super_block *sb, u32 ino)
 
 	down_write(&c->lock);
 	n = ino < c->inodes ? c->node[ino] : NULL;
+	if (n && !n->ser->nlink)
+		n = NULL;	/* an orphan, by a file handle: out of reach */
 	if (n) {
 		pkernfs_inode_init(inode, n);
 		if (!n->device && pkernfs_node_fit(n))
@@ -156,6 +169,9 @@ int pkernfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	struct pkernfs_inode_ser *ser;
 	int err;
 
+	/* Of a descriptor that was there before chattr(1) the VFS does not ask. */
+	if (IS_IMMUTABLE(inode) || (IS_APPEND(inode) && attr->ia_valid & ATTR_SIZE))
+		return -EPERM;
 	err = setattr_prepare(idmap, dentry, attr);
 	if (err)
 		return err;
@@ -185,6 +201,67 @@ int pkernfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	return err;
 }
 
+static const struct {
+	u16 ours;
+	u32 fs;
+} pkernfs_flags[] = {
+	{ PKERNFS_INODE_IMMUTABLE,	FS_IMMUTABLE_FL },
+	{ PKERNFS_INODE_APPEND,		FS_APPEND_FL },
+	{ PKERNFS_INODE_NODUMP,		FS_NODUMP_FL },
+	{ PKERNFS_INODE_NOATIME,	FS_NOATIME_FL },
+};
+
+int pkernfs_fileattr_get(struct dentry *dentry, struct file_kattr *fa)
+{
+	struct inode *inode = d_inode(dentry);
+	struct pkernfs_core *c = pkernfs_sb_core(inode->i_sb);
+	u32 flags = 0;
+	unsigned int i;
+	u16 ours;
+
+	down_read(&c->lock);
+	ours = le16_to_cpu(pkernfs_node(inode)->ser->flags);
+	up_read(&c->lock);
+	for (i = 0; i < ARRAY_SIZE(pkernfs_flags); i++)
+		if (ours & pkernfs_flags[i].ours)
+			flags |= pkernfs_flags[i].fs;
+	fileattr_fill_flags(fa, flags);
+	return 0;
+}
+
+/* The VFS has asked for CAP_LINUX_IMMUTABLE where it is needed. */
+int pkernfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
+			 struct file_kattr *fa)
+{
+	struct inode *inode = d_inode(dentry);
+	struct pkernfs_core *c = pkernfs_sb_core(inode->i_sb);
+	u32 flags = fa->flags;
+	unsigned int i;
+	u16 ours = 0;
+	int err;
+
+	for (i = 0; i < ARRAY_SIZE(pkernfs_flags); i++) {
+		if (flags & pkernfs_flags[i].fs)
+			ours |= pkernfs_flags[i].ours;
+		flags &= ~pkernfs_flags[i].fs;
+	}
+	if (fileattr_has_fsx(fa) || flags || !pkernfs_has(c, PKERNFS_INCOMPAT_FLAGS))
+		return -EOPNOTSUPP;
+	err = pkernfs_tx_begin(c);
+	if (err)
+		return err;
+	pkernfs_tx_inode(c, inode->i_ino)->flags = cpu_to_le16(ours);
+	err = pkernfs_tx_commit(c);
+	if (!err)
+		pkernfs_inode_flags(inode, ours);
+	pkernfs_tx_end(c);
+	if (err)
+		return err;
+	inode_set_ctime_current(inode);
+	pkernfs_inode_times(inode);
+	return 0;
+}
+
 int pkernfs_getattr(struct mnt_idmap *idmap, const struct path *path,
 		    struct kstat *stat, u32 mask, unsigned int flags)
 {
@@ -199,8 +276,12 @@ int pkernfs_getattr(struct mnt_idmap *idmap, const struct path *path,
 		stat->blksize = PKERNFS_GRANULE_SIZE;
 	}
 	stat->btime = pkernfs_time(n->ser->btime);
+	if (le16_to_cpu(n->ser->flags) & PKERNFS_INODE_NODUMP)
+		stat->attributes |= STATX_ATTR_NODUMP;
 	up_read(&c->lock);
 	stat->result_mask |= STATX_BTIME;
+	stat->attributes_mask |= STATX_ATTR_NODUMP;
+	generic_fill_statx_attr(inode, stat);
 	return 0;
 }
 
@@ -209,12 +290,14 @@ const struct inode_operations pkernfs_symlink_iops = {
 	.setattr	= pkernfs_setattr,
 	.getattr	= pkernfs_getattr,
 	.update_time	= pkernfs_inode_update_time,
+	.listxattr	= pkernfs_listxattr,
 };
 
 const struct inode_operations pkernfs_special_iops = {
 	.setattr	= pkernfs_setattr,
 	.getattr	= pkernfs_getattr,
 	.update_time	= pkernfs_inode_update_time,
+	.listxattr	= pkernfs_listxattr,
 };
 
 /* --- for device.c ---------------------------------------------------------------- */

@@ -261,6 +261,27 @@ void pkernfs_dirent_set(struct pkernfs_core *c, struct pkernfs_node *n,
 void pkernfs_dirent_keep(struct pkernfs_node *n, const struct pkernfs_place *at);
 void pkernfs_dirent_drop(struct pkernfs_core *c, const struct pkernfs_place *at);
 
+/* --- xattr.c ----------------------------------------------------------------- */
+
+/* Pool blocks that come or go with a change of attributes; 0: none. */
+struct pkernfs_xattr_blocks {
+	u64 fresh;
+	u64 empty;
+};
+
+int pkernfs_xattr_load(struct pkernfs_core *c, struct pkernfs_node *n, const char **why);
+int pkernfs_xattr_get(struct pkernfs_core *c, struct pkernfs_node *n, u8 space,
+		      const char *name, void *value, size_t size);
+int pkernfs_xattr_tx(struct pkernfs_core *c, struct pkernfs_node *n, u8 space,
+		     const char *name, const void *value, size_t size, int flags,
+		     struct pkernfs_xattr_blocks *blocks);
+void pkernfs_xattr_keep(struct pkernfs_core *c, const struct pkernfs_xattr_blocks *blocks);
+void pkernfs_xattr_drop(struct pkernfs_core *c, const struct pkernfs_xattr_blocks *blocks);
+int pkernfs_xattr_set(struct pkernfs_core *c, struct pkernfs_node *n, u8 space,
+		      const char *name, const void *value, size_t size, int flags);
+ssize_t pkernfs_listxattr(struct dentry *dentry, char *list, size_t size);
+extern const struct xattr_handler * const pkernfs_xattr_handlers[];
+
 /* --- core.c ------------------------------------------------------------------ */
 
 struct pkernfs_core *pkernfs_core_new(struct pkernfs_region *r, const char **why);
@@ -278,9 +299,10 @@ void pkernfs_core_verify(struct pkernfs_core *c);
 static inline void pkernfs_core_verify(struct pkernfs_core *c) { }
 #endif
 
-/* --- super.c, inode.c, dir.c, file.c, fault.c -------------------------------- */
+/* --- super.c, inode.c, dir.c, file.c, fault.c, export.c ----------------------- */
 
 extern const struct super_operations pkernfs_super_ops;
+extern const struct export_operations pkernfs_export_ops;
 extern const struct inode_operations pkernfs_dir_iops;
 extern const struct inode_operations pkernfs_file_iops;
 extern const struct inode_operations pkernfs_symlink_iops;
@@ -299,6 +321,9 @@ int pkernfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 		    struct iattr *attr);
 int pkernfs_getattr(struct mnt_idmap *idmap, const struct path *path,
 		    struct kstat *stat, u32 mask, unsigned int flags);
+int pkernfs_fileattr_get(struct dentry *dentry, struct file_kattr *fa);
+int pkernfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
+			 struct file_kattr *fa);
 int pkernfs_set_size(struct inode *inode, loff_t size);
 int pkernfs_mmap_prepare(struct vm_area_desc *desc);
 unsigned long pkernfs_get_unmapped_area(struct file *file, unsigned long addr,

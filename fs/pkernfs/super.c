@@ -140,6 +140,9 @@ static int pkernfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	int err;
 
 	sb->s_op = &pkernfs_super_ops;
+	sb->s_export_op = &pkernfs_export_ops;
+	sb->s_xattr = pkernfs_xattr_handlers;
+	sb->s_flags |= SB_NOSEC;
 	sb->s_magic = PKERNFS_SUPER_MAGIC;
 	sb->s_blocksize = PKERNFS_BLOCK_SIZE;
 	sb->s_blocksize_bits = PKERNFS_BLOCK_SHIFT;

@@ -263,16 +263,22 @@ int pkernfs_test_rename(struct pkernfs_core *c, const char *from, const char *to
 	return err;
 }
 
-u32 pkernfs_test_lookup(struct pkernfs_core *c, const char *name)
+/* core->lock is held. */
+u32 pkernfs_test_lookup_locked(struct pkernfs_core *c, const char *name)
 {
 	struct qstr q = pkernfs_test_name(name);
 	const struct pkernfs_dirent_ser *de;
-	u32 ino = 0;
+
+	de = pkernfs_dirent_find(c, c->node[PKERNFS_ROOT_INO], &q, NULL);
+	return de ? le64_to_cpu(de->ino) : 0;
+}
+
+u32 pkernfs_test_lookup(struct pkernfs_core *c, const char *name)
+{
+	u32 ino;
 
 	down_read(&c->lock);
-	de = pkernfs_dirent_find(c, c->node[PKERNFS_ROOT_INO], &q, NULL);
-	if (de)
-		ino = le64_to_cpu(de->ino);
+	ino = pkernfs_test_lookup_locked(c, name);
 	up_read(&c->lock);
 	return ino;
 }

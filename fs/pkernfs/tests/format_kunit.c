@@ -310,7 +310,7 @@ static void pkernfs_test_metadata_lies(struct kunit *test)
 	PKERNFS_LIE(a->mode = cpu_to_le16(S_IFCHR), "inode: special file with data");
 	PKERNFS_LIE(a->mode = cpu_to_le16(0030000), "inode: unknown type");
 	PKERNFS_LIE(a->mode = 0, "directory: entry without an inode");
-	PKERNFS_LIE(a->flags = cpu_to_le16(1), "inode: a flag that this kernel does not know");
+	PKERNFS_LIE(a->flags = cpu_to_le16(0x10), "inode: a flag that this kernel does not know");
 	PKERNFS_LIE(a->size = cpu_to_le64(U64_MAX), "inode: impossible size");
 	PKERNFS_LIE(a->ino = b->ino, "inode: wrong checksum");
 
@@ -363,6 +363,133 @@ static void pkernfs_test_special_lies(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, why, "inode: special file in a region without such");
 	sb->feature_incompat = cpu_to_le64(PKERNFS_INCOMPAT_KNOWN);
 	pkernfs_test_load(test, r);
+}
+
+/* A block of attributes: each damaged byte, and lies with a right checksum. */
+static void pkernfs_test_xattr_lies(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_xattr_block_ser *b, *good;
+	struct pkernfs_sb *sb = r->virt;
+	struct pkernfs_xattr_ser *e;
+	struct pkernfs_node *n;
+	struct pkernfs_core *c;
+	const char *why;
+	unsigned int i;
+
+	pkernfs_test_load(test, r);
+	n = pkernfs_test_file(test, r->core, "file");
+	KUNIT_ASSERT_EQ(test, pkernfs_xattr_set(r->core, n, PKERNFS_XATTR_USER, "a", "1", 1, 0),
+			0);
+	KUNIT_ASSERT_EQ(test, pkernfs_xattr_set(r->core, n, PKERNFS_XATTR_USER, "b", "2", 1, 0),
+			0);
+	b = pkernfs_block(r, le32_to_cpu(n->ser->xattr));
+	good = kunit_kmalloc(test, sizeof(*b), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, good);
+	*good = *b;
+	pkernfs_test_reload(test, r);
+	pkernfs_test_unload(r);
+
+	for (i = 0; i < PKERNFS_BLOCK_SIZE; i += i < 100 ? 1 : 61) {
+		((u8 *)b)[i] ^= 0x11;
+		pkernfs_expect_refused(test, r, "attributes", i);
+		*b = *good;
+	}
+
+#define PKERNFS_XATTR_LIE(change, reason) do {					\
+	change;									\
+	pkernfs_block_seal(b);							\
+	c = pkernfs_core_new(r, &why);						\
+	KUNIT_EXPECT_TRUE_MSG(test, IS_ERR(c), "%s", #change);			\
+	if (!IS_ERR(c))								\
+		pkernfs_core_free(c);						\
+	else									\
+		KUNIT_EXPECT_STREQ(test, why, reason);				\
+	*b = *good;								\
+} while (0)
+
+	e = (void *)b->entry;
+	PKERNFS_XATTR_LIE(b->bytes = 0, "attributes: impossible length");
+	PKERNFS_XATTR_LIE(b->bytes = cpu_to_le32(U32_MAX), "attributes: impossible length");
+	PKERNFS_XATTR_LIE(b->bytes = cpu_to_le32(8), "attributes: impossible length");
+	PKERNFS_XATTR_LIE(b->bytes = cpu_to_le32(20), "attributes: impossible name");
+	PKERNFS_XATTR_LIE(b->entry[PKERNFS_XATTR_BYTES - 1] = 1,
+			  "attributes: impossible length");
+	PKERNFS_XATTR_LIE(e->value_len = cpu_to_le16(U16_MAX),
+			  "attributes: one of impossible length");
+	PKERNFS_XATTR_LIE(e->name_len = 0, "attributes: impossible name");
+	PKERNFS_XATTR_LIE(e->data[0] = 0, "attributes: impossible name");
+	PKERNFS_XATTR_LIE(e->space = 0, "attributes: impossible name");
+	PKERNFS_XATTR_LIE(e->space = PKERNFS_XATTR_SPACES, "attributes: impossible name");
+	PKERNFS_XATTR_LIE(e->data[0] = 'b', "attributes: two of one name");
+	PKERNFS_XATTR_LIE(sb->feature_incompat &= ~cpu_to_le64(PKERNFS_INCOMPAT_XATTR),
+			  "attributes: in a region without such");
+	sb->feature_incompat = cpu_to_le64(PKERNFS_INCOMPAT_KNOWN);
+	pkernfs_test_load(test, r);
+}
+
+/* What fits is found again, what does not is refused and changes nothing. */
+static void pkernfs_test_xattr_room(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	static char value[PKERNFS_XATTR_BYTES], back[PKERNFS_XATTR_BYTES];
+	struct pkernfs_core *c;
+	struct pkernfs_node *n;
+	char name[8];
+	u64 free;
+	u32 ino;
+	int i;
+
+	pkernfs_test_load(test, r);
+	c = r->core;
+	n = pkernfs_test_file(test, c, "file");
+	free = c->pool_free;
+	memset(value, 'v', sizeof(value));
+	/* 4 bytes in front, 4 of the name: 99 of 40 bytes are 3960, and 104 are left. */
+	for (i = 0; i < 99; i++) {
+		snprintf(name, sizeof(name), "n%03d", i);
+		KUNIT_ASSERT_EQ(test, pkernfs_xattr_set(c, n, PKERNFS_XATTR_USER, name,
+							value, 32, 0), 0);
+	}
+	KUNIT_EXPECT_EQ(test, c->pool_free, free - 1);
+	KUNIT_EXPECT_EQ(test, pkernfs_xattr_set(c, n, PKERNFS_XATTR_USER, "last", value, 97, 0),
+			-ENOSPC);
+	KUNIT_EXPECT_EQ(test, pkernfs_xattr_set(c, n, PKERNFS_XATTR_USER, "last", value,
+						64 << 10, 0), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, pkernfs_xattr_set(c, n, PKERNFS_XATTR_USER, "last", value, 96, 0),
+			0);
+	KUNIT_EXPECT_EQ(test, pkernfs_xattr_set(c, n, PKERNFS_XATTR_USER, "n000", value, 33, 0),
+			-ENOSPC);
+	KUNIT_EXPECT_EQ(test, pkernfs_xattr_get(c, n, PKERNFS_XATTR_USER, "n000", back, 100),
+			32);
+	KUNIT_EXPECT_EQ(test, pkernfs_xattr_set(c, n, PKERNFS_XATTR_TRUSTED, "n000", NULL, 0, 0),
+			-ENODATA);
+	ino = n->ino;
+	pkernfs_test_reload(test, r);
+	c = r->core;
+	n = c->node[ino];
+	KUNIT_EXPECT_EQ(test, c->pool_free, free - 1);
+	KUNIT_EXPECT_EQ(test, pkernfs_xattr_get(c, n, PKERNFS_XATTR_USER, "last", back, 96), 96);
+	KUNIT_EXPECT_EQ(test, memcmp(back, value, 96), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_xattr_get(c, n, PKERNFS_XATTR_USER, "last", back, 95),
+			-ERANGE);
+	for (i = 0; i < 99; i++) {
+		snprintf(name, sizeof(name), "n%03d", (i * 7) % 99);
+		KUNIT_ASSERT_EQ(test, pkernfs_xattr_set(c, n, PKERNFS_XATTR_USER, name, NULL, 0,
+							0), 0);
+	}
+	KUNIT_EXPECT_EQ(test, c->pool_free, free - 1);
+	KUNIT_EXPECT_EQ(test, pkernfs_xattr_set(c, n, PKERNFS_XATTR_USER, "last", NULL, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, c->pool_free, free);
+	KUNIT_EXPECT_EQ(test, pkernfs_xattr_get(c, n, PKERNFS_XATTR_USER, "last", back, 96),
+			-ENODATA);
+	/* A value that never fits leaves no block behind. */
+	KUNIT_EXPECT_EQ(test, pkernfs_xattr_set(c, n, PKERNFS_XATTR_USER, "huge", value,
+						PKERNFS_XATTR_BYTES, 0), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, c->pool_free, free);
+	KUNIT_EXPECT_EQ(test, pkernfs_xattr_set(c, n, PKERNFS_XATTR_USER, "huge", value,
+						PKERNFS_XATTR_BYTES - 8, 0), 0);
+	pkernfs_test_reload(test, r);
 }
 
 /*
@@ -446,6 +573,8 @@ static struct kunit_case pkernfs_format_cases[] = {
 	KUNIT_CASE_SLOW(pkernfs_test_metadata_flip),
 	KUNIT_CASE(pkernfs_test_metadata_lies),
 	KUNIT_CASE(pkernfs_test_special_lies),
+	KUNIT_CASE(pkernfs_test_xattr_lies),
+	KUNIT_CASE(pkernfs_test_xattr_room),
 	KUNIT_CASE(pkernfs_test_tree),
 	KUNIT_CASE(pkernfs_test_mkfs_records),
 	{}

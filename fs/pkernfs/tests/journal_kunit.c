@@ -10,6 +10,7 @@
 
 #include <linux/crc32.h>
 #include <linux/slab.h>
+#include <linux/xattr.h>
 
 #include "fixture.h"
 
@@ -227,6 +228,60 @@ static int pkernfs_run_punch(struct pkernfs_core *c)
 	return pkernfs_extent_cut(c, pkernfs_one(c), 101, 101, -1);
 }
 
+static int pkernfs_run_attr(struct pkernfs_core *c)
+{
+	return pkernfs_xattr_set(c, pkernfs_one(c), PKERNFS_XATTR_USER, "name", "value", 5,
+				 XATTR_CREATE);
+}
+
+/* With one more attribute in front of it and one behind it. */
+static int pkernfs_setup_attr(struct kunit *test, struct pkernfs_core *c)
+{
+	struct pkernfs_node *n = pkernfs_test_file(test, c, "one");
+
+	return pkernfs_xattr_set(c, n, PKERNFS_XATTR_SECURITY, "first", "12345", 5, 0) ?:
+	       pkernfs_run_attr(c) ?:
+	       pkernfs_xattr_set(c, n, PKERNFS_XATTR_TRUSTED, "name", "longer than that", 16, 0);
+}
+
+static int pkernfs_setup_one_attr(struct kunit *test, struct pkernfs_core *c)
+{
+	pkernfs_test_file(test, c, "one");
+	return pkernfs_run_attr(c);
+}
+
+static int pkernfs_run_attr_replace(struct pkernfs_core *c)
+{
+	return pkernfs_xattr_set(c, pkernfs_one(c), PKERNFS_XATTR_USER, "name",
+				 "quite another value", 19, XATTR_REPLACE);
+}
+
+static int pkernfs_run_attr_remove(struct pkernfs_core *c)
+{
+	return pkernfs_xattr_set(c, pkernfs_one(c), PKERNFS_XATTR_USER, "name", NULL, 0,
+				 XATTR_REPLACE);
+}
+
+static int pkernfs_setup_attr_orphan(struct kunit *test, struct pkernfs_core *c)
+{
+	return pkernfs_setup_tmpfile(test, c) ?:
+	       pkernfs_xattr_set(c, c->node[PKERNFS_ROOT_INO + 1], PKERNFS_XATTR_USER, "name",
+				 "value", 5, 0);
+}
+
+static int pkernfs_run_flags(struct pkernfs_core *c)
+{
+	int err = pkernfs_tx_begin(c);
+
+	if (err)
+		return err;
+	pkernfs_tx_inode(c, pkernfs_test_lookup_locked(c, "one"))->flags =
+		cpu_to_le16(PKERNFS_INODE_IMMUTABLE);
+	err = pkernfs_tx_commit(c);
+	pkernfs_tx_end(c);
+	return err;
+}
+
 static const struct pkernfs_test_op pkernfs_ops[] = {
 	{ "create", pkernfs_setup_empty, pkernfs_run_create },
 	{ "create beside others", pkernfs_setup_two, pkernfs_run_create },
@@ -240,6 +295,12 @@ static const struct pkernfs_test_op pkernfs_ops[] = {
 	{ "create without a name", pkernfs_setup_empty, pkernfs_run_tmpfile },
 	{ "link of what has no name", pkernfs_setup_tmpfile, pkernfs_run_link_tmpfile },
 	{ "free what has no name", pkernfs_setup_tmpfile, pkernfs_run_free_tmpfile },
+	{ "first attribute", pkernfs_setup_two, pkernfs_run_attr },
+	{ "replace an attribute", pkernfs_setup_attr, pkernfs_run_attr_replace },
+	{ "remove an attribute", pkernfs_setup_attr, pkernfs_run_attr_remove },
+	{ "remove the last attribute", pkernfs_setup_one_attr, pkernfs_run_attr_remove },
+	{ "free an inode with attributes", pkernfs_setup_attr_orphan, pkernfs_run_free_tmpfile },
+	{ "flags", pkernfs_setup_two, pkernfs_run_flags },
 	{ "fill", pkernfs_setup_data, pkernfs_run_fill },
 	{ "truncate", pkernfs_setup_data, pkernfs_run_truncate },
 	{ "punch, splitting into a new block", pkernfs_setup_full, pkernfs_run_punch },

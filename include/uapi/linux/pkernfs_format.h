@@ -58,9 +58,15 @@ struct pkernfs_area {
  * refused in it.
  *
  * SPECIAL	device files, FIFOs, sockets
+ * FLAGS	flags of inodes
+ * XATTR	extended attributes
  */
 #define PKERNFS_INCOMPAT_SPECIAL	(1ULL << 0)
-#define PKERNFS_INCOMPAT_KNOWN	PKERNFS_INCOMPAT_SPECIAL
+#define PKERNFS_INCOMPAT_FLAGS		(1ULL << 1)
+#define PKERNFS_INCOMPAT_XATTR		(1ULL << 2)
+#define PKERNFS_INCOMPAT_KNOWN		(PKERNFS_INCOMPAT_SPECIAL | \
+					 PKERNFS_INCOMPAT_FLAGS | \
+					 PKERNFS_INCOMPAT_XATTR)
 #define PKERNFS_COMPAT_KNOWN	0ULL
 
 /**
@@ -123,6 +129,7 @@ struct pkernfs_sb {
 #define PKERNFS_INODE_MAGIC	0x4e494b50U	/* "PKIN" */
 #define PKERNFS_EXTENT_MAGIC	0x58454b50U	/* "PKEX" */
 #define PKERNFS_DIR_MAGIC	0x52444b50U	/* "PKDR" */
+#define PKERNFS_XATTR_MAGIC	0x41584b50U	/* "PKXA" */
 
 #define PKERNFS_ROOT_INO	1		/* inode 0 is never used */
 #define PKERNFS_NAME_MAX	255
@@ -187,6 +194,13 @@ struct pkernfs_extent_ser {
 #define PKERNFS_INODE_EXTENTS	8
 #define PKERNFS_SYMLINK_MAX	416	/* the terminating NUL included */
 
+/* pkernfs_inode_ser.flags, as those of chattr(1); with PKERNFS_INCOMPAT_FLAGS only */
+#define PKERNFS_INODE_IMMUTABLE	(1U << 0)
+#define PKERNFS_INODE_APPEND	(1U << 1)
+#define PKERNFS_INODE_NODUMP	(1U << 2)
+#define PKERNFS_INODE_NOATIME	(1U << 3)
+#define PKERNFS_INODE_KNOWN	0xfU
+
 /**
  * struct pkernfs_inode_ser - inode, 512 bytes
  *
@@ -200,7 +214,7 @@ struct pkernfs_extent_ser {
  * @generation: counts the uses of this slot
  * @ino: number of this slot
  * @mode: as in stat(2); special files with PKERNFS_INCOMPAT_SPECIAL only
- * @flags: none defined
+ * @flags: PKERNFS_INODE_*
  * @uid: owner
  * @gid: group
  * @nlink: links; a directory has 2 and one for each subdirectory
@@ -212,11 +226,11 @@ struct pkernfs_extent_ser {
  * @target: of a symbolic link, NUL-terminated
  * @rdev: of a device file, 20 bits of minor number in bits 7:0 and 31:20, major in
  *	19:8; zeroes behind it, as in all of a FIFO or socket
+ * @xattr: block of extended attributes, 0: none; with PKERNFS_INCOMPAT_XATTR only
  * @crc: crc32c (seed ~0) of all bytes before it
  * @atime: time of last access, in signed nanoseconds since 1970
  * @mtime: time of last change of the content
  * @ctime: time of last change of the inode
- * @pad: 0
  */
 struct pkernfs_inode_ser {
 	__le32 magic;
@@ -236,7 +250,7 @@ struct pkernfs_inode_ser {
 		char target[PKERNFS_SYMLINK_MAX];
 		__le32 rdev;
 	};
-	__le32 pad;
+	__le32 xattr;
 	__le32 crc;
 	__le64 atime;
 	__le64 mtime;
@@ -313,6 +327,51 @@ struct pkernfs_dir_block_ser {
 	__le32 generation;
 	__le32 index;
 	__u8   unit[PKERNFS_DIR_UNITS][PKERNFS_DIR_UNIT];
+};
+
+/* pkernfs_xattr_ser.space */
+#define PKERNFS_XATTR_USER		1	/* user.NAME */
+#define PKERNFS_XATTR_TRUSTED		2	/* trusted.NAME */
+#define PKERNFS_XATTR_SECURITY		3	/* security.NAME */
+#define PKERNFS_XATTR_SPACES		4
+
+/**
+ * struct pkernfs_xattr_ser - one extended attribute
+ *
+ * In a row, each on a multiple of 4 bytes. No two of a block have the same name.
+ *
+ * @space: PKERNFS_XATTR_*
+ * @name_len: length of the name behind the prefix that @space stands for, not 0
+ * @value_len: length of the value
+ * @data: name, then value, zeroes up to a multiple of 4
+ */
+struct pkernfs_xattr_ser {
+	__u8   space;
+	__u8   name_len;
+	__le16 value_len;
+	__u8   data[];
+};
+
+#define PKERNFS_XATTR_BYTES	4064
+
+/**
+ * struct pkernfs_xattr_block_ser - extended attributes of an inode, one pool block
+ * @magic: PKERNFS_XATTR_MAGIC
+ * @crc: crc32c (seed ~0) of all bytes after it
+ * @ino: the inode
+ * @pad: 0
+ * @generation: of the inode
+ * @bytes: length of the attributes, not 0
+ * @entry: attributes, then zeroes
+ */
+struct pkernfs_xattr_block_ser {
+	__le32 magic;
+	__le32 crc;
+	__le64 ino;
+	__le64 pad;
+	__le32 generation;
+	__le32 bytes;
+	__u8   entry[PKERNFS_XATTR_BYTES];
 };
 
 /* --- Device records ------------------------------------------------------- */
@@ -558,6 +617,9 @@ PKERNFS_ASSERT_AT(pkernfs_extent_block_ser, extent, 32);
 PKERNFS_ASSERT_SIZE(pkernfs_dirent_ser, 16);
 PKERNFS_ASSERT_SIZE(pkernfs_dir_block_ser, PKERNFS_BLOCK_SIZE);
 PKERNFS_ASSERT_AT(pkernfs_dir_block_ser, unit, 32);
+PKERNFS_ASSERT_SIZE(pkernfs_xattr_ser, 4);
+PKERNFS_ASSERT_SIZE(pkernfs_xattr_block_ser, PKERNFS_BLOCK_SIZE);
+PKERNFS_ASSERT_AT(pkernfs_xattr_block_ser, generation, 24);
 PKERNFS_ASSERT_SIZE(pkernfs_pci_bridge_ser, 32);
 PKERNFS_ASSERT_SIZE(pkernfs_iommu_ser, 120);
 PKERNFS_ASSERT_SIZE(pkernfs_pci_ser, 528);

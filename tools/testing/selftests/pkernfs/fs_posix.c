@@ -237,6 +237,38 @@ static void test_cookies(void)
 	ok(!bad && !rmdir("c"), "all removed while reading");
 }
 
+/* As many files as statfs promises, and what fails after that changes nothing. */
+static void test_no_inodes(void)
+{
+	uint64_t inodes = free_inodes(), i, made = 0;
+	struct stat st, st2;
+	char name[32];
+	int fd;
+
+	mkdir("i", 0700);
+	for (i = 0; i < inodes - 1; i++) {
+		snprintf(name, sizeof(name), "i/%lu", (long)i);
+		fd = open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
+		made += fd >= 0;
+		close(fd);
+	}
+	ok(made == inodes - 1 && free_inodes() == 0, "as many inodes as were free");
+	fails(open("i/more", O_CREAT | O_RDWR, 0600), ENOSPC, "one more");
+	fails(open("i", O_TMPFILE | O_RDWR, 0600), ENOSPC, "O_TMPFILE");
+	fails(mkfifo("i/fifo", 0600), ENOSPC, "mkfifo");
+	stat("i/7", &st);
+	fails(sys_rename("i/7", "i/8", RENAME_WHITEOUT), ENOSPC, "WHITEOUT over a file");
+	fails(sys_rename("i/7", "i/new", RENAME_WHITEOUT), ENOSPC, "WHITEOUT");
+	ok(!stat("i/7", &st2) && st.st_ino == st2.st_ino && !stat("i/8", &st2) &&
+	   st.st_ino != st2.st_ino && access("i/new", F_OK), "changes no name");
+	ok(!link("i/7", "i/link") && !unlink("i/link"), "a link takes none");
+	for (i = 0; i < inodes - 1; i++) {
+		snprintf(name, sizeof(name), "i/%lu", (long)i);
+		made -= !unlink(name);
+	}
+	ok(!made && !rmdir("i") && free_inodes() == inodes, "all inodes are back");
+}
+
 static void test_times(void)
 {
 	struct timespec ts[2] = { { -1000000000, 1 }, { 9000000000, 999999999 } };
@@ -378,6 +410,7 @@ int main(int argc, char **argv)
 	test_special();
 	test_zero_range();
 	test_cookies();
+	test_no_inodes();
 	test_times();
 	test_read_only();
 	test_freeze();

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The filesystem: extended attributes, flags of chattr, file handles, O_DIRECT.
+
+What of it is stored is there after a kexec, and a handle that the kernel before has
+given opens its file.
+"""
+
+from pkboot import dma, selftests
+
+STAGES = 2
+MEMORY = '1G'
+PKERNFS = '128M@512M'
+TIMEOUT = 120
+
+
+def FILES():
+    found = selftests.vfio_files('fs_attr')
+    return found + [('/bin/pkernfsctl', dma.ctl()), ('/bin/mkfs.pkernfs', dma.ctl())]
+
+
+GUEST = r'''
+tap() {
+	"$@" >/tmp/tap 2>&1 || fail "$* $(grep -v '^ok' /tmp/tap)"
+	say "TAP $1 $(grep -c '^ok' /tmp/tap) passed"
+}
+
+stage1() {
+	mkfs.pkernfs -q region0 || fail "mkfs"
+	mount -t pkernfs region0 /mnt || fail "mount"
+	tap fs_attr test /mnt
+	fs_attr write /mnt || fail "write"
+	kexec_load_next -c
+	kexec_jump
+}
+
+stage2() {
+	mount -t pkernfs region0 /mnt || fail "mount after kexec"
+	tap fs_attr check /mnt
+	umount /mnt
+}
+'''
+
+
+def run(t):
+    m = t.machine().start()
+    m.finish()
+    for _, line in m.console.lines:
+        if 'TAP ' in line:
+            t.note(line.split('TAP ', 1)[1])

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pkernfs: attributes of files: extended ones, the flags of chattr(1), handles.
+ *
+ * usage: fs_attr test MOUNT, on an empty one;
+ *	  fs_attr write MOUNT; kexec; fs_attr check MOUNT
+ */
+#include <linux/capability.h>
+#include <linux/fs.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+
+#include "fs_test.h"
+
+static char buf[65536], back[65536];
+
+/* The value is this one. */
+static bool has(const char *file, const char *name, const char *value)
+{
+	ssize_t n = lgetxattr(file, name, back, sizeof(back));
+
+	return n == (ssize_t)strlen(value) && !memcmp(back, value, n);
+}
+
+/* A name is in the list. */
+static bool listed(const char *file, const char *name)
+{
+	static char list[65536];
+	ssize_t n = llistxattr(file, list, sizeof(list)), i;
+
+	for (i = 0; i < n; i += strlen(list + i) + 1)
+		if (!strcmp(list + i, name))
+			return true;
+	return false;
+}
+
+static int touch(const char *name)
+{
+	int fd = open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
+
+	if (fd < 0)
+		die(name);
+	return fd;
+}
+
+static void test_xattr(void)
+{
+	struct vfs_cap_data cap = {
+		.magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE,
+		.data[0].permitted = 1,
+	};
+	uint64_t inodes = free_inodes();
+	struct stat st, st2;
+	char name[32];
+	int fd, i;
+
+	close(touch("f"));
+	stat("f", &st);
+	fails(getxattr("f", "user.none", back, 10), ENODATA, "an attribute that is not there");
+	ok(!setxattr("f", "user.one", "1", 1, 0) && has("f", "user.one", "1"), "user");
+	usleep(20000);
+	ok(!setxattr("f", "trusted.two", "22", 2, 0) && has("f", "trusted.two", "22"), "trusted");
+	ok(!setxattr("f", "security.three", "333", 3, 0) && has("f", "security.three", "333"),
+	   "security");
+	ok(!stat("f", &st2) && memcmp(&st.st_ctim, &st2.st_ctim, sizeof(st.st_ctim)) &&
+	   !memcmp(&st.st_mtim, &st2.st_mtim, sizeof(st.st_mtim)), "changes ctime, not mtime");
+	fails(setxattr("f", "user.one", "x", 1, XATTR_CREATE), EEXIST, "CREATE of one that is");
+	fails(setxattr("f", "user.none", "x", 1, XATTR_REPLACE), ENODATA, "REPLACE of none");
+	fails(setxattr("f", "other.name", "x", 1, 0), EOPNOTSUPP, "an unknown prefix");
+	fails(setxattr("f", "user.", "x", 1, 0), EINVAL, "a prefix alone");
+	ok(!setxattr("f", "user.one", "a longer value", 14, XATTR_REPLACE) &&
+	   has("f", "user.one", "a longer value") && has("f", "trusted.two", "22"), "REPLACE");
+	fails(getxattr("f", "user.one", back, 3), ERANGE, "too small a buffer");
+	ok(getxattr("f", "user.one", NULL, 0) == 14, "length alone");
+	ok(!setxattr("f", "user.empty", "", 0, 0) && !getxattr("f", "user.empty", back, 10),
+	   "an empty value");
+	ok(listed("f", "user.one") && listed("f", "trusted.two") && listed("f", "security.three") &&
+	   listed("f", "user.empty") && !listed("f", "user.none"), "listxattr");
+	ok(listxattr("f", NULL, 0) == 9 + 12 + 15 + 11, "its length");
+	fails(listxattr("f", back, 10), ERANGE, "list into too small a buffer");
+	if (!fork())
+		_exit(setuid(1) || listed("f", "trusted.two") || !chmod("f", 0644));
+	wait(&i);
+	ok(!i, "a user does not see trusted ones");
+	ok(!removexattr("f", "trusted.two") && !listed("f", "trusted.two") &&
+	   has("f", "security.three", "333"), "remove");
+	fails(removexattr("f", "trusted.two"), ENODATA, "again");
+
+	for (i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "user.many%d", i);
+		if (setxattr("f", name, buf, 50, 0))
+			break;
+	}
+	ok(i > 40 && errno == ENOSPC, "as many as fit: %d", i);
+	fails(setxattr("f", "user.big", buf, 65536, 0), ENOSPC, "a value of 64 KiB");
+	ok(has("f", "user.one", "a longer value"), "the others are as they were");
+	ok(!rename("f", "g") && has("g", "user.one", "a longer value"), "rename keeps them");
+	ok(!unlink("g"), "unlink");
+
+	ok(!mkdir("d", 0700) && !setxattr("d", "user.dir", "d", 1, 0) && has("d", "user.dir", "d"),
+	   "of a directory");
+	rmdir("d");
+	ok(!symlink("f", "s") && !lsetxattr("s", "trusted.link", "l", 1, 0) &&
+	   has("s", "trusted.link", "l"), "of a symbolic link");
+	fails(lsetxattr("s", "user.link", "l", 1, 0), EPERM, "user ones of a link");
+	unlink("s");
+
+	fd = touch("suid");
+	ok(!setxattr("suid", "security.capability", &cap, sizeof(cap), 0), "a file capability");
+	ok(write(fd, "x", 1) == 1 && !listed("suid", "security.capability"),
+	   "is gone when the file is written");
+	close(fd);
+	unlink("suid");
+	ok(free_inodes() == inodes, "all inodes are back");
+}
+
+static int set_flags(const char *name, int flags)
+{
+	int fd = open(name, O_RDONLY), ret = ioctl(fd, FS_IOC_SETFLAGS, &flags);
+
+	close(fd);
+	return ret;
+}
+
+static int get_flags(const char *name)
+{
+	int fd = open(name, O_RDONLY), flags = -1;
+
+	ioctl(fd, FS_IOC_GETFLAGS, &flags);
+	close(fd);
+	return flags;
+}
+
+static sigjmp_buf jump;
+
+static void on_bus(int sig)
+{
+	(void)sig;
+	siglongjmp(jump, 1);
+}
+
+static bool faults(char *p)
+{
+	if (sigsetjmp(jump, 1))
+		return true;
+	__atomic_store_n(p, 1, __ATOMIC_RELAXED);
+	return false;
+}
+
+static void test_flags(void)
+{
+	struct sigaction sa = { .sa_handler = on_bus };
+	struct statx stx;
+	int fd, i;
+	char *p;
+
+	sigaction(SIGBUS, &sa, NULL);
+	fd = touch("f");
+	ftruncate(fd, 4096);
+	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ok(get_flags("f") == 0, "no flags");
+	ok(!set_flags("f", FS_IMMUTABLE_FL | FS_NODUMP_FL) &&
+	   get_flags("f") == (FS_IMMUTABLE_FL | FS_NODUMP_FL), "immutable, nodump");
+	ok(!statx(AT_FDCWD, "f", 0, 0, &stx) &&
+	   (stx.stx_attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND | STATX_ATTR_NODUMP)) ==
+	   (STATX_ATTR_IMMUTABLE | STATX_ATTR_NODUMP), "statx shows them");
+	fails(pwrite(fd, "x", 1, 0), EPERM, "write, by a descriptor from before");
+	fails(ftruncate(fd, 0), EPERM, "truncate by it");
+	fails(fallocate(fd, 0, 0, 8192), EPERM, "fallocate");
+	fails(open("f", O_RDWR), EPERM, "open to write");
+	fails(unlink("f"), EPERM, "unlink");
+	fails(rename("f", "g"), EPERM, "rename");
+	fails(link("f", "g"), EPERM, "link");
+	fails(chmod("f", 0777), EPERM, "chmod");
+	fails(fchown(fd, 1, 1), EPERM, "chown");
+	fails(setxattr("f", "user.a", "b", 1, 0), EPERM, "setxattr");
+	ok(faults(p), "a store through a mapping from before");
+	ok(pread(fd, back, 4096, 0) == 4096 && zeroes(back, 4096), "has not changed it");
+	if (!fork())
+		_exit(setuid(1) || !set_flags("f", 0));
+	wait(&i);
+	ok(!i && !set_flags("f", 0), "only root takes it away");
+	ok(!faults(p) && pwrite(fd, "x", 1, 0) == 1, "then it can be written");
+	munmap(p, 4096);
+	close(fd);
+
+	ok(!set_flags("f", FS_APPEND_FL), "append only");
+	fails(open("f", O_RDWR), EPERM, "open to write without O_APPEND");
+	fails(truncate("f", 0), EPERM, "truncate");
+	fails(unlink("f"), EPERM, "unlink");
+	fd = open("f", O_WRONLY | O_APPEND);
+	ok(write(fd, "end", 3) == 3 && lseek(fd, 0, SEEK_END) == 4099, "append");
+	fails(ftruncate(fd, 0), EPERM, "truncate by the descriptor");
+	close(fd);
+	ok(!set_flags("f", FS_NOATIME_FL) && get_flags("f") == FS_NOATIME_FL, "noatime");
+	fails(set_flags("f", FS_COMPR_FL), EOPNOTSUPP, "a flag that there is not");
+	ok(!unlink("f"), "unlink");
+
+	ok(!mkdir("d", 0700) && !set_flags("d", FS_APPEND_FL), "append-only directory");
+	close(touch("d/new"));
+	fails(unlink("d/new"), EPERM, "unlink in it");
+	ok(!set_flags("d", 0) && !unlink("d/new") && !rmdir("d"), "no more");
+}
+
+union handle {
+	struct file_handle fh;
+	char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+};
+
+static int handle_of(const char *name, union handle *h)
+{
+	int mount;
+
+	h->fh.handle_bytes = MAX_HANDLE_SZ;
+	return name_to_handle_at(AT_FDCWD, name, &h->fh, &mount, 0);
+}
+
+static void test_handles(void)
+{
+	union handle h, dir;
+	int root = open(".", O_RDONLY | O_DIRECTORY), fd, i;
+	char link[64], path[256] = "";
+	struct stat st, st2;
+
+	mkdir("a", 0700);
+	mkdir("a/b", 0700);
+	close(touch("a/b/f"));
+	stat("a/b/f", &st);
+	ok(!handle_of("a/b/f", &h) && !handle_of("a/b", &dir), "handles");
+	rename("a/b", "moved");
+	fd = open_by_handle_at(root, &h.fh, O_RDWR);
+	ok(fd >= 0 && !fstat(fd, &st2) && st.st_ino == st2.st_ino, "open a file by its handle");
+	close(fd);
+	sync();
+	fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
+	ok(write(fd, "2", 1) == 1, "forget all inodes");
+	close(fd);
+	fd = open_by_handle_at(root, &dir.fh, O_RDONLY);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	i = readlink(link, path, sizeof(path) - 1);
+	ok(fd >= 0 && i > 6 && !strcmp(path + i - 6, "/moved"), "a directory is connected: %s",
+	   path);
+	close(fd);
+	fd = open_by_handle_at(root, &h.fh, O_RDWR);
+	ok(fd >= 0 && !fstat(fd, &st2) && st.st_ino == st2.st_ino, "open the file again");
+	close(fd);
+	unlink("moved/f");
+	rmdir("moved");
+	rmdir("a");
+	fails(open_by_handle_at(root, &h.fh, O_RDWR), ESTALE, "a file that is gone");
+	/* The slots are used again, by inodes of other generations. */
+	for (i = free_inodes(); i; i--) {
+		snprintf(link, sizeof(link), "%d", i);
+		close(touch(link));
+	}
+	fails(open_by_handle_at(root, &h.fh, O_RDWR), ESTALE, "its inode number used again");
+	for (i = 1; ; i++) {
+		snprintf(link, sizeof(link), "%d", i);
+		if (unlink(link))
+			break;
+	}
+	close(root);
+}
+
+/* There is no cache to go past, and nothing that wants an alignment. */
+static void test_direct(void)
+{
+	int fd = open("o", O_CREAT | O_RDWR | O_DIRECT, 0600);
+
+	fill(buf, sizeof(buf), 5);
+	ok(fd >= 0 && pwrite(fd, buf + 1, 12345, 4321) == 12345, "O_DIRECT write");
+	ok(pread(fd, back + 3, 12345, 4321) == 12345 && !memcmp(buf + 1, back + 3, 12345), "read");
+	close(fd);
+	unlink("o");
+}
+
+static void test_mounts(void)
+{
+	char line[512];
+	FILE *f = fopen("/proc/mounts", "r");
+	bool seen = false;
+
+	while (fgets(line, sizeof(line), f))
+		seen |= strstr(line, " pkernfs ") && strstr(line, ",region=0");
+	fclose(f);
+	ok(seen, "/proc/mounts tells the region");
+}
+
+static void write_all(void)
+{
+	union handle h;
+	int fd = touch("kept");
+
+	if (write(fd, "data", 4) != 4 || setxattr("kept", "user.a", "A", 1, 0) ||
+	    setxattr("kept", "trusted.b", "B", 1, 0) || handle_of("kept", &h))
+		die("write");
+	close(fd);
+	fd = touch("handle");
+	if (write(fd, &h, sizeof(h)) != sizeof(h) || set_flags("kept", FS_APPEND_FL))
+		die("write");
+	close(fd);
+}
+
+static void check_all(void)
+{
+	int root = open(".", O_RDONLY | O_DIRECTORY), fd;
+	union handle h;
+
+	ok(has("kept", "user.a", "A") && has("kept", "trusted.b", "B"), "attributes");
+	ok(get_flags("kept") == FS_APPEND_FL, "flags");
+	fails(truncate("kept", 0), EPERM, "and what they mean: truncate");
+	fd = open("handle", O_RDONLY);
+	ok(read(fd, &h, sizeof(h)) == sizeof(h), "a handle");
+	close(fd);
+	fd = open_by_handle_at(root, &h.fh, O_RDONLY);
+	ok(fd >= 0 && read(fd, back, 4) == 4 && !memcmp(back, "data", 4),
+	   "of the kernel before opens the file");
+	close(fd);
+	close(root);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 3)
+		die("usage");
+	enter(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "write")) {
+		write_all();
+		return 0;
+	}
+	if (!strcmp(argv[1], "check")) {
+		check_all();
+		return tap_done();
+	}
+	test_xattr();
+	test_flags();
+	test_handles();
+	test_direct();
+	test_mounts();
+	return tap_done();
+}
