@@ -905,25 +905,11 @@ static const char *pkernfs_fuzz_boot(struct pkernfs_fuzz *z)
 	return bad ?: present > 1 << 16 ? "more functions than there are" : bad_drop;
 }
 
-/**
- * pkernfs_fuzz_run - damage the region, boot from it, and put it back
- * @z: fixture
- * @s: decides on the damage; NULL: none
- *
- * Return: NULL, or what is wrong with what was adopted
- */
-const char *pkernfs_fuzz_run(struct pkernfs_fuzz *z, struct pkernfs_fuzz_source *s)
+static const char *pkernfs_fuzz_try(struct pkernfs_fuzz *z)
 {
 	const int mode = intel_iommu_sm;
-	unsigned int changes;
 	const char *bad;
 
-	if (s) {
-		changes = 1 + pkernfs_fuzz_pick(s, PKERNFS_FUZZ_CHANGES);
-		while (changes-- && !s->over)
-			pkernfs_fuzz_change(z, s);
-		pkernfs_fuzz_mend(z, s);
-	}
 	/* Units that run look at it only at changes. */
 	intel_iommu_sm = z->scalable;
 	bad = pkernfs_fuzz_boot(z);
@@ -939,4 +925,44 @@ const char *pkernfs_fuzz_run(struct pkernfs_fuzz *z, struct pkernfs_fuzz_source 
 	z->r.reason = NULL;
 	pkernfs_fuzz_restore(z);
 	return bad;
+}
+
+/**
+ * pkernfs_fuzz_no_tables - one of the devices has no tables at all
+ * @z: fixture
+ *
+ * Record and hardware agree on a root of 0, with no tables below it.
+ *
+ * Return: NULL, or what is wrong with what was adopted
+ */
+const char *pkernfs_fuzz_no_tables(struct pkernfs_fuzz *z)
+{
+	struct pkernfs_dev_record *rec = pkernfs_fuzz_record(z, PKERNFS_FUZZ_DEVICES - 1);
+
+	rec->iommu.ss_root = 0;
+	rec->iommu.tables = 0;
+	rec->iommu.pages = 0;
+	pkernfs_fuzz_mend_entry(z, rec);
+	pkernfs_fuzz_seal_record(rec);
+	return pkernfs_fuzz_try(z);
+}
+
+/**
+ * pkernfs_fuzz_run - damage the region, boot from it, and put it back
+ * @z: fixture
+ * @s: decides on the damage; NULL: none
+ *
+ * Return: NULL, or what is wrong with what was adopted
+ */
+const char *pkernfs_fuzz_run(struct pkernfs_fuzz *z, struct pkernfs_fuzz_source *s)
+{
+	unsigned int changes;
+
+	if (s) {
+		changes = 1 + pkernfs_fuzz_pick(s, PKERNFS_FUZZ_CHANGES);
+		while (changes-- && !s->over)
+			pkernfs_fuzz_change(z, s);
+		pkernfs_fuzz_mend(z, s);
+	}
+	return pkernfs_fuzz_try(z);
 }

@@ -64,6 +64,7 @@ struct pkernfs_fuzz {
 int pkernfs_fuzz_init(struct pkernfs_fuzz *z, phys_addr_t base, void *virt, u64 bytes,
 		      bool scalable);
 const char *pkernfs_fuzz_run(struct pkernfs_fuzz *z, struct pkernfs_fuzz_source *s);
+const char *pkernfs_fuzz_no_tables(struct pkernfs_fuzz *z);
 void pkernfs_fuzz_exit(struct pkernfs_fuzz *z);
 
 #endif

@@ -44,6 +44,7 @@ static void pkernfs_fuzz_mode(struct kunit *test, bool scalable)
 	bad = pkernfs_fuzz_run(z, NULL);
 	KUNIT_EXPECT_STREQ_MSG(test, bad ?: "", "", "undamaged");
 	KUNIT_EXPECT_EQ_MSG(test, z->adopted, 3, "undamaged");
+	KUNIT_EXPECT_STREQ_MSG(test, pkernfs_fuzz_no_tables(z) ?: "", "", "no tables");
 	for (i = 0; i < runs && !bad; i++) {
 		struct pkernfs_fuzz_source s = { .state = seed + i };
 

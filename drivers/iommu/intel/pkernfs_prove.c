@@ -131,6 +131,9 @@ static int pkernfs_prove_tables(struct pkernfs_fixed *f)
 	};
 	int ret;
 
+	/* To a walk that is an empty table; hardware would take page 0 for one. */
+	if (!f->ss.root)
+		return -EUCLEAN;
 	if (with)
 		return pkernfs_prove_shared(f, with);
 	ret = pkernfs_ss_walk(&f->ss, &v);

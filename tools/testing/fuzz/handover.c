@@ -35,6 +35,7 @@ static void run(struct pkernfs_fuzz *z, struct pkernfs_fuzz_source *s)
 
 static void set_up(void)
 {
+	const char *bad;
 	unsigned int i;
 
 	shim_base = BASE;
@@ -55,6 +56,9 @@ static void set_up(void)
 		run(&fixtures[i], NULL);
 		if (fixtures[i].adopted != 3)
 			shim_die("the fixture is not adopted");
+		bad = pkernfs_fuzz_no_tables(&fixtures[i]);
+		if (bad)
+			shim_die(bad);
 	}
 }
 
