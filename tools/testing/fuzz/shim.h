@@ -28,6 +28,7 @@
 #include <sys/stat.h>
 
 #define umode_t			unsigned short
+#define pgoff_t			unsigned long
 #define u128			unsigned __int128
 
 /* --- the language ------------------------------------------------------------ */

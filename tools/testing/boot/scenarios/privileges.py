@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Who may mount, freeze, unfreeze, release, arm, and see what: the table of the guide."""
+
+from pkboot import dma, selftests
+
+MEMORY = '1G'
+PKERNFS = '64M@512M'
+DEVICES = (dma.NIC,)
+TIMEOUT = 120
+
+
+def FILES():
+    return dma.files(pkernfs=True) + selftests.vfio_files('privileges')
+
+
+GUEST = r'''
+stage1() {
+	local cdev
+	region_make
+	cdev=$(vfio_cdev)
+	pool=$(cat $region/pool_free)
+	[ -e /sys/kernel/debug/pkernfs ] || mount -t debugfs none /sys/kernel/debug ||
+		fail "debugfs: $?"
+	privileges /mnt $cdev >/tmp/tap 2>&1 ||
+		fail "$(grep -v '^ok' /tmp/tap | tr '\n' ' ')"
+	say "TAP $(grep -c '^ok' /tmp/tap) passed"
+	nothing_left $pool
+}
+'''
+
+
+def run(t):
+    m = t.machine().start()
+    m.finish()
+    for _, line in m.console.lines:
+        if 'TAP ' in line:
+            t.note(line.split('TAP ', 1)[1])
