@@ -472,10 +472,10 @@ static u64 *pkernfs_fuzz_word(struct pkernfs_fuzz *z, struct pkernfs_fuzz_source
 	u64 *words = pkernfs_block(&z->r, pkernfs_fuzz_block(z, s));
 	u32 at = pkernfs_fuzz_pick(s, 512), i;
 
-	for (i = 0; at & 1 && i < 512; i++, at = (at + 1) % 512)
-		if (words[at])
-			break;
-	return &words[at % 512];
+	if (pkernfs_fuzz_pick(s, 2))
+		for (i = 0; i < 512 && !words[at]; i++)
+			at = (at + 1) % 512;
+	return &words[at];
 }
 
 static void pkernfs_fuzz_change(struct pkernfs_fuzz *z, struct pkernfs_fuzz_source *s)
