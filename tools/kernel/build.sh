@@ -9,11 +9,13 @@
 #   faults   debug, with fault injection and kmemleak
 #   release  hooks and our files; no test knobs, no debugging
 #   bare     the pristine source, configured like release
+#   peers-hooked, peers-bare   release and bare, with what the kernel's own
+#            selftests of iommufd and liveupdate need
 #
 # A flavour whose inputs did not change is not touched.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
-flavour=${1:?usage: build.sh debug|faults|test|release|bare}
+flavour=${1:?usage: build.sh debug|faults|test|release|bare|peers-hooked|peers-bare}
 ksrc=$("$repo/tools/kernel/fetch.sh")
 
 base=$hooks/base.config own=$hooks/pkernfs.config test=$hooks/test.config
@@ -25,6 +27,8 @@ faults)	fragments="$base $own $test $debug $hooks/faults.config" ;;
 test)	fragments="$base $own $test" ;;
 release) fragments="$base $own" ;;
 bare)	tree=$overlay_bare fragments=$base ;;
+peers-hooked) fragments="$base $own $hooks/peers.config" ;;
+peers-bare) tree=$overlay_bare fragments="$base $hooks/peers.config" ;;
 *)	die "no such flavour: $flavour" ;;
 esac
 build=$tree/build-$flavour
@@ -41,7 +45,7 @@ inputs() {
 	stat -c '%y' "$ksrc/Makefile"
 	gcc --version | head -1
 	cd "$repo"
-	if [ "$flavour" != bare ]; then
+	if [ "$tree" != "$overlay_bare" ]; then
 		for d in arch drivers fs include kernel mm tools/kernel/$kver; do
 			[ ! -d "$d" ] || find "$d" -type f
 		done | sort | xargs sha256sum
@@ -57,7 +61,7 @@ if [ -z "${KSRC:-}" ] && [ -e "$image" ] &&
 fi
 rm -f "$build/.pkernfs-stamp"
 
-if [ "$flavour" = bare ]; then
+if [ "$tree" = "$overlay_bare" ]; then
 	"$repo/tools/kernel/overlay.sh" --bare "$ksrc" "$tree"
 else
 	"$repo/tools/kernel/overlay.sh" "$ksrc" "$tree" "$repo"
@@ -69,7 +73,7 @@ fi
 # is below tools/ knows the folder that it was built in.
 seed() {
 	local from f
-	for from in "$overlay/build-release" "$overlay/build-test" "$overlay_bare/build-bare"; do
+	for from in $seeds; do
 		if [ -e "$from/.pkernfs-stamp" ] &&
 		   [ "$(cat "$from/../.pkernfs-ksrc")" = "$ksrc" ]; then
 			cp -a "$from/." "$build/"
@@ -84,9 +88,11 @@ seed() {
 	done
 }
 case $flavour in
-debug|faults) ;;
-*)	[ -e "$build/.config" ] || seed ;;
+debug|faults) seeds= ;;
+peers-*) seeds="$overlay/build-peers-hooked $overlay_bare/build-peers-bare" ;;
+*)	seeds="$overlay/build-release $overlay/build-test $overlay_bare/build-bare" ;;
 esac
+[ -e "$build/.config" ] || seed
 
 mk() {
 	make -s -C "$tree" O="build-$flavour" CC="ccache gcc" HOSTCC="ccache gcc" "$@"

@@ -4,7 +4,7 @@
 # Debian 12 or 13, as root or with sudo. Arguments: packages that some few want.
 set -euo pipefail
 packages="bc binutils bison busybox-static ccache cpio flex gcc kexec-tools
-	libc6-dev libelf-dev libssl-dev lz4 make patch perl python3
+	libc6-dev libcap-dev libelf-dev libssl-dev lz4 make patch perl python3
 	qemu-system-x86 tar uuid-dev xz-utils $*"
 
 missing=
