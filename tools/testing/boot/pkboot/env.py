@@ -62,6 +62,16 @@ def kernel(flavour):
     return _kernels[flavour]
 
 
+def next_kernel(flavour):
+    """The same for the kernel that is started by kexec, which may be from elsewhere."""
+    other = os.environ.get('PKERNFS_K2')
+    if not other:
+        return kernel(flavour)
+    if not os.path.isfile(other):
+        raise BuildError('PKERNFS_K2=%s is no file' % other)
+    return other
+
+
 def guest_tool(source, name=None, flags=()):
     """A static program for the guest, from one C file of this repository."""
     source = os.path.join(REPO, source)

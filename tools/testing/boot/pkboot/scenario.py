@@ -108,7 +108,7 @@ class Test:
             self.dir, name, kernel=env.kernel(kernel), script=get('GUEST'),
             memory=get('MEMORY'), devices=get('DEVICES'), append=append,
             stages=stages, images=get('IMAGES'), files=files, k2_append=get('K2_APPEND'),
-            k2_kernel=env.kernel(k2_kernel or kernel) if stages > 1 else None,
+            k2_kernel=env.next_kernel(k2_kernel or kernel) if stages > 1 else None,
             kunit=get('KUNIT'), iommu=get('IOMMU'), reboots=get('REBOOTS'), trace=get('TRACE'),
             ignore=get('IGNORE'), timeout=get('TIMEOUT'), alone=get('ALONE'),
             echo=self.echo, **over)
