@@ -19,6 +19,7 @@ headers="asm/e820/api.h iommu.h pasid.h kunit/test-bug.h linux/cacheflush.h linu
 	linux/minmax.h linux/mm.h linux/mutex.h linux/pci.h linux/pkernfs_iommu.h
 	linux/pkernfs_pci.h linux/printk.h linux/reboot.h linux/rwsem.h linux/sched.h
 	linux/sched/mm.h linux/slab.h linux/string.h linux/uuid.h linux/workqueue.h
+	linux/capability.h
 	trace/events/pkernfs.h"
 for h in $headers; do
 	mkdir -p "$out/include/$(dirname "$h")"
@@ -27,7 +28,7 @@ done
 
 vtd=$repo/drivers/iommu/intel fs=$repo/fs/pkernfs
 sources="$vtd/pkernfs_prove.c $vtd/pkernfs_tree.c $vtd/pkernfs_ss.c $vtd/pkernfs_fuzz.c
-	$fs/core.c $fs/format.c $fs/journal.c $fs/alloc.c $fs/extent.c $fs/dirent.c
+	$fs/core.c $fs/xattr.c $fs/format.c $fs/journal.c $fs/alloc.c $fs/extent.c $fs/dirent.c
 	$fs/record.c $here/shim.c $here/handover.c
 	$ksrc/tools/lib/find_bit.c $ksrc/tools/lib/bitmap.c $ksrc/tools/lib/hweight.c
 	$ksrc/tools/lib/vsprintf.c"
