@@ -87,8 +87,11 @@ class Machine:
                         stages - 1 if images is None else images, k2_append)
 
         # no_timer_check: a host that is short of CPU time is no broken timer.
+        # nowatchdog: before the TSC is a clock the watchdog's timer waits, with
+        # interrupts off and by jiffies, which stand then, for a CPU that waits in
+        # stop_machine() for this one. Such a machine hung early in its boot.
         cmdline = ('console=ttyS0 panic=-1 printk.devkmsg=on intel_iommu=on '
-                   'no_timer_check '
+                   'no_timer_check tsc=nowatchdog '
                    'kunit.enable=%d stage=1 stages=%d %s' %
                    (kunit, stages, append)).strip()
         self.argv = [
