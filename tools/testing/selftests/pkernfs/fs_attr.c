@@ -218,6 +218,25 @@ static int handle_of(const char *name, union handle *h)
 	return name_to_handle_at(AT_FDCWD, name, &h->fh, &mount, 0);
 }
 
+/* What is unlinked, closed and not yet free cannot be had back by its handle. */
+static void test_orphan(void)
+{
+	uint64_t inodes = free_inodes();
+	int root = open(".", O_RDONLY | O_DIRECTORY), fd = touch("orphan"), i;
+	union handle h;
+
+	ok(!handle_of("orphan", &h) && !unlink("orphan"), "unlink an open file");
+	close(open_by_handle_at(root, &h.fh, O_RDONLY));
+	ok(!ioctl(root, FIFREEZE, 0) && !close(fd) && free_inodes() == inodes - 1,
+	   "not free yet, as the filesystem is frozen");
+	fails(open_by_handle_at(root, &h.fh, O_RDONLY), ESTALE, "its handle");
+	ok(!ioctl(root, FITHAW, 0), "thaw");
+	for (i = 0; i < 50 && free_inodes() != inodes; i++)
+		usleep(100000);
+	ok(free_inodes() == inodes, "free");
+	close(root);
+}
+
 static void test_handles(void)
 {
 	union handle h, dir;
@@ -337,6 +356,7 @@ int main(int argc, char **argv)
 	}
 	test_xattr();
 	test_flags();
+	test_orphan();
 	test_handles();
 	test_direct();
 	test_mounts();
