@@ -2,8 +2,9 @@
 """The filesystem: what programs expect of one on Linux, beyond files and names.
 
 Nameless and special files, whiteouts, ranges of zeroes, places in directories, limits
-of time, remount, and a freeze of the filesystem. What of it is stored is there after a
-kexec.
+of time, remount, a freeze of the filesystem; extended attributes, flags of chattr, file
+handles, O_DIRECT. What of it is stored is there after a kexec, and a handle that the
+kernel before has given opens its file.
 """
 
 from pkboot import dma, selftests
@@ -15,7 +16,7 @@ TIMEOUT = 120
 
 
 def FILES():
-    found = selftests.vfio_files('fs_posix')
+    found = selftests.vfio_files('fs_posix', 'fs_attr')
     return found + [('/bin/pkernfsctl', dma.ctl()), ('/bin/mkfs.pkernfs', dma.ctl())]
 
 
@@ -28,15 +29,21 @@ tap() {
 stage1() {
 	mkfs.pkernfs -q region0 || fail "mkfs"
 	mount -t pkernfs region0 /mnt || fail "mount"
-	tap fs_posix test /mnt
-	fs_posix write /mnt || fail "write"
+	# fs_posix last: it remembers how many inodes are free.
+	for t in fs_attr fs_posix; do
+		tap $t test /mnt
+		mkdir /mnt/$t
+		$t write /mnt/$t || fail "$t write"
+	done
 	kexec_load_next -c
 	kexec_jump
 }
 
 stage2() {
 	mount -t pkernfs region0 /mnt || fail "mount after kexec"
-	tap fs_posix check /mnt
+	for t in fs_posix fs_attr; do
+		tap $t check /mnt/$t
+	done
 	umount /mnt
 }
 '''
