@@ -35,6 +35,15 @@ def vfio_files(*names, flags=()):
             for n in names]
 
 
+def run(t):
+    """run() of a scenario whose guest has a "TAP ..." line for each program."""
+    m = t.machine().start()
+    m.finish()
+    for _, line in m.console.lines:
+        if 'TAP ' in line:
+            t.note(line.split('TAP ', 1)[1])
+
+
 def ram_offset(machine, phys):
     """Place of a guest-physical address in the file that is the guest's RAM."""
     low = machine.ram_bytes if machine.ram_bytes < 0xb0000000 else 2 * GIB

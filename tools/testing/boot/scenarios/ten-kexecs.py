@@ -16,6 +16,7 @@ IMAGES = 1              # the region keeps them for the others
 TIMEOUT = 90
 
 GUEST = r'''
+no_checks=
 images=/mnt/boot
 
 next() {

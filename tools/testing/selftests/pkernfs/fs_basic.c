@@ -17,20 +17,6 @@
 static char buf[4 * MIB], back[4 * MIB];
 static char *volatile nowhere = (char *)1;	/* the compiler must not see it */
 
-static int sys_rename(const char *from, const char *to, unsigned int flags)
-{
-	return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags);
-}
-
-static void touch(const char *name)
-{
-	int fd = open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
-
-	if (fd < 0)
-		die(name);
-	close(fd);
-}
-
 static void test_data(void)
 {
 	uint64_t before = free_bytes();

@@ -15,11 +15,6 @@
 #define RENAME_WHITEOUT		4
 #endif
 
-static int sys_rename(const char *from, const char *to, unsigned int flags)
-{
-	return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags);
-}
-
 int main(int argc, char **argv)
 {
 	const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;

@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MIB	(1024 * 1024UL)
@@ -121,6 +122,20 @@ static inline bool zeroes(const void *buf, size_t bytes)
 	const char *p = buf;
 
 	return !bytes || (!p[0] && !memcmp(p, p + 1, bytes - 1));
+}
+
+static inline int sys_rename(const char *from, const char *to, unsigned int flags)
+{
+	return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags);
+}
+
+static inline void touch(const char *name)
+{
+	int fd = open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
+
+	if (fd < 0)
+		die(name);
+	close(fd);
 }
 
 #endif
