@@ -8,6 +8,7 @@
 #include <linux/fs.h>
 #include <linux/init.h>
 #include <linux/kobject.h>
+#include <linux/mm.h>
 #include <linux/pkernfs.h>
 #include <linux/printk.h>
 #include <linux/sysfs.h>
@@ -51,6 +52,16 @@ static ssize_t index_show(struct kobject *dir, struct kobj_attribute *attr,
 	return r ? sysfs_emit(buf, "%d\n", (int)r->index) : -ENODEV;
 }
 
+static ssize_t node_show(struct kobject *dir, struct kobj_attribute *attr,
+			 char *buf)
+{
+	struct pkernfs_region *r = pkernfs_dir_region(dir);
+
+	if (!r || !r->virt)
+		return -ENODEV;
+	return sysfs_emit(buf, "%d\n", page_to_nid(virt_to_page(r->virt)));
+}
+
 static ssize_t state_show(struct kobject *dir, struct kobj_attribute *attr,
 			  char *buf)
 {
@@ -74,6 +85,7 @@ static ssize_t reason_show(struct kobject *dir, struct kobj_attribute *attr,
 static struct kobj_attribute pkernfs_base_attr = __ATTR_RO(base);
 static struct kobj_attribute pkernfs_size_attr = __ATTR_RO(size);
 static struct kobj_attribute pkernfs_index_attr = __ATTR_RO(index);
+static struct kobj_attribute pkernfs_node_attr = __ATTR_RO(node);
 static struct kobj_attribute pkernfs_state_attr = __ATTR_RO(state);
 static struct kobj_attribute pkernfs_reason_attr = __ATTR_RO(reason);
 
@@ -81,6 +93,7 @@ static struct attribute *pkernfs_region_attrs[] = {
 	&pkernfs_base_attr.attr,
 	&pkernfs_size_attr.attr,
 	&pkernfs_index_attr.attr,
+	&pkernfs_node_attr.attr,
 	&pkernfs_state_attr.attr,
 	&pkernfs_reason_attr.attr,
 	NULL

@@ -35,7 +35,7 @@ bool read_attr(const char *dir, const char *name, char *buf, size_t bytes)
 
 static const char * const texts[] = { "state", "reason", "uuid", "label", NULL };
 static const char * const numbers[] = {
-	"base", "size", "mounted", "granules", "granules_free", "granules_held",
+	"base", "size", "node", "mounted", "granules", "granules_free", "granules_held",
 	"granules_busy",
 	"inodes", "inodes_free", "pool_blocks", "pool_free", "orphans", NULL
 };
@@ -72,6 +72,8 @@ static void region_text(const char *name, const char *dir)
 
 	read_attr(dir, "state", value, sizeof(value));
 	printf("%s: %s, %llu MiB at %#llx", name, value, size >> 20, base);
+	if (read_attr(dir, "node", value, sizeof(value)))
+		printf(", node %s", value);
 	if (read_attr(dir, "reason", value, sizeof(value)))
 		printf(": %s", value);
 	if (read_attr(dir, "label", value, sizeof(value)))
