@@ -14,6 +14,7 @@ help:
 	@echo '  make check T=a,b      these alone, by name;  V=1 shows the consoles'
 	@echo '  make list             the names'
 	@echo '  make fuzz TIME=600    libFuzzer on the code that validates a handover'
+	@echo '  make bench            what it costs, beside hugetlbfs, tmpfs and LUO'
 	@echo '  make demo             a live update to watch'
 	@echo
 	@echo 'The kernel:'
@@ -36,6 +37,9 @@ check:
 
 demo: deps
 	@$(boot) --demo
+
+bench: deps
+	@$(boot) bench
 
 fuzz: deps
 	@tools/testing/fuzz/run.sh $(TIME)
@@ -64,5 +68,5 @@ clean:
 distclean:
 	@tools/kernel/clean.sh --all
 
-.PHONY: help check demo fuzz list kernel kernel-debug kernel-faults kernel-test kernel-release kernel-bare \
+.PHONY: help check demo bench fuzz list kernel kernel-debug kernel-faults kernel-test kernel-release kernel-bare \
 	hooks-check checkpatch deps clean distclean

@@ -11,11 +11,12 @@
 #   bare     the pristine source, configured like release
 #   peers-hooked, peers-bare   release and bare, with what the kernel's own
 #            selftests of iommufd and liveupdate need
+#   bench    release, with LUO to compare with, and NUMA
 #
 # A flavour whose inputs did not change is not touched.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
-flavour=${1:?usage: build.sh debug|faults|test|release|bare|peers-hooked|peers-bare}
+flavour=${1:?usage: build.sh debug|faults|test|release|bare|peers-hooked|peers-bare|bench}
 ksrc=$("$repo/tools/kernel/fetch.sh")
 
 base=$hooks/base.config own=$hooks/pkernfs.config test=$hooks/test.config
@@ -29,6 +30,7 @@ release) fragments="$base $own" ;;
 bare)	tree=$overlay_bare fragments=$base ;;
 peers-hooked) fragments="$base $own $hooks/peers.config" ;;
 peers-bare) tree=$overlay_bare fragments="$base $hooks/peers.config" ;;
+bench)	fragments="$base $own $hooks/bench.config" ;;
 *)	die "no such flavour: $flavour" ;;
 esac
 build=$tree/build-$flavour
@@ -46,9 +48,9 @@ inputs() {
 	gcc --version | head -1
 	cd "$repo"
 	if [ "$tree" != "$overlay_bare" ]; then
-		for d in arch drivers fs include kernel mm tools/kernel/$kver; do
+		for d in arch drivers fs include kernel mm; do
 			[ ! -d "$d" ] || find "$d" -type f
-		done | sort | xargs sha256sum
+		done | sort | xargs sha256sum "$hooks"/*.patch
 	fi
 	# shellcheck disable=SC2086
 	sha256sum $fragments

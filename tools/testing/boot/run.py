@@ -82,7 +82,8 @@ def results(scenarios, echo):
     """Run all; those that do not judge by time as many at a time as there are CPUs
     for, and first."""
     alone = [s for s in scenarios if s.ALONE]
-    shared = [s for s in scenarios if not s.ALONE]
+    # Long ones first, as far as that is known, so that none is left over at the end.
+    shared = sorted((s for s in scenarios if not s.ALONE), key=lambda s: -s.TIMEOUT)
     workers = 1 if echo else machine.SLOTS
     if workers > 1 and len(shared) > 1:
         with futures.ThreadPoolExecutor(workers) as pool:

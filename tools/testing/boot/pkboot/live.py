@@ -48,13 +48,14 @@ FIRST = ('phase=quiet run=3s freeze info phase=frozen run=500ms quiesce save '
 SECOND = 'phase=resumed run=2s phase=end wait drain verify info'
 
 
-def guest(load='-c', first=FIRST, second=SECOND, gone='', before='', early='', after=''):
+def guest(load='-c', first=FIRST, second=SECOND, gone='', before='', early='', mounted='',
+          after=''):
     """The guest's side.
 
     load: -c for kexec_load, -s for kexec_file_load
     first, second: what the VMM does before and after the kexec
     before: commands before the first VMM; gone: after it; early: first thing in
-            the next kernel; after: after the second VMM
+            the next kernel; mounted: before the second VMM; after: after it
     """
     return r'''
 stage1() {
@@ -72,12 +73,14 @@ stage2() {
 	phase userland
 	%(early)s
 	region_mount
+	%(mounted)s
 	vmm_back %(second)s
 	%(after)s
 	await_host
 }
 ''' % {'load': load, 'first': first, 'second': second, 'gone': gone or ':',
-       'before': before or ':', 'early': early or ':', 'after': after or ':'}
+       'before': before or ':', 'early': early or ':', 'mounted': mounted or ':',
+       'after': after or ':'}
 
 
 class Update:

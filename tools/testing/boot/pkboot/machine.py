@@ -67,7 +67,7 @@ class Machine:
     def __init__(self, run, name, *, kernel, script, memory='1G', smp=2,
                  devices=(), append='', stages=1, images=None, files=(), k2_kernel=None,
                  k2_append='', kunit=False, iommu='intremap=on', reboots=False, trace=(),
-                 ignore=(), timeout=60, alone=True, echo=None):
+                 ignore=(), timeout=60, alone=True, nodes=1, echo=None):
         self.name = name
         self.dir = run
         self.timeout = timeout * SLOW * (1 if alone else SLOTS)
@@ -78,6 +78,8 @@ class Machine:
         self.tmp = tempfile.mkdtemp(prefix='pkernfs-')
         self.ram_bytes = _size(memory)
         self.ram = os.path.join(self._ram_dir(), 'ram')
+        # Of each NUMA node, in the order of addresses.
+        self.rams = [self.ram + '-%d' % n for n in range(nodes)] if nodes > 1 else [self.ram]
         self.console_log = os.path.join(run, name + '-console.log')
         self.stderr_log = os.path.join(run, name + '-qemu.log')
         self.trace_log = os.path.join(run, name + '-trace.log')
@@ -99,10 +101,9 @@ class Machine:
             # la57=off: with five-level paging a debug kernel reported, some times
             # and early in its boot, a wild access in rcu_is_watching() under an
             # interrupt. 34 more boots did not show it again, so nobody knows why.
-            '-machine', 'q35,memory-backend=ram', '-accel', 'tcg',
+            '-machine', 'q35' + (nodes == 1) * ',memory-backend=ram0', '-accel', 'tcg',
             '-cpu', 'max,la57=off', '-smp', str(smp), '-m', memory,
-            '-object', 'memory-backend-file,id=ram,size=%d,mem-path=%s,share=on'
-            % (self.ram_bytes, self.ram),
+            *self._memory(nodes),
             '-nodefaults', '-display', 'none',
             *(() if reboots else ('-no-reboot',)),
             '-serial', 'stdio', '-serial', 'file:' + self.data_log,
@@ -126,6 +127,15 @@ class Machine:
         self._echo = echo
         self.proc = None
         self.console = None
+
+    def _memory(self, nodes):
+        for n, path in enumerate(self.rams):
+            yield '-object'
+            yield ('memory-backend-file,id=ram%d,size=%d,mem-path=%s,share=on' %
+                   (n, self.ram_bytes // nodes, path))
+            if nodes > 1:
+                yield '-numa'
+                yield 'node,memdev=ram%d' % n
 
     def _ram_dir(self):
         """/dev/shm where it has the room: the file is all of the guest's RAM."""

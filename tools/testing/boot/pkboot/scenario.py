@@ -15,6 +15,7 @@ DEFAULTS = {
     'KERNEL': 'debug',      # flavour of the kernel; None: no machine at all
     'K2_KERNEL': None,      # flavour that is started by kexec; None: the same
     'MEMORY': '1G',
+    'NODES': 1,             # NUMA nodes, each with the same share of it
     'DEVICES': (),          # QEMU arguments; {tmp} is the machine's own folder
     'PKERNFS': None,        # value of pkernfs=
     'IOMMU': 'intremap=on', # properties of QEMU's intel-iommu
@@ -106,7 +107,7 @@ class Test:
         files = files() if callable(files) else files
         m = machine.Machine(
             self.dir, name, kernel=env.kernel(kernel), script=get('GUEST'),
-            memory=get('MEMORY'), devices=get('DEVICES'), append=append,
+            memory=get('MEMORY'), nodes=get('NODES'), devices=get('DEVICES'), append=append,
             stages=stages, images=get('IMAGES'), files=files, k2_append=get('K2_APPEND'),
             k2_kernel=env.next_kernel(k2_kernel or kernel) if stages > 1 else None,
             kunit=get('KUNIT'), iommu=get('IOMMU'), reboots=get('REBOOTS'), trace=get('TRACE'),
@@ -160,6 +161,7 @@ class Broken:
     """Stands for a scenario file that cannot be loaded: it fails."""
 
     ALONE = MANUAL = False
+    TIMEOUT = 0
 
     def __init__(self, path, error):
         self.name = os.path.splitext(os.path.basename(path))[0]

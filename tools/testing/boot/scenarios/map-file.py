@@ -3,7 +3,8 @@
 
 IOMMU_IOAS_MAP_FILE before the kexec and IOMMU_IOAS_MAP after it, and the other way
 round: both are the same pages. A frozen device holds them when the VMM has gone, and
-with it the IOAS and its pins: no call takes them from their file.
+with it the IOAS and its pins: no call takes them from their file, before the kexec nor
+after it.
 """
 
 from pkboot import dma, live, selftests
@@ -20,8 +21,8 @@ _HELD = r'''
 '''
 _BY_FILE = '--by-file '
 
-GUEST = live.guest(first=_BY_FILE + live.FIRST, gone=_HELD)
-VARIANTS = {'restore': {'GUEST': live.guest(second=_BY_FILE + live.SECOND, gone=_HELD)}}
+GUEST = live.guest(first=_BY_FILE + live.FIRST, gone=_HELD, mounted=_HELD)
+VARIANTS = {'restore': {'GUEST': live.guest(second=_BY_FILE + live.SECOND)}}
 
 
 def run(t):

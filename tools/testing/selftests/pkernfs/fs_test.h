@@ -26,7 +26,7 @@
 static int tap_count, tap_failed;
 
 /* One line of TAP. */
-static bool ok(bool good, const char *fmt, ...)
+static inline bool ok(bool good, const char *fmt, ...)
 {
 	int err = errno;
 	va_list ap;

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What pkernfs costs, beside hugetlbfs, tmpfs and LUO's memfds: make bench.
+
+All of it in guest instructions (QEMU's -icount), so that the numbers are the same in
+every run and on every host. What is compared runs in one machine; what needs a kexec,
+or another size of memory, in machines that differ in nothing else.
+"""
+
+import re
+
+from pkboot import dma, selftests
+from pkboot.result import Failure
+
+KERNEL = 'bench'
+MANUAL = True
+DEVICES = ('-device edu,addr=5.0', '-icount shift=0,sleep=off')
+# The serial line would be a part of what is measured.
+APPEND = 'loglevel=5'
+TIMEOUT = 1200
+
+_SMALL, _LARGE = 1, 512         # GiB
+_RESTORE = 4096                 # MiB
+
+_EDU = r'''
+nic=0000:00:05.0
+cost() {
+	local as=$1
+	shift
+	bench "$@" >/tmp/cost || fail "$*: $(cat /tmp/cost)"
+	while read -r line; do say "$as $line"; done </tmp/cost
+}
+'''
+# On each filesystem a file of 1 GiB; on hugetlbfs nothing else is to be had.
+_SPEED = _EDU + r'''
+try() {
+	mkdir -p /$1
+	mount -t $2 $3 $1 /$1 || fail "mount $1"
+	cost $1 touch /$1/file 1024
+	cost $1 map /$1/file 1024 $cdev
+	case $1 in huge*) ;; *) cost $1 meta /$1 500 ;; esac
+	umount /$1
+}
+stage1() {
+	cdev=$(vfio_cdev)
+	mkfs.pkernfs -q region0 || fail "mkfs"
+	try region0 pkernfs
+	try tmpfs tmpfs "-o size=1100M"
+	try tmpfs-thp tmpfs "-o size=1100M,huge=always"
+	try huge-2m hugetlbfs "-o pagesize=2M"
+	try huge-1g hugetlbfs "-o pagesize=1G"
+}
+'''
+_SIZE = _EDU + r'''
+stage1() {
+	mkfs.pkernfs -q region0 || fail "mkfs"
+	cost size mount region0 /mnt
+	mount -t pkernfs region0 /mnt || fail "mount"
+	say "size BENCH memory free $(($(awk '/^MemFree:/ { print $2 }' /proc/meminfo) * 1024))"
+}
+'''
+_PKERNFS = _EDU + r'''
+stage1() {
+	mkfs.pkernfs -q region0 || fail "mkfs"
+	mount -t pkernfs region0 /mnt || fail "mount"
+	cost save make /mnt/file %(mib)d
+	kexec_load_next -s
+	kexec_jump
+}
+stage2() {
+	cdev=$(vfio_cdev)
+	cost restore mount region0 /mnt
+	mount -t pkernfs region0 /mnt || fail "mount"
+	cost restore restore /mnt/file %(mib)d $cdev
+}
+''' % {'mib': _RESTORE}
+# THP or not: shmem_enabled.
+_LUO = _EDU + r'''
+stage1() {
+	echo %%s >/sys/kernel/mm/transparent_hugepage/shmem_enabled
+	kexec_load_next -s
+	cost save luo-save %(mib)d
+	kexec_jump
+}
+stage2() {
+	cdev=$(vfio_cdev)
+	cost restore luo-restore %(mib)d $cdev
+}
+''' % {'mib': _RESTORE}
+
+
+def costs(t, name, **over):
+    """{(subject, command, step): ticks} of one machine's steps."""
+    m = t.machine(name, smp=1, **over).start().finish()
+    found = {}
+    for _, text in m.console.lines:
+        hit = re.search(r'(\S+) BENCH (\S+) (\S+) (\d+|none)', text)
+        if hit:
+            ticks = hit.group(4)
+            found[hit.group(1, 2, 3)] = None if ticks == 'none' else int(ticks)
+    if not found:
+        raise Failure('%s: nothing was measured' % name)
+    return found
+
+
+def ratio(a, b):
+    return '-' if a is None or b is None else '%.2f' % (a / b)
+
+
+def table(head, rows):
+    """Of reStructuredText; numbers are made text here."""
+    rows = [[x if isinstance(x, str) else '-' if x is None else '%.3f' % x for x in row]
+            for row in [head, *rows]]
+    width = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    rule = '  '.join('=' * w for w in width)
+    lines = ['  '.join(x.ljust(w) for x, w in zip(row, width)).rstrip() for row in rows]
+    return '\n'.join([rule, lines[0], rule, *lines[1:], rule]) + '\n'
+
+
+def speed(t):
+    found = costs(t, 'speed', memory='8G', guest=_SPEED, pkernfs='2G@4G',
+                  files=dma.files(pkernfs=True) + bench(),
+                  append=APPEND + ' hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=512')
+    subjects = 'region0', 'huge-2m', 'huge-1g', 'tmpfs', 'tmpfs-thp'
+    steps = [('touch', 'first'), ('map', 'va'), ('map', 'file')]
+    steps += [('meta', s) for s in ('create', 'stat', 'rename', 'unlink')]
+    rows = []
+    for command, step in steps:
+        ticks = [found.get((s, command, step)) for s in subjects]
+        rows.append(['%s %s' % (command, step)] +
+                    [None if x is None else x / 1e6 for x in ticks] +
+                    [ratio(x, ticks[0]) for x in ticks[1:]])
+    return table(['10^6 instructions', 'pkernfs', *subjects[1:],
+                  *('%s/pkernfs' % s for s in subjects[1:])], rows)
+
+
+def size(t):
+    small, large = (
+        costs(t, 'size-%d' % gib, memory='%dG' % (8 + gib), guest=_SIZE,
+              pkernfs='%dG@4G' % gib, files=dma.files(pkernfs=True) + bench())
+        for gib in (_SMALL, _LARGE))
+    rows = [[step, small['size', 'mount', step] / 1e6, large['size', 'mount', step] / 1e6,
+             ratio(large['size', 'mount', step], small['size', 'mount', step])]
+            for step in ('mount', 'statfs', 'create', 'umount')]
+    lost = small['size', 'memory', 'free'] - large['size', 'memory', 'free']
+    return table(['10^6 instructions', '%d GiB' % _SMALL, '%d GiB' % _LARGE, 'ratio'], rows) + \
+        'Memory taken per GiB of a region: %.0f KiB\n' % (lost / (_LARGE - _SMALL) / 1024)
+
+
+def restore(t):
+    ways = {'pkernfs': costs(t, 'restore', memory='8G', stages=2, guest=_PKERNFS,
+                             pkernfs='5G@3G', files=dma.files(pkernfs=True) + bench())}
+    for name, thp in (('memfd, 4 KiB', 'never'), ('memfd, THP', 'always')):
+        ways[name] = costs(t, 'luo-' + thp, memory='8G', stages=2, guest=_LUO % thp,
+                           files=dma.files() + bench(),
+                           append=APPEND + ' kho=on liveupdate=on kho_scratch=64M,512M,0M')
+    total, rows = {}, []
+    for name, found in ways.items():
+        parts = [sum(v for (s, _, step), v in found.items() if s == 'restore' and step == want)
+                 for want in ('mount', 'retrieved', 'mapped')]
+        total[name] = sum(parts)
+        rows.append([name, *(x / 1e6 for x in parts), total[name] / 1e6,
+                     ratio(total['pkernfs'], total[name])])
+    return table(['10^6 instructions', 'mount', 'open or retrieve', 'mmap and MAP_FILE', 'sum',
+                  'pkernfs/this'], rows)
+
+
+def bench():
+    """The program, and the kernel's headers of liveupdate for it."""
+    return selftests.vfio_files('bench')
+
+
+def run(t):
+    t.note('\n' + '\n'.join(part(t) for part in (speed, size, restore)))
