@@ -11,12 +11,13 @@
 #   bare     the pristine source, configured like release
 #   peers-hooked, peers-bare   release and bare, with what the kernel's own
 #            selftests of iommufd and liveupdate need
-#   bench    release, with LUO to compare with, and NUMA
+#   bench    release, with LUO to compare with
+#   numa     release, with NUMA
 #
 # A flavour whose inputs did not change is not touched.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
-flavour=${1:?usage: build.sh debug|faults|test|release|bare|peers-hooked|peers-bare|bench}
+flavour=${1:?usage: build.sh debug|faults|test|release|bare|peers-hooked|peers-bare|bench|numa}
 ksrc=$("$repo/tools/kernel/fetch.sh")
 
 base=$hooks/base.config own=$hooks/pkernfs.config test=$hooks/test.config
@@ -30,7 +31,7 @@ release) fragments="$base $own" ;;
 bare)	tree=$overlay_bare fragments=$base ;;
 peers-hooked) fragments="$base $own $hooks/peers.config" ;;
 peers-bare) tree=$overlay_bare fragments="$base $hooks/peers.config" ;;
-bench)	fragments="$base $own $hooks/bench.config" ;;
+bench|numa) fragments="$base $own $hooks/$flavour.config" ;;
 *)	die "no such flavour: $flavour" ;;
 esac
 build=$tree/build-$flavour

@@ -11,7 +11,7 @@ import re
 from pkboot import dma, selftests
 from pkboot.result import Failure
 
-KERNEL = 'bench'
+KERNEL = 'bench'            # built for this alone
 MANUAL = True
 DEVICES = ('-device edu,addr=5.0', '-icount shift=0,sleep=off')
 # The serial line would be a part of what is measured.

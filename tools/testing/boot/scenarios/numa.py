@@ -8,7 +8,7 @@ which node a region is on; where the bytes are is seen from outside.
 from pkboot import dma
 from pkboot.result import Failure
 
-KERNEL = 'bench'            # has NUMA
+KERNEL = 'numa'             # built for this alone
 MANUAL = True
 STAGES = 2
 MEMORY = '2G'
