@@ -109,9 +109,10 @@ static void pkernfs_new_ser(struct pkernfs_core *c, struct pkernfs_node *n,
 
 static int pkernfs_make_tx(struct pkernfs_core *c, struct inode *dir,
 			   const struct qstr *name, struct inode *inode,
-			   const char *target)
+			   const char *target, const struct pkernfs_acls *acls)
 {
 	struct pkernfs_node *d = pkernfs_node(dir), *n;
+	struct pkernfs_xattr_blocks blocks = {};
 	struct pkernfs_place at = {};
 	u32 ino = pkernfs_ino_find(c);
 	int err;
@@ -132,6 +133,9 @@ static int pkernfs_make_tx(struct pkernfs_core *c, struct inode *dir,
 		pkernfs_dirent_add(c, d, &at, name, ino, fs_umode_to_dtype(inode->i_mode));
 	}
 	pkernfs_new_ser(c, n, inode, dir, target, name);
+	err = pkernfs_acl_tx(c, n, acls, &blocks);
+	if (err)
+		goto drop;
 	if (S_ISDIR(inode->i_mode))
 		pkernfs_tx_inode(c, d->ino)->nlink = cpu_to_le32(dir->i_nlink + 1);
 	err = pkernfs_tx_commit(c);
@@ -143,6 +147,7 @@ static int pkernfs_make_tx(struct pkernfs_core *c, struct inode *dir,
 	pkernfs_inode_init(inode, n);
 	return 0;
 drop:
+	pkernfs_xattr_drop(c, &blocks);
 	pkernfs_dirent_drop(c, &at);
 free:
 	pkernfs_node_free(c, n);
@@ -155,6 +160,7 @@ static struct inode *pkernfs_new(struct mnt_idmap *idmap, struct inode *dir,
 				 const char *target, dev_t rdev)
 {
 	struct pkernfs_core *c = pkernfs_sb_core(dir->i_sb);
+	struct pkernfs_acls acls = {};
 	struct inode *inode;
 	int err;
 
@@ -166,11 +172,14 @@ static struct inode *pkernfs_new(struct mnt_idmap *idmap, struct inode *dir,
 	inode_init_owner(idmap, inode, dir, mode);
 	inode->i_rdev = rdev;
 
-	err = pkernfs_tx_begin(c);
+	err = pkernfs_acl_inherit(dir, inode, &acls);
+	if (!err)
+		err = pkernfs_tx_begin(c);
 	if (!err) {
-		err = pkernfs_make_tx(c, dir, name, inode, target);
+		err = pkernfs_make_tx(c, dir, name, inode, target, &acls);
 		pkernfs_tx_end(c);
 	}
+	pkernfs_acl_done(inode, &acls, !err);
 	if (!err)
 		return inode;
 	/* Hashed and new, or not hashed at all; without a node either way. */
@@ -503,6 +512,8 @@ const struct inode_operations pkernfs_dir_iops = {
 	.getattr	= pkernfs_getattr,
 	.update_time	= pkernfs_inode_update_time,
 	.listxattr	= pkernfs_listxattr,
+	.get_inode_acl	= pkernfs_get_acl,
+	.set_acl	= pkernfs_set_acl,
 	.fileattr_get	= pkernfs_fileattr_get,
 	.fileattr_set	= pkernfs_fileattr_set,
 };

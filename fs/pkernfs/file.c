@@ -426,6 +426,8 @@ const struct inode_operations pkernfs_file_iops = {
 	.getattr	= pkernfs_getattr,
 	.update_time	= pkernfs_inode_update_time,
 	.listxattr	= pkernfs_listxattr,
+	.get_inode_acl	= pkernfs_get_acl,
+	.set_acl	= pkernfs_set_acl,
 	.fileattr_get	= pkernfs_fileattr_get,
 	.fileattr_set	= pkernfs_fileattr_set,
 };

@@ -11,6 +11,7 @@
 #include <linux/fileattr.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/posix_acl.h>
 
 #include "pkernfs.h"
 
@@ -80,6 +81,8 @@ void pkernfs_inode_init(struct inode *inode, struct pkernfs_node *n)
 	inode_set_ctime_to_ts(inode, pkernfs_time(ser->ctime));
 	inode->i_mapping->a_ops = &pkernfs_aops;
 	pkernfs_inode_flags(inode, le16_to_cpu(ser->flags));
+	if (!ser->xattr)
+		cache_no_acl(inode);
 
 	switch (inode->i_mode & S_IFMT) {
 	case S_IFREG:
@@ -165,8 +168,10 @@ int pkernfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 {
 	struct inode *inode = d_inode(dentry);
 	struct pkernfs_core *c = pkernfs_sb_core(inode->i_sb);
+	struct pkernfs_xattr_blocks blocks = {};
 	loff_t old = i_size_read(inode);
 	struct pkernfs_inode_ser *ser;
+	struct pkernfs_acls acls = {};
 	int err;
 
 	/* Of a descriptor that was there before chattr(1) the VFS does not ask. */
@@ -185,9 +190,15 @@ int pkernfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 			pkernfs_inode_times(inode);
 		}
 	}
-	err = pkernfs_tx_begin(c);
+	if (attr->ia_valid & ATTR_MODE)
+		err = pkernfs_acl_chmod(inode, attr->ia_mode, &acls);
+	if (!err)
+		err = pkernfs_tx_begin(c);
 	if (err)
-		return err;
+		goto out;
+	err = pkernfs_acl_tx(c, pkernfs_node(inode), &acls, &blocks);
+	if (err)
+		goto end;
 	setattr_copy(idmap, inode, attr);
 	if (attr->ia_valid & (ATTR_MODE | ATTR_UID | ATTR_GID)) {
 		ser = pkernfs_tx_inode(c, inode->i_ino);
@@ -196,8 +207,12 @@ int pkernfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 		ser->gid = cpu_to_le32(i_gid_read(inode));
 		err = pkernfs_tx_commit(c);
 	}
-	pkernfs_tx_end(c);
 	pkernfs_inode_times(inode);
+end:
+	/* An ACL is replaced by one of the same length: no block comes or goes. */
+	pkernfs_tx_end(c);
+out:
+	pkernfs_acl_done(inode, &acls, !err);
 	return err;
 }
 
@@ -298,6 +313,8 @@ const struct inode_operations pkernfs_special_iops = {
 	.getattr	= pkernfs_getattr,
 	.update_time	= pkernfs_inode_update_time,
 	.listxattr	= pkernfs_listxattr,
+	.get_inode_acl	= pkernfs_get_acl,
+	.set_acl	= pkernfs_set_acl,
 };
 
 /* --- for device.c ---------------------------------------------------------------- */

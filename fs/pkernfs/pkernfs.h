@@ -282,6 +282,32 @@ int pkernfs_xattr_set(struct pkernfs_core *c, struct pkernfs_node *n, u8 space,
 ssize_t pkernfs_listxattr(struct dentry *dentry, char *list, size_t size);
 extern const struct xattr_handler * const pkernfs_xattr_handlers[];
 
+/* --- acl.c -------------------------------------------------------------------- */
+
+enum {
+	PKERNFS_ACL_ACCESS,
+	PKERNFS_ACL_DEFAULT,
+	PKERNFS_ACLS
+};
+
+/* ACLs that an operation stores, NULL: none; themselves and as attributes. */
+struct pkernfs_acls {
+	struct posix_acl *acl[PKERNFS_ACLS];
+	void *value[PKERNFS_ACLS];
+	size_t size[PKERNFS_ACLS];
+};
+
+struct posix_acl *pkernfs_get_acl(struct inode *inode, int type, bool rcu);
+int pkernfs_set_acl(struct mnt_idmap *idmap, struct dentry *dentry,
+		    struct posix_acl *acl, int type);
+int pkernfs_acl_store(struct pkernfs_core *c, struct pkernfs_node *n, u8 space,
+		      const void *value, size_t size, umode_t mode);
+int pkernfs_acl_inherit(struct inode *dir, struct inode *inode, struct pkernfs_acls *acls);
+int pkernfs_acl_chmod(struct inode *inode, umode_t mode, struct pkernfs_acls *acls);
+int pkernfs_acl_tx(struct pkernfs_core *c, struct pkernfs_node *n,
+		   const struct pkernfs_acls *acls, struct pkernfs_xattr_blocks *blocks);
+void pkernfs_acl_done(struct inode *inode, struct pkernfs_acls *acls, bool stored);
+
 /* --- core.c ------------------------------------------------------------------ */
 
 struct pkernfs_core *pkernfs_core_new(struct pkernfs_region *r, const char **why);

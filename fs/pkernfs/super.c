@@ -157,6 +157,8 @@ static int pkernfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	err = pkernfs_load_for_mount(sb, fc);
 	if (err)
 		return err;
+	if (pkernfs_has(r->core, PKERNFS_INCOMPAT_ACL))
+		sb->s_flags |= SB_POSIXACL;
 	super_set_uuid(sb, r->sb->uuid, sizeof(r->sb->uuid));
 	if (!sb_rdonly(sb))
 		pkernfs_orphan_reclaim(r->core);

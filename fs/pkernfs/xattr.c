@@ -4,7 +4,7 @@
  *
  * All those of an inode lie in one pool block, in a row; there is none while there
  * are no attributes. A change writes the block anew through the log: they are few
- * and small, a label or a capability. What does not fit is refused (-ENOSPC), as in other
+ * and small, an ACL or a label. What does not fit is refused (-ENOSPC), as in other
  * filesystems that have a block for them.
  *
  * The block is checked attribute by attribute at load, and only pkernfs writes it
@@ -12,6 +12,8 @@
  */
 
 #include <linux/capability.h>
+#include <linux/fs.h>
+#include <linux/posix_acl_xattr.h>
 #include <linux/xattr.h>
 
 #include "pkernfs.h"
@@ -20,7 +22,15 @@ static const char * const pkernfs_xattr_prefix[PKERNFS_XATTR_SPACES] = {
 	[PKERNFS_XATTR_USER]		= XATTR_USER_PREFIX,
 	[PKERNFS_XATTR_TRUSTED]		= XATTR_TRUSTED_PREFIX,
 	[PKERNFS_XATTR_SECURITY]	= XATTR_SECURITY_PREFIX,
+	[PKERNFS_XATTR_ACL_ACCESS]	= XATTR_NAME_POSIX_ACL_ACCESS,
+	[PKERNFS_XATTR_ACL_DEFAULT]	= XATTR_NAME_POSIX_ACL_DEFAULT,
 };
+
+/* A space that is one whole name. */
+static bool pkernfs_xattr_acl(u8 space)
+{
+	return space == PKERNFS_XATTR_ACL_ACCESS || space == PKERNFS_XATTR_ACL_DEFAULT;
+}
 
 static u32 pkernfs_xattr_units(size_t name_len, size_t value_len)
 {
@@ -53,7 +63,24 @@ pkernfs_xattr_find(const struct pkernfs_xattr_block_ser *b, u8 space, const char
 	return NULL;
 }
 
-static const char *pkernfs_xattr_damage(const struct pkernfs_xattr_block_ser *b)
+/* As acl(5) has it: a head, and whole entries. What they say is judged at use. */
+static const char *pkernfs_xattr_acl_damage(struct pkernfs_core *c,
+					    const struct pkernfs_xattr_ser *e)
+{
+	const struct posix_acl_xattr_header *head = (const void *)e->data;
+	u16 size = le16_to_cpu(e->value_len);
+
+	if (!pkernfs_has(c, PKERNFS_INCOMPAT_ACL))
+		return "attributes: an ACL in a region without such";
+	if (size < sizeof(*head) ||
+	    (size - sizeof(*head)) % sizeof(struct posix_acl_xattr_entry) ||
+	    le32_to_cpu(head->a_version) != POSIX_ACL_XATTR_VERSION)
+		return "attributes: no ACL";
+	return NULL;
+}
+
+static const char *pkernfs_xattr_damage(struct pkernfs_core *c,
+					const struct pkernfs_xattr_block_ser *b)
 {
 	u32 bytes = le32_to_cpu(b->bytes), at, next, other, after;
 	const struct pkernfs_xattr_ser *e, *o;
@@ -66,8 +93,15 @@ static const char *pkernfs_xattr_damage(const struct pkernfs_xattr_block_ser *b)
 		if (!e)
 			return "attributes: one of impossible length";
 		if (!e->space || e->space >= PKERNFS_XATTR_SPACES ||
-		    !e->name_len || memchr(e->data, 0, e->name_len))
+		    !e->name_len != pkernfs_xattr_acl(e->space) ||
+		    memchr(e->data, 0, e->name_len))
 			return "attributes: impossible name";
+		if (pkernfs_xattr_acl(e->space)) {
+			const char *why = pkernfs_xattr_acl_damage(c, e);
+
+			if (why)
+				return why;
+		}
 		for (other = 0; other < at; other = after) {
 			o = pkernfs_xattr_at(b, other, &after);
 			if (o->space == e->space && o->name_len == e->name_len &&
@@ -111,7 +145,7 @@ int pkernfs_xattr_load(struct pkernfs_core *c, struct pkernfs_node *n, const cha
 	if (!pkernfs_block_sound(pkernfs_block(c->r, block), PKERNFS_XATTR_MAGIC, n->ino,
 				 le32_to_cpu(n->ser->generation)))
 		return -EUCLEAN;
-	*why = pkernfs_xattr_damage(pkernfs_block(c->r, block));
+	*why = pkernfs_xattr_damage(c, pkernfs_block(c->r, block));
 	return *why ? -EUCLEAN : 0;
 }
 
@@ -283,6 +317,13 @@ int pkernfs_xattr_set(struct pkernfs_core *c, struct pkernfs_node *n, u8 space,
 
 /* --- the VFS's side ---------------------------------------------------------- */
 
+static bool pkernfs_xattr_listed(struct inode *inode, u8 space)
+{
+	if (space == PKERNFS_XATTR_TRUSTED)
+		return capable(CAP_SYS_ADMIN);
+	return !pkernfs_xattr_acl(space) || IS_POSIXACL(inode);
+}
+
 /**
  * pkernfs_listxattr - names of all attributes
  * @dentry: of the inode
@@ -297,7 +338,6 @@ ssize_t pkernfs_listxattr(struct dentry *dentry, char *list, size_t size)
 	struct pkernfs_core *c = pkernfs_sb_core(inode->i_sb);
 	const struct pkernfs_xattr_block_ser *b;
 	const struct pkernfs_xattr_ser *e;
-	bool trusted = capable(CAP_SYS_ADMIN);
 	ssize_t done = 0;
 	u32 at, next;
 
@@ -307,8 +347,7 @@ ssize_t pkernfs_listxattr(struct dentry *dentry, char *list, size_t size)
 		const char *prefix;
 		size_t len;
 
-		if (e->space >= PKERNFS_XATTR_SPACES ||
-		    (e->space == PKERNFS_XATTR_TRUSTED && !trusted))
+		if (e->space >= PKERNFS_XATTR_SPACES || !pkernfs_xattr_listed(inode, e->space))
 			continue;
 		prefix = pkernfs_xattr_prefix[e->space];
 		len = strlen(prefix);

@@ -415,6 +415,14 @@ static void pkernfs_test_xattr_lies(struct kunit *test)
 	PKERNFS_XATTR_LIE(e->space = 0, "attributes: impossible name");
 	PKERNFS_XATTR_LIE(e->space = PKERNFS_XATTR_SPACES, "attributes: impossible name");
 	PKERNFS_XATTR_LIE(e->data[0] = 'b', "attributes: two of one name");
+	PKERNFS_XATTR_LIE(e->space = PKERNFS_XATTR_ACL_ACCESS, "attributes: impossible name");
+	/* Name and value are one byte each: no ACL is that short. */
+	PKERNFS_XATTR_LIE(e->space = PKERNFS_XATTR_ACL_ACCESS; e->name_len = 0,
+			  "attributes: no ACL");
+	PKERNFS_XATTR_LIE(e->space = PKERNFS_XATTR_ACL_DEFAULT; e->name_len = 0;
+			  sb->feature_incompat &= ~cpu_to_le64(PKERNFS_INCOMPAT_ACL),
+			  "attributes: an ACL in a region without such");
+	sb->feature_incompat = cpu_to_le64(PKERNFS_INCOMPAT_KNOWN);
 	PKERNFS_XATTR_LIE(sb->feature_incompat &= ~cpu_to_le64(PKERNFS_INCOMPAT_XATTR),
 			  "attributes: in a region without such");
 	sb->feature_incompat = cpu_to_le64(PKERNFS_INCOMPAT_KNOWN);

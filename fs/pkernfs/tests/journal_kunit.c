@@ -269,6 +269,15 @@ static int pkernfs_setup_attr_orphan(struct kunit *test, struct pkernfs_core *c)
 				 "value", 5, 0);
 }
 
+/* An ACL changes the mode with it: both, or neither. */
+static int pkernfs_run_acl(struct pkernfs_core *c)
+{
+	__le32 acl[3] = { cpu_to_le32(2), cpu_to_le32(1), cpu_to_le32(3) };
+
+	return pkernfs_acl_store(c, pkernfs_one(c), PKERNFS_XATTR_ACL_ACCESS, acl, sizeof(acl),
+				 S_IFREG | 0640);
+}
+
 static int pkernfs_run_flags(struct pkernfs_core *c)
 {
 	int err = pkernfs_tx_begin(c);
@@ -300,6 +309,8 @@ static const struct pkernfs_test_op pkernfs_ops[] = {
 	{ "remove an attribute", pkernfs_setup_attr, pkernfs_run_attr_remove },
 	{ "remove the last attribute", pkernfs_setup_one_attr, pkernfs_run_attr_remove },
 	{ "free an inode with attributes", pkernfs_setup_attr_orphan, pkernfs_run_free_tmpfile },
+	{ "first ACL", pkernfs_setup_two, pkernfs_run_acl },
+	{ "ACL beside attributes", pkernfs_setup_attr, pkernfs_run_acl },
 	{ "flags", pkernfs_setup_two, pkernfs_run_flags },
 	{ "fill", pkernfs_setup_data, pkernfs_run_fill },
 	{ "truncate", pkernfs_setup_data, pkernfs_run_truncate },

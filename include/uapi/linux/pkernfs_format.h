@@ -60,13 +60,16 @@ struct pkernfs_area {
  * SPECIAL	device files, FIFOs, sockets
  * FLAGS	flags of inodes
  * XATTR	extended attributes
+ * ACL		POSIX ACLs, in them
  */
 #define PKERNFS_INCOMPAT_SPECIAL	(1ULL << 0)
 #define PKERNFS_INCOMPAT_FLAGS		(1ULL << 1)
 #define PKERNFS_INCOMPAT_XATTR		(1ULL << 2)
+#define PKERNFS_INCOMPAT_ACL		(1ULL << 5)
 #define PKERNFS_INCOMPAT_KNOWN		(PKERNFS_INCOMPAT_SPECIAL | \
 					 PKERNFS_INCOMPAT_FLAGS | \
-					 PKERNFS_INCOMPAT_XATTR)
+					 PKERNFS_INCOMPAT_XATTR | \
+					 PKERNFS_INCOMPAT_ACL)
 #define PKERNFS_COMPAT_KNOWN	0ULL
 
 /**
@@ -329,11 +332,13 @@ struct pkernfs_dir_block_ser {
 	__u8   unit[PKERNFS_DIR_UNITS][PKERNFS_DIR_UNIT];
 };
 
-/* pkernfs_xattr_ser.space */
+/* pkernfs_xattr_ser.space; those of ACLs with PKERNFS_INCOMPAT_ACL only */
 #define PKERNFS_XATTR_USER		1	/* user.NAME */
 #define PKERNFS_XATTR_TRUSTED		2	/* trusted.NAME */
 #define PKERNFS_XATTR_SECURITY		3	/* security.NAME */
-#define PKERNFS_XATTR_SPACES		4
+#define PKERNFS_XATTR_ACL_ACCESS	4	/* system.posix_acl_access */
+#define PKERNFS_XATTR_ACL_DEFAULT	5	/* system.posix_acl_default */
+#define PKERNFS_XATTR_SPACES		6
 
 /**
  * struct pkernfs_xattr_ser - one extended attribute
@@ -341,8 +346,10 @@ struct pkernfs_dir_block_ser {
  * In a row, each on a multiple of 4 bytes. No two of a block have the same name.
  *
  * @space: PKERNFS_XATTR_*
- * @name_len: length of the name behind the prefix that @space stands for, not 0
- * @value_len: length of the value
+ * @name_len: length of the name behind the prefix that @space stands for; 0 for the
+ *	spaces that are a whole name
+ * @value_len: length of the value; of an ACL: as in xattr(7), ids those of the
+ *	initial user namespace
  * @data: name, then value, zeroes up to a multiple of 4
  */
 struct pkernfs_xattr_ser {

@@ -3,8 +3,8 @@
 
 Nameless and special files, whiteouts, ranges of zeroes, places in directories, limits
 of time, remount, a freeze of the filesystem; extended attributes, flags of chattr, file
-handles, O_DIRECT. What of it is stored is there after a kexec, and a handle that the
-kernel before has given opens its file.
+handles, O_DIRECT; ACLs, mounts with shifted ids. What of it is stored is there after a
+kexec, and a handle that the kernel before has given opens its file.
 """
 
 from pkboot import dma, selftests
@@ -16,7 +16,7 @@ TIMEOUT = 120
 
 
 def FILES():
-    found = selftests.vfio_files('fs_posix', 'fs_attr')
+    found = selftests.vfio_files('fs_posix', 'fs_attr', 'fs_acl')
     return found + [('/bin/pkernfsctl', dma.ctl()), ('/bin/mkfs.pkernfs', dma.ctl())]
 
 
@@ -30,7 +30,7 @@ stage1() {
 	mkfs.pkernfs -q region0 || fail "mkfs"
 	mount -t pkernfs region0 /mnt || fail "mount"
 	# fs_posix last: it remembers how many inodes are free.
-	for t in fs_attr fs_posix; do
+	for t in fs_attr fs_acl fs_posix; do
 		tap $t test /mnt
 		mkdir /mnt/$t
 		$t write /mnt/$t || fail "$t write"
@@ -41,7 +41,7 @@ stage1() {
 
 stage2() {
 	mount -t pkernfs region0 /mnt || fail "mount after kexec"
-	for t in fs_posix fs_attr; do
+	for t in fs_posix fs_attr fs_acl; do
 		tap $t check /mnt/$t
 	done
 	umount /mnt
