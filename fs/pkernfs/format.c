@@ -87,7 +87,7 @@ int pkernfs_layout(u64 base, u64 bytes, unsigned int index,
 	sb->magic = cpu_to_le64(PKERNFS_SB_MAGIC);
 	sb->version = cpu_to_le32(PKERNFS_FORMAT_VERSION);
 	sb->size = cpu_to_le32(sizeof(*sb));
-	sb->feature_incompat = cpu_to_le64(PKERNFS_INCOMPAT_KNOWN);
+	sb->feature_incompat = cpu_to_le64(PKERNFS_INCOMPAT_KNOWN & ~PKERNFS_INCOMPAT_DIRTY);
 	sb->base = cpu_to_le64(base);
 	sb->bytes = cpu_to_le64(bytes);
 	sb->index = cpu_to_le32(index);

@@ -253,6 +253,12 @@ static inline bool pkernfs_device_on_fixed(const struct pkernfs_device *pd)
 	return pd->fixed && !READ_ONCE(pd->left) && pd->state != PKERNFS_STATE_FAILED;
 }
 
+/* Does hardware set dirty bits in the tables that a record names? */
+static inline bool pkernfs_record_is_tracked(const struct pkernfs_dev_record *rec)
+{
+	return rec->feature_incompat & cpu_to_le64(PKERNFS_INCOMPAT_DIRTY);
+}
+
 int pkernfs_record_alloc(struct pkernfs_device *pd);
 void pkernfs_record_commit(struct pkernfs_device *pd);
 void pkernfs_record_retract(struct pkernfs_device *pd);

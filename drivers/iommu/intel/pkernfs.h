@@ -13,7 +13,7 @@
 /**
  * struct pkernfs_fixed - fixed domain of one preserved device
  * @d: what the rest of intel-iommu sees; its generic_pt part is not initialised,
- *	as no operation of @d's ops leads there
+ *	as no operation of @d's ops leads there. Its dirty_tracking never changes
  * @pd: the device
  * @iommu: the unit that it is behind
  * @ss: tables, in the region of @pd
@@ -37,11 +37,13 @@ struct pkernfs_fixed {
  * @ss_root: physical address of the top second-stage table
  * @did: domain id
  * @aw: address width field
+ * @dirty: hardware is to set accessed and dirty bits; scalable mode only
  */
 struct pkernfs_aim {
 	u64 ss_root;
 	u16 did;
 	u8 aw;
+	bool dirty;
 };
 
 /* Context entry, legacy mode: upper half */
@@ -98,7 +100,10 @@ int pkernfs_fixed_take_did(struct pkernfs_fixed *f, u16 did);
 
 static inline struct pkernfs_aim pkernfs_fixed_aim(const struct pkernfs_fixed *f)
 {
-	return (struct pkernfs_aim){ .ss_root = f->ss.root, .did = f->did, .aw = f->aw };
+	return (struct pkernfs_aim) {
+		.ss_root = f->ss.root, .did = f->did, .aw = f->aw,
+		.dirty = f->d.dirty_tracking,
+	};
 }
 
 /* Paging structures are snooped, iommu_paging_structure_coherency() */

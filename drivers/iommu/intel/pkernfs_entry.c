@@ -117,7 +117,8 @@ int pkernfs_entry_switch(struct device_domain_info *info, const struct pkernfs_a
 	if (sm_supported(iommu)) {
 		did = FIELD_GET(PKERNFS_PASID_DID, old.hi);
 		new.lo = (new.lo & ~(PKERNFS_PASID_AW | PKERNFS_PASID_SSADE)) |
-			 FIELD_PREP(PKERNFS_PASID_AW, to->aw);
+			 FIELD_PREP(PKERNFS_PASID_AW, to->aw) |
+			 (to->dirty ? PKERNFS_PASID_SSADE : 0);
 		/* Tables that need not be snooped are flushed: it is right for both. */
 		new.hi = (old.hi & ~(PKERNFS_PASID_DID | PKERNFS_PASID_PWSNP)) |
 			 FIELD_PREP(PKERNFS_PASID_DID, to->did) |

@@ -6,10 +6,11 @@
  * Whoever may write any byte of the metadata of a region, with checksums that
  * match, must not bring the next kernel to map a page that is in no file, to use a
  * table twice, to read outside of the region, to loop, or to oops. The fixture is a
- * filesystem with three preserved devices, two of them with the same tables. Each
- * run damages a copy of it, mends the checksums most of the time, and lets the same
- * code look at it that looks at boot. What was adopted is then read again here by
- * code that shares nothing with that.
+ * filesystem with three preserved devices, two of them with the same tables, the
+ * third one, in scalable mode, with dirty bits in them. Each run damages a copy of
+ * it, mends the checksums most of the time, and lets the same code look at it that
+ * looks at boot. What was adopted is then read again here by code that shares nothing
+ * with that.
  *
  * The same file runs in KUnit, where KASAN watches, and in userspace, where each
  * physical address that is followed is checked as well: tools/testing/fuzz.
@@ -199,8 +200,11 @@ static int pkernfs_fuzz_device(struct pkernfs_fuzz *z, struct pkernfs_tree *t, u
 	f->ss = w->ss;
 	f->aw = w->ss.levels - 2;
 	f->did = 10 + i;
+	f->d.dirty_tracking = z->scalable && i == PKERNFS_FUZZ_DEVICES - 1;
 	ret = pkernfs_tree_add(t, f, rids[i]);
 
+	if (f->d.dirty_tracking)
+		rec->feature_incompat = cpu_to_le64(PKERNFS_INCOMPAT_DIRTY);
 	rec->state = cpu_to_le32(PKERNFS_RECORD_FROZEN);
 	rec->magic = cpu_to_le32(PKERNFS_RECORD_MAGIC);
 	rec->version = cpu_to_le32(PKERNFS_FORMAT_VERSION);
@@ -246,6 +250,14 @@ static int pkernfs_fuzz_hand_over(struct pkernfs_fuzz *z)
 			.ss.levels = 4 - i, .alloc = pkernfs_fuzz_pool, .arg = z, .coherent = true,
 		};
 		ret = pkernfs_fuzz_tables(z, &w[i]);
+	}
+	/* Hardware has set accessed and dirty bits: the first page's, and on the way there. */
+	if (!ret && z->scalable) {
+		u64 *table = phys_to_virt(w[1].ss.root);
+
+		table[0] |= PKERNFS_SS_A;
+		table = phys_to_virt(table[0] & PKERNFS_SS_OA);
+		table[1] |= PKERNFS_SS_A | PKERNFS_SS_D;
 	}
 	/* The first two have been attached to one HWPT. */
 	for (i = 0; i < PKERNFS_FUZZ_DEVICES && !ret; i++) {
@@ -323,10 +335,13 @@ int pkernfs_fuzz_init(struct pkernfs_fuzz *z, phys_addr_t base, void *virt, u64 
 	if (!z->iommu || !z->saved || !z->used || !z->holds)
 		goto fail;
 
-	/* Address widths of 3 to 5 levels, 2 MiB and 1 GiB pages; snoop control in one */
+	/*
+	 * Address widths of 3 to 5 levels, 2 MiB and 1 GiB pages; in one mode also snoop
+	 * control, and dirty bits with the snooping of tables that they need
+	 */
 	z->iommu->reg_phys = 0xfed90000;
 	z->iommu->cap = 0xeULL << 8 | 3ULL << 34;
-	z->iommu->ecap = scalable ? BIT_ULL(43) | BIT_ULL(7) : 0;
+	z->iommu->ecap = scalable ? BIT_ULL(43) | BIT_ULL(7) | BIT_ULL(45) | BIT_ULL(48) : 0;
 	z->iommu->max_domain_id = 256;
 	ret = pkernfs_layout(base, bytes, 0, &opt, &z->sb);
 	if (ret)
@@ -541,6 +556,7 @@ static void pkernfs_fuzz_change(struct pkernfs_fuzz *z, struct pkernfs_fuzz_sour
  * @z: fixture
  * @sb: superblock that says where the pool and the data are
  * @count: only count, whatever is there; not for ever, though
+ * @dirty: hardware sets accessed and dirty bits
  * @tables: tables so far
  * @pages: 4 KiB pages so far
  * @bad: what is wrong with them, NULL: nothing so far
@@ -548,7 +564,7 @@ static void pkernfs_fuzz_change(struct pkernfs_fuzz *z, struct pkernfs_fuzz_sour
 struct pkernfs_fuzz_walk {
 	struct pkernfs_fuzz *z;
 	const struct pkernfs_sb *sb;
-	bool count;
+	bool count, dirty;
 	u64 tables, pages;
 	const char *bad;
 };
@@ -595,15 +611,18 @@ static void pkernfs_fuzz_walk_table(struct pkernfs_fuzz_walk *w, u64 table, u64 
 	entry = phys_to_virt(table);
 	for (i = 0; i < 512 && !w->bad; i++) {
 		u64 e = entry[i], at = iova + ((u64)i << (12 + 9 * level));
-		u64 address = e & GENMASK_ULL(51, 12);
+		u64 address = e & GENMASK_ULL(51, 12), may = 3;
 		bool leaf = !level || (e & BIT(7) && level < 3);
 
 		if (!e)
 			continue;
-		/* R, W, A; of a leaf also the page size, D, and SNP where there is one */
-		if (e & ~address & ~(u64)(leaf ? 0x303 | (level ? 0x80 : 0) |
-				     (w->z->iommu->ecap & BIT(7) ? 0x800 : 0) : 0x103) ||
-		    !(e & 3) || (!leaf && (e & 3) != 3))
+		/* R, W; of a leaf also the page size, and SNP where there is one */
+		if (leaf)
+			may |= (level ? 0x80 : 0) | (w->z->iommu->ecap & BIT(7) ? 0x800 : 0);
+		/* A; D of what may be written to */
+		if (w->dirty)
+			may |= 0x100 | (leaf && e & 2 ? 0x200 : 0);
+		if (e & ~address & ~may || !(e & 3) || (!leaf && (e & 3) != 3))
 			w->bad = w->count ? NULL : "a reserved bit is set";
 		if (!(e & 3) || w->bad)
 			continue;
@@ -629,6 +648,11 @@ static void pkernfs_fuzz_forget(struct pkernfs_fuzz *z)
 }
 
 /* --- Checksums and counts that match --------------------------------------------------- */
+
+static bool pkernfs_fuzz_is_tracked(const struct pkernfs_dev_record *rec)
+{
+	return le64_to_cpu(rec->feature_incompat) >> 6 & 1;
+}
 
 /* What an entry of the tree leads to, NULL: nothing that may be written to */
 static u64 *pkernfs_fuzz_down(struct pkernfs_fuzz *z, u64 entry)
@@ -660,8 +684,9 @@ static void pkernfs_fuzz_mend_entry(struct pkernfs_fuzz *z, const struct pkernfs
 	at = pkernfs_fuzz_down(z, at[(rid & 0x7f) * 4]);
 	at = at ? pkernfs_fuzz_down(z, *at) : NULL;
 	if (at) {
-		at[0] = root | 2 << 6 | aw << 2 | 1;
-		at[1] = did;
+		at[0] = root | 2 << 6 | aw << 2 | 1 |
+			(pkernfs_fuzz_is_tracked(rec) ? 1 << 9 : 0);
+		at[1] = did | 1 << 23;
 	}
 }
 
@@ -678,6 +703,8 @@ static void pkernfs_fuzz_mend_record(struct pkernfs_fuzz *z, struct pkernfs_fuzz
 			rec->iommu.pages = cpu_to_le64(w.pages);
 		}
 	}
+	if (!pkernfs_fuzz_pick(s, 16))
+		rec->feature_incompat ^= cpu_to_le64(PKERNFS_INCOMPAT_DIRTY);
 	if (pkernfs_fuzz_pick(s, 2))
 		pkernfs_fuzz_mend_entry(z, rec);
 	if (pkernfs_fuzz_pick(s, 16))
@@ -783,19 +810,24 @@ static const char *pkernfs_fuzz_check_entry(struct pkernfs_fuzz *z, struct pkern
 	if ((at[0] & 0xfff) != 1)
 		return "another PASID directory";
 	at = phys_to_virt(at[0] & ~0xfffULL);
-	return at[0] == (f->ss.root | 2 << 6 | f->aw << 2 | 1) && at[1] == did && !at[2] ?
-	       NULL : "another PASID entry";
+	return at[0] == (f->ss.root | 2 << 6 | f->aw << 2 | 1 |
+			 (pkernfs_fuzz_is_tracked(pd->rec) ? 1 << 9 : 0)) &&
+	       at[1] == (did | 1 << 23) && !at[2] ? NULL : "another PASID entry";
 }
 
 static const char *pkernfs_fuzz_check_device(struct pkernfs_fuzz *z, struct pkernfs_device *pd)
 {
-	struct pkernfs_fuzz_walk w = { .z = z, .sb = z->r.sb };
+	struct pkernfs_fuzz_walk w = {
+		.z = z, .sb = z->r.sb, .dirty = pkernfs_fuzz_is_tracked(pd->rec),
+	};
 	const struct pkernfs_fixed *f = pkernfs_to_fixed(pd->fixed);
 	struct pkernfs_core *c = z->r.core;
 	u64 ino = le64_to_cpu(pd->rec->ino);
 	struct pkernfs_device *other;
 	bool again = false;
 
+	if (w.dirty && !z->scalable)
+		return "dirty bits of a unit that has none";
 	if (ino >= c->inodes || !c->node[ino] || c->node[ino]->device != pd)
 		return "its file is another one's";
 	list_for_each_entry(other, &pkernfs_devices, node) {
@@ -803,6 +835,9 @@ static const char *pkernfs_fuzz_check_device(struct pkernfs_fuzz *z, struct pker
 			break;
 		if (other->state != PKERNFS_STATE_ADOPTED)
 			continue;
+		if (pkernfs_to_fixed(other->fixed)->ss.root == f->ss.root &&
+		    pkernfs_fuzz_is_tracked(other->rec) != w.dirty)
+			return "tables with dirty bits of only one of two devices";
 		if (other->rid == pd->rid || other->rec->iommu.did == pd->rec->iommu.did)
 			return "two have one domain id";
 		again |= pkernfs_to_fixed(other->fixed)->ss.root == f->ss.root;

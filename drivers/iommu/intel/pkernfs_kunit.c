@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * pkernfs: KUnit tests of the second-stage writer and reader, and of the proof
- * that two tables translate alike.
+ * pkernfs: KUnit tests of the second-stage writer and reader, of the proof that two
+ * tables translate alike, and of dirty bits that go from one to the other.
  */
 #include <kunit/test.h>
 #include <linux/gfp.h>
@@ -130,7 +130,7 @@ static void pkernfs_ss_test_walk(struct kunit *test)
 		.leaf = pkernfs_ss_test_sum, .strict = true, .arg = sum,
 	};
 	u64 *top, saved;
-	int i, bit;
+	int i, bit, ret;
 
 	for (i = 0; i < 8; i++)
 		KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->a, (u64)i << 30,
@@ -145,11 +145,15 @@ static void pkernfs_ss_test_walk(struct kunit *test)
 	for (bit = 0; bit < 64; bit++) {
 		u64 flip = BIT_ULL(bit);
 
-		if (flip & (PKERNFS_SS_A | PKERNFS_SS_OA))
+		if (flip & PKERNFS_SS_OA)
 			continue;
 		top[0] = saved ^ flip;
-		KUNIT_EXPECT_EQ_MSG(test, pkernfs_ss_walk(&t->a.ss, &v), -EUCLEAN,
-				    "bit %d", bit);
+		for (i = 0; i < 2; i++) {
+			v.dirty = i;
+			ret = v.dirty && flip == PKERNFS_SS_A ? 0 : -EUCLEAN;
+			KUNIT_EXPECT_EQ_MSG(test, pkernfs_ss_walk(&t->a.ss, &v), ret,
+					    "bit %d", bit);
+		}
 	}
 	top[0] = saved;
 	t->a.ss.levels = 6;
@@ -227,6 +231,159 @@ static void pkernfs_ss_test_differs(struct kunit *test)
 	}
 }
 
+/* --- Accessed and dirty bits ---------------------------------------------------- */
+
+/* The entry of the leaf that translates an IOVA; there is one */
+static u64 *pkernfs_ss_test_entry(const struct pkernfs_ss *ss, u64 iova)
+{
+	u64 *table = phys_to_virt(ss->root);
+	int level = ss->levels - 1;
+
+	for (;; level--) {
+		u64 *at = &table[iova >> (12 + 9 * level) & 511];
+
+		if (!level || *at & PKERNFS_SS_PS)
+			return at;
+		table = phys_to_virt(*at & PKERNFS_SS_OA);
+	}
+}
+
+/* As hardware does it: accessed on the way, accessed and dirty in the leaf */
+static void pkernfs_ss_test_write(const struct pkernfs_ss *ss, u64 iova)
+{
+	u64 *table = phys_to_virt(ss->root);
+
+	table[iova >> (12 + 9 * (ss->levels - 1)) & 511] |= PKERNFS_SS_A;
+	*pkernfs_ss_test_entry(ss, iova) |= PKERNFS_SS_A | PKERNFS_SS_D;
+}
+
+static int pkernfs_ss_test_count_dirty(const struct pkernfs_ss_leaf *leaf, void *arg)
+{
+	*(u64 *)arg += leaf->dirty ? leaf->bytes : 0;
+	return 0;
+}
+
+/* How many bytes of a table are dirty */
+static u64 pkernfs_ss_test_dirty(const struct pkernfs_ss *ss)
+{
+	u64 bytes = 0;
+	struct pkernfs_ss_visitor v = { .leaf = pkernfs_ss_test_count_dirty, .arg = &bytes };
+
+	pkernfs_ss_walk(ss, &v);
+	return bytes;
+}
+
+/*
+ * Accessed and dirty bits in what another kernel left: only where the record says so,
+ * and no dirty page that hardware must not write to.
+ */
+static void pkernfs_ss_test_dirty_strict(struct kunit *test)
+{
+	static const struct {
+		u64 attr, bits;
+		int tracked;
+	} cases[] = {
+		{ RW, 0, 0 },
+		{ RW, PKERNFS_SS_A, 0 },
+		{ RW, PKERNFS_SS_D, 0 },
+		{ RW, PKERNFS_SS_A | PKERNFS_SS_D, 0 },
+		{ PKERNFS_SS_W, PKERNFS_SS_A | PKERNFS_SS_D, 0 },
+		{ PKERNFS_SS_R, PKERNFS_SS_A, 0 },
+		{ PKERNFS_SS_R, PKERNFS_SS_D, -EUCLEAN },
+		{ RW, PKERNFS_SS_A | BIT_ULL(10), -EUCLEAN },
+	};
+	struct pkernfs_ss_test *t = test->priv;
+	int i, large, bad, ret;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		for (large = 0; large < 2; large++) {
+			struct pkernfs_ss_visitor v = { .strict = true };
+
+			pkernfs_ss_test_writer(t, &t->a);
+			ret = pkernfs_ss_test_map(&t->a, SZ_2M, SZ_2M, large ? SZ_2M : SZ_4K,
+						  cases[i].attr);
+			KUNIT_ASSERT_EQ(test, ret, 0);
+			*pkernfs_ss_test_entry(&t->a.ss, SZ_2M) |= cases[i].bits;
+			bad = !cases[i].bits ? 0 : -EUCLEAN;
+			KUNIT_EXPECT_EQ_MSG(test, pkernfs_ss_walk(&t->a.ss, &v), bad,
+					    "case %d", i);
+			v.dirty = true;
+			KUNIT_EXPECT_EQ_MSG(test, pkernfs_ss_walk(&t->a.ss, &v),
+					    cases[i].tracked, "case %d, tracked", i);
+		}
+	}
+}
+
+/* Between pages of the same and of different sizes, in both directions */
+static void pkernfs_ss_test_merge(struct kunit *test)
+{
+	struct pkernfs_ss_test *t = test->priv;
+	u64 iova;
+
+	/* a has one page of 2 MiB where b has 512 of 4 KiB; behind it the same page sizes */
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->a, 0, 0, SZ_2M, RW), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->a, SZ_2M, SZ_2M, SZ_2M, RW), 0);
+	for (iova = 0; iova < SZ_2M; iova += SZ_4K)
+		KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->b, iova, iova, SZ_4K, RW), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->b, SZ_2M, SZ_2M, SZ_2M, RW), 0);
+
+	pkernfs_ss_merge_dirty(&t->a.ss, &t->b.ss, false);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_dirty(&t->b.ss), 0);
+
+	/* One small page makes the large one dirty, and nothing else. */
+	pkernfs_ss_test_write(&t->b.ss, 300 * SZ_4K);
+	pkernfs_ss_merge_dirty(&t->b.ss, &t->a.ss, false);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_dirty(&t->a.ss), SZ_2M);
+	KUNIT_EXPECT_TRUE(test, *pkernfs_ss_test_entry(&t->a.ss, 0) & PKERNFS_SS_D);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_dirty(&t->b.ss), SZ_4K);
+
+	/* And that one makes all small ones dirty. */
+	pkernfs_ss_merge_dirty(&t->a.ss, &t->b.ss, false);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_dirty(&t->b.ss), SZ_2M);
+	KUNIT_EXPECT_FALSE(test, *pkernfs_ss_test_entry(&t->b.ss, SZ_2M) & PKERNFS_SS_D);
+	pkernfs_ss_test_write(&t->a.ss, SZ_2M + 5);
+	pkernfs_ss_merge_dirty(&t->a.ss, &t->b.ss, false);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_dirty(&t->b.ss), SZ_4M);
+	/* Nothing but dirty bits has changed. */
+	KUNIT_EXPECT_EQ(test, *pkernfs_ss_test_entry(&t->b.ss, SZ_8K), SZ_8K | RW | PKERNFS_SS_D);
+}
+
+/* What one lacks, and what no device may write to */
+static void pkernfs_ss_test_merge_part(struct kunit *test)
+{
+	struct pkernfs_ss_test *t = test->priv;
+	const u64 far = 1ULL << 40;
+
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->a, 0, 0, SZ_2M, RW), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->a, SZ_4M, SZ_4M, SZ_2M, PKERNFS_SS_R), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->a, far, SZ_8M, SZ_4K, RW), 0);
+	pkernfs_ss_test_write(&t->a.ss, 0);
+	pkernfs_ss_test_write(&t->a.ss, far);
+
+	/* Without a table, with half of it, with a page more */
+	pkernfs_ss_merge_dirty(&t->a.ss, &t->b.ss, false);
+	KUNIT_EXPECT_FALSE(test, t->b.ss.root);
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->b, SZ_1M, SZ_1M, SZ_4K, RW), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->b, SZ_2M - SZ_4K, SZ_2M - SZ_4K, SZ_4K,
+						  RW), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->b, SZ_2M, SZ_2M, SZ_2M, RW), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->b, SZ_4M, SZ_4M, SZ_2M, PKERNFS_SS_R), 0);
+	pkernfs_ss_merge_dirty(&t->a.ss, &t->b.ss, false);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_dirty(&t->b.ss), SZ_8K);
+
+	/* The very last page, and one that the other may not write to */
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->b, far, SZ_8M, SZ_4K, PKERNFS_SS_R), 0);
+	pkernfs_ss_merge_dirty(&t->a.ss, &t->b.ss, false);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_dirty(&t->b.ss), SZ_8K);
+
+	/* Nothing is known: all that could be written to, and no more */
+	pkernfs_ss_test_writer(t, &t->a);
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->a, SZ_2M, SZ_2M, SZ_4K, RW), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->a, SZ_4M, SZ_4M, SZ_2M, PKERNFS_SS_R), 0);
+	pkernfs_ss_merge_dirty(&t->a.ss, &t->b.ss, true);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_test_dirty(&t->b.ss), SZ_8K + SZ_2M);
+}
+
 /* The recorded domain id, or none: another one could meet stale translations. */
 static void pkernfs_test_did(struct kunit *test)
 {
@@ -273,7 +430,7 @@ static void *pkernfs_tree_test_block(void *arg)
 	return a->area + (a->next++ << PKERNFS_BLOCK_SHIFT);
 }
 
-static void pkernfs_tree_test(struct kunit *test, bool scalable)
+static void pkernfs_tree_test(struct kunit *test, bool scalable, bool dirty)
 {
 	struct intel_iommu *iommu = kunit_kzalloc(test, sizeof(*iommu), GFP_KERNEL);
 	struct pkernfs_fixed *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
@@ -299,6 +456,7 @@ static void pkernfs_tree_test(struct kunit *test, bool scalable)
 	f->ss.root = 0x12345000;
 	f->aw = 2;
 	f->did = 77;
+	f->d.dirty_tracking = dirty;
 	t.root = a.area;
 	t.from = virt_to_phys(a.area) + PKERNFS_BLOCK_SIZE;
 	t.to = virt_to_phys(a.area) + (PKERNFS_TREE_TEST_BLOCKS << PKERNFS_BLOCK_SHIFT);
@@ -320,6 +478,10 @@ static void pkernfs_tree_test(struct kunit *test, bool scalable)
 	other = to;
 	other.ss_root += PKERNFS_BLOCK_SIZE;
 	KUNIT_EXPECT_FALSE(test, pkernfs_tree_prove_device(&t, iommu, rid, &other));
+	/* In legacy mode there is nothing to tell, and no record says so. */
+	other = to;
+	other.dirty = !to.dirty;
+	KUNIT_EXPECT_EQ(test, pkernfs_tree_prove_device(&t, iommu, rid, &other), !scalable);
 
 	/*
 	 * Whatever bit is flipped, the proof of the device or of the root fails, or
@@ -355,12 +517,17 @@ static void pkernfs_tree_test(struct kunit *test, bool scalable)
 
 static void pkernfs_tree_test_legacy(struct kunit *test)
 {
-	pkernfs_tree_test(test, false);
+	pkernfs_tree_test(test, false, false);
 }
 
 static void pkernfs_tree_test_scalable(struct kunit *test)
 {
-	pkernfs_tree_test(test, true);
+	pkernfs_tree_test(test, true, false);
+}
+
+static void pkernfs_tree_test_tracked(struct kunit *test)
+{
+	pkernfs_tree_test(test, true, true);
 }
 
 static struct kunit_case pkernfs_ss_cases[] = {
@@ -369,9 +536,13 @@ static struct kunit_case pkernfs_ss_cases[] = {
 	KUNIT_CASE(pkernfs_ss_test_walk),
 	KUNIT_CASE(pkernfs_ss_test_covers),
 	KUNIT_CASE(pkernfs_ss_test_differs),
+	KUNIT_CASE(pkernfs_ss_test_dirty_strict),
+	KUNIT_CASE(pkernfs_ss_test_merge),
+	KUNIT_CASE(pkernfs_ss_test_merge_part),
 	KUNIT_CASE(pkernfs_test_did),
 	KUNIT_CASE(pkernfs_tree_test_legacy),
 	KUNIT_CASE(pkernfs_tree_test_scalable),
+	KUNIT_CASE(pkernfs_tree_test_tracked),
 	{}
 };
 

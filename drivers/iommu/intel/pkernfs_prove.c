@@ -111,8 +111,9 @@ static int pkernfs_prove_shared(struct pkernfs_fixed *f, struct pkernfs_fixed *w
 	const struct pkernfs_iommu_ser *other = &with->pd->rec->iommu;
 	struct pkernfs_ss_visitor v = { .leaf = pkernfs_prove_bits, .arg = f->iommu };
 
+	/* Were only one of them tracked, the dirty bits would not be exact for it. */
 	if (f->ss.levels != with->ss.levels || ser->tables != other->tables ||
-	    ser->pages != other->pages)
+	    ser->pages != other->pages || f->d.dirty_tracking != with->d.dirty_tracking)
 		return -EUCLEAN;
 	return f->iommu == with->iommu ? 0 : pkernfs_ss_walk(&f->ss, &v);
 }
@@ -127,6 +128,7 @@ static int pkernfs_prove_tables(struct pkernfs_fixed *f)
 		.table = pkernfs_prove_table,
 		.leaf = pkernfs_prove_leaf,
 		.strict = true,
+		.dirty = f->d.dirty_tracking,
 		.arg = &p,
 	};
 	int ret;
@@ -161,6 +163,7 @@ static int pkernfs_prove_device(struct intel_iommu *iommu,
 		.ss_root = le64_to_cpu(ser->ss_root),
 		.did = did,
 		.aw = ser->aw,
+		.dirty = pkernfs_record_is_tracked(pd->rec),
 	};
 	struct pkernfs_device *other;
 	struct pkernfs_fixed *f;
@@ -177,6 +180,9 @@ static int pkernfs_prove_device(struct intel_iommu *iommu,
 	if (ser->aw < 1 || ser->aw > 3 || !(cap_sagaw(iommu->cap) & BIT(ser->aw)))
 		return pkernfs_device_fail(pd, "%s has no address width %u",
 					   iommu->name, ser->aw);
+	/* To a unit without them what switches dirty bits on is a reserved bit. */
+	if (aim.dirty && !ssads_supported(iommu))
+		return pkernfs_device_fail(pd, "%s has no dirty bits", iommu->name);
 	if (did < IDA_START_DID || did >= iommu->max_domain_id)
 		return pkernfs_device_fail(pd, "domain id %u is out of range", did);
 	/* Each unit counts its domain ids from the same start. */
@@ -197,6 +203,7 @@ static int pkernfs_prove_device(struct intel_iommu *iommu,
 		return pkernfs_device_fail(pd, "no memory");
 	f->ss.root = aim.ss_root;
 	f->ss.levels = ser->aw + 2;
+	f->d.dirty_tracking = aim.dirty;
 	ret = pkernfs_prove_tables(f);
 	if (ret) {
 		kfree(f);

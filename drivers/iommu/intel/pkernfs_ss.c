@@ -2,6 +2,7 @@
 /*
  * pkernfs: VT-d second-stage tables, read and written by hand.
  */
+#include <linux/bitops.h>
 #include <linux/cacheflush.h>
 #include <linux/errno.h>
 #include <linux/io.h>
@@ -34,18 +35,22 @@ static bool pkernfs_ss_present(u64 entry)
 	return entry & (PKERNFS_SS_R | PKERNFS_SS_W);
 }
 
-/* Bits that must be zero in what another kernel left (9.8, "Reserved") */
-static bool pkernfs_ss_sane(u64 entry, unsigned int level)
+/*
+ * Bits that must be zero in what another kernel left (9.8, "Reserved"). Accessed and
+ * dirty bits are only there if hardware was told to set them, and a page that it must
+ * not write to is never dirty.
+ */
+static bool pkernfs_ss_sane(u64 entry, unsigned int level, bool dirty)
 {
-	u64 oa = entry & PKERNFS_SS_OA;
+	u64 oa = entry & PKERNFS_SS_OA, may = dirty ? PKERNFS_SS_A : 0;
 
 	if (!pkernfs_ss_is_leaf(entry, level))
-		return !(entry & ~(PKERNFS_SS_R | PKERNFS_SS_W | PKERNFS_SS_A |
-				   PKERNFS_SS_OA)) &&
+		return !(entry & ~(PKERNFS_SS_R | PKERNFS_SS_W | PKERNFS_SS_OA | may)) &&
 		       (entry & PKERNFS_SS_R) && (entry & PKERNFS_SS_W);
 
-	if (entry & ~(PKERNFS_SS_ATTR | PKERNFS_SS_A | PKERNFS_SS_D |
-		      (level ? PKERNFS_SS_PS : 0) | PKERNFS_SS_OA))
+	if (dirty && entry & PKERNFS_SS_W)
+		may |= PKERNFS_SS_D;
+	if (entry & ~(PKERNFS_SS_ATTR | (level ? PKERNFS_SS_PS : 0) | PKERNFS_SS_OA | may))
 		return false;
 	return !(oa & (BIT_ULL(pkernfs_ss_shift(level)) - 1));
 }
@@ -57,6 +62,7 @@ static void pkernfs_ss_decode(u64 entry, u64 iova, unsigned int level,
 	leaf->iova = iova & ~(leaf->bytes - 1);
 	leaf->oa = entry & PKERNFS_SS_OA & ~(leaf->bytes - 1);
 	leaf->attr = entry & PKERNFS_SS_ATTR;
+	leaf->dirty = entry & PKERNFS_SS_D;
 }
 
 static int pkernfs_ss_walk_table(phys_addr_t phys, u64 iova, unsigned int level,
@@ -84,7 +90,7 @@ static int pkernfs_ss_walk_table(phys_addr_t phys, u64 iova, unsigned int level,
 				return -EUCLEAN;
 			continue;
 		}
-		if (v->strict && !pkernfs_ss_sane(entry, level))
+		if (v->strict && !pkernfs_ss_sane(entry, level, v->dirty))
 			return -EUCLEAN;
 
 		if (pkernfs_ss_is_leaf(entry, level)) {
@@ -123,8 +129,8 @@ int pkernfs_ss_walk(const struct pkernfs_ss *ss,
 	return pkernfs_ss_walk_table(ss->root, 0, ss->levels - 1, v);
 }
 
-/* The leaf that translates an IOVA; false: @hole is the span of IOVAs without one */
-static bool pkernfs_ss_find(const struct pkernfs_ss *ss, u64 iova,
+/* Entry of the leaf that translates an IOVA; NULL: @hole is the span without one */
+static u64 *pkernfs_ss_find(const struct pkernfs_ss *ss, u64 iova,
 			    struct pkernfs_ss_leaf *leaf, struct pkernfs_ss_leaf *hole)
 {
 	unsigned int level = ss->levels;
@@ -132,21 +138,22 @@ static bool pkernfs_ss_find(const struct pkernfs_ss *ss, u64 iova,
 
 	if (phys && !(iova >> pkernfs_ss_shift(level))) {
 		while (level--) {
-			const u64 *table = phys_to_virt(phys);
-			u64 entry = READ_ONCE(table[pkernfs_ss_index(iova, level)]);
+			u64 *table = phys_to_virt(phys);
+			u64 *at = &table[pkernfs_ss_index(iova, level)];
+			u64 entry = READ_ONCE(*at);
 
 			if (!pkernfs_ss_present(entry))
 				break;
 			if (pkernfs_ss_is_leaf(entry, level)) {
 				pkernfs_ss_decode(entry, iova, level, leaf);
-				return true;
+				return at;
 			}
 			phys = entry & PKERNFS_SS_OA;
 		}
 	}
 	hole->bytes = BIT_ULL(pkernfs_ss_shift(level));
 	hole->iova = iova & ~(hole->bytes - 1);
-	return false;
+	return NULL;
 }
 
 /**
@@ -265,6 +272,49 @@ int pkernfs_ss_covers(const struct pkernfs_ss *fixed,
 	*iova = c.first_missing;
 	*what = "not mapped";
 	return -EAGAIN;
+}
+
+struct pkernfs_ss_merge {
+	const struct pkernfs_ss *to;
+	bool all;
+};
+
+static int pkernfs_ss_merge_leaf(const struct pkernfs_ss_leaf *a, void *arg)
+{
+	const struct pkernfs_ss_merge *m = arg;
+	u64 at = a->iova, end = a->iova + a->bytes, *entry;
+	struct pkernfs_ss_leaf b;
+
+	if (!(a->attr & PKERNFS_SS_W) || !(a->dirty || m->all))
+		return 0;
+	for (; at < end; at = b.iova + b.bytes) {
+		entry = pkernfs_ss_find(m->to, at, &b, &b);
+		/* Hardware may be changing the same entry. */
+		if (entry && b.attr & PKERNFS_SS_W && !b.dirty)
+			set_bit(PKERNFS_SS_D_BIT, (unsigned long *)entry);
+	}
+	return 0;
+}
+
+/**
+ * pkernfs_ss_merge_dirty - what is dirty in one table is dirty in another one, too
+ * @from: the table that hardware has left: nothing caches it any more, so none of its
+ *	dirty bits can come late
+ * @to: the table that hardware is on; its leaves, but not their dirty bits, are kept
+ *	from changing. It may lack some IOVAs; page sizes may differ
+ * @all: @from has no dirty bits, as hardware was not told to set them: all that a
+ *	device may write to counts as dirty
+ *
+ * A larger page of @to is dirty if any part of it is. Not for units that do not snoop
+ * their tables: those have no dirty bits.
+ */
+void pkernfs_ss_merge_dirty(const struct pkernfs_ss *from, const struct pkernfs_ss *to,
+			    bool all)
+{
+	struct pkernfs_ss_merge m = { .to = to, .all = all };
+	struct pkernfs_ss_visitor v = { .leaf = pkernfs_ss_merge_leaf, .arg = &m };
+
+	pkernfs_ss_walk(from, &v);
 }
 
 static void pkernfs_ss_store(struct pkernfs_ss_writer *w, u64 *at, u64 entry)

@@ -19,7 +19,8 @@
 #define PKERNFS_SS_W	BIT_ULL(1)
 #define PKERNFS_SS_PS	BIT_ULL(7)
 #define PKERNFS_SS_A	BIT_ULL(8)
-#define PKERNFS_SS_D	BIT_ULL(9)
+#define PKERNFS_SS_D_BIT	9
+#define PKERNFS_SS_D	BIT_ULL(PKERNFS_SS_D_BIT)
 #define PKERNFS_SS_SNP	BIT_ULL(11)
 #define PKERNFS_SS_OA	GENMASK_ULL(51, 12)
 #define PKERNFS_SS_ATTR	(PKERNFS_SS_R | PKERNFS_SS_W | PKERNFS_SS_SNP)
@@ -40,12 +41,14 @@ struct pkernfs_ss {
  * @oa: physical address that @iova translates to
  * @bytes: 4 KiB, 2 MiB or 1 GiB
  * @attr: PKERNFS_SS_ATTR bits
+ * @dirty: hardware says that a device has written there; of a leaf that is read
  */
 struct pkernfs_ss_leaf {
 	u64 iova;
 	u64 oa;
 	u64 bytes;
 	u64 attr;
+	bool dirty;
 };
 
 /**
@@ -58,6 +61,8 @@ struct pkernfs_ss_leaf {
  *	the last read of it. NULL: nothing
  * @strict: an entry with a reserved bit set, or a table entry without both
  *	rights, ends the walk with -EUCLEAN. For tables that another kernel left.
+ * @dirty: with @strict: hardware may have set accessed and dirty bits, which are
+ *	otherwise refused as well
  * @arg: passed to the functions
  */
 struct pkernfs_ss_visitor {
@@ -65,6 +70,7 @@ struct pkernfs_ss_visitor {
 	int (*leaf)(const struct pkernfs_ss_leaf *leaf, void *arg);
 	void (*table_done)(phys_addr_t table, void *arg);
 	bool strict;
+	bool dirty;
 	void *arg;
 };
 
@@ -77,6 +83,8 @@ int pkernfs_ss_covers(const struct pkernfs_ss *fixed,
 		      const char **what);
 int pkernfs_ss_alike(const struct pkernfs_ss *fixed, const struct pkernfs_ss *other,
 		     u64 iova, const char **what);
+void pkernfs_ss_merge_dirty(const struct pkernfs_ss *from, const struct pkernfs_ss *to,
+			    bool all);
 
 /**
  * struct pkernfs_ss_writer - a second-stage table that is being built

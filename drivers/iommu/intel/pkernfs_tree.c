@@ -34,7 +34,8 @@ union pkernfs_entry pkernfs_entry_make(struct intel_iommu *iommu,
 	if (sm_supported(iommu)) {
 		e.lo = (to->ss_root & VTD_PAGE_MASK) | PASID_PTE_PRESENT |
 		       FIELD_PREP(PKERNFS_PASID_AW, to->aw) |
-		       FIELD_PREP(PKERNFS_PASID_PGTT, PASID_ENTRY_PGTT_SL_ONLY);
+		       FIELD_PREP(PKERNFS_PASID_PGTT, PASID_ENTRY_PGTT_SL_ONLY) |
+		       (to->dirty ? PKERNFS_PASID_SSADE : 0);
 		e.hi = FIELD_PREP(PKERNFS_PASID_DID, to->did) |
 		       (ecap_smpwc(iommu->ecap) ? PKERNFS_PASID_PWSNP : 0);
 		return e;

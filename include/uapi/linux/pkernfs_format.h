@@ -61,15 +61,19 @@ struct pkernfs_area {
  * FLAGS	flags of inodes
  * XATTR	extended attributes
  * ACL		POSIX ACLs, in them
+ * DIRTY	of device records alone: hardware sets accessed and dirty bits in the
+ *		second-stage tables that the record names (SSADE)
  */
 #define PKERNFS_INCOMPAT_SPECIAL	(1ULL << 0)
 #define PKERNFS_INCOMPAT_FLAGS		(1ULL << 1)
 #define PKERNFS_INCOMPAT_XATTR		(1ULL << 2)
 #define PKERNFS_INCOMPAT_ACL		(1ULL << 5)
+#define PKERNFS_INCOMPAT_DIRTY		(1ULL << 6)
 #define PKERNFS_INCOMPAT_KNOWN		(PKERNFS_INCOMPAT_SPECIAL | \
 					 PKERNFS_INCOMPAT_FLAGS | \
 					 PKERNFS_INCOMPAT_XATTR | \
-					 PKERNFS_INCOMPAT_ACL)
+					 PKERNFS_INCOMPAT_ACL | \
+					 PKERNFS_INCOMPAT_DIRTY)
 #define PKERNFS_COMPAT_KNOWN	0ULL
 
 /**

@@ -113,6 +113,10 @@ static inline void strscpy_pad_shim(char *to, const char *from, size_t size)
 
 #define strscpy_pad(to, from, size)	strscpy_pad_shim(to, from, size)
 
+/* That of tools/include is in a file that nothing else needs. */
+#undef set_bit
+#define set_bit(nr, bits)	__set_bit(nr, bits)	/* one thread */
+
 static inline unsigned long find_last_bit(const unsigned long *bits, unsigned long n)
 {
 	unsigned long i = n;
@@ -289,9 +293,11 @@ static inline void le32_add_cpu(__le32 *p, u32 v)
 #define cap_sagaw(c)		(((c) >> 8) & 0x1f)
 #define ecap_smpwc(e)		(((e) >> 48) & 1)
 #define ecap_smts(e)		(((e) >> 43) & 1)
+#define ecap_slads(e)		(((e) >> 45) & 1)
 #define ecap_sc_support(e)	(((e) >> 7) & 1)
 #define ecap_coherent(e)	((e) & 1)
 #define sm_supported(i)		(intel_iommu_sm && ecap_smts((i)->ecap))
+#define ssads_supported(i)	(sm_supported(i) && ecap_slads((i)->ecap) && ecap_smpwc((i)->ecap))
 #define PCI_BUS_NUM(x)		(((x) >> 8) & 0xff)
 #define PCI_SLOT(x)		(((x) >> 3) & 0x1f)
 #define PCI_FUNC(x)		((x) & 7)
@@ -320,6 +326,7 @@ struct iommu_domain {
 
 struct dmar_domain {
 	struct iommu_domain domain;
+	u8 dirty_tracking:1;
 };
 
 struct intel_iommu {
