@@ -303,6 +303,8 @@ static int pkernfs_device_info(struct file *file, struct pkernfs_info *info,
 		info->irq = pd->irq_quiesced ? PKERNFS_IRQ_QUIESCED : PKERNFS_IRQ_UNCERTAIN;
 		info->tables = le64_to_cpu(rec->iommu.tables);
 		info->pages = le64_to_cpu(rec->iommu.pages);
+		info->dirty = pkernfs_record_is_tracked(rec) ? PKERNFS_DIRTY_EXACT :
+							       PKERNFS_DIRTY_ALL;
 		pkernfs_why_copy(&pd->why, &why);
 		ret = pkernfs_info_ranges(pd, out);
 	} else {
@@ -402,7 +404,7 @@ static long pkernfs_ioctl_info(struct file *file, void __user *user)
 		return ret;
 	if (arg.flags)
 		return -EOPNOTSUPP;
-	if (arg.reserved || arg.reserved2)
+	if (arg.reserved || arg.reserved2 || arg.reserved3)
 		return -EINVAL;
 	memset(&info, 0, sizeof(info));
 	info.size = arg.size;

@@ -80,6 +80,7 @@ void print_info(const struct pkernfs_info *info, bool json)
 {
 	const struct pkernfs_range *r = (void *)(uintptr_t)info->ranges;
 	bool quiesced = info->irq == PKERNFS_IRQ_QUIESCED;
+	bool exact = info->dirty == PKERNFS_DIRTY_EXACT;
 	char bdf[16];
 	uint32_t i;
 
@@ -93,6 +94,7 @@ void print_info(const struct pkernfs_info *info, bool json)
 			json_number("device_id", info->device);
 			json_number("domain_id", info->did);
 			json_bool("interrupts_quiesced", quiesced);
+			json_bool("dirty_exact", exact);
 			json_number("table_blocks", info->tables);
 			json_number("pages", info->pages);
 			print_ranges_json(info);
@@ -112,6 +114,8 @@ void print_info(const struct pkernfs_info *info, bool json)
 		printf("domain id:   %u\n", info->did);
 		printf("interrupts:  %s\n", quiesced ? "quiesced: none is lost or doubled" :
 		       "uncertain: each vector is raised once at restore");
+		printf("dirty pages: %s\n", exact ? "exact: those that it has written to" :
+		       "all: its writes are not tracked");
 		printf("tables:      %llu blocks\n", info->tables);
 		printf("pages:       %llu of 4 KiB\n", info->pages);
 		for (i = 0; i < info->range_count; i++)

@@ -89,9 +89,6 @@ static int pkernfs_vtd_check(struct device *dev, struct iommu_domain *live,
 	if (!intel_domain_is_ss_paging(d) || d->nested_parent)
 		return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL,
 				      "the HWPT is not a plain second-stage one");
-	if (d->dirty_tracking)
-		return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL,
-				      "dirty tracking is on");
 	if (info->ats_supported || info->ats_enabled)
 		return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL, "ATS is in use");
 	if (info->pri_enabled || info->pasid_supported)
@@ -375,7 +372,7 @@ static bool pkernfs_fixed_share(struct pkernfs_fixed *f, const struct pkernfs_ss
 			continue;
 		g = pkernfs_to_fixed(pd->fixed);
 		/* Where this unit does not snoop, the writes must have been flushed. */
-		if (g->ss.levels != from->levels ||
+		if (g->ss.levels != from->levels || g->d.dirty_tracking != f->d.dirty_tracking ||
 		    (pkernfs_vtd_coherent(g->iommu) && !pkernfs_vtd_coherent(f->iommu)) ||
 		    le64_to_cpu(pd->rec->iommu.pages) != c->w.pages ||
 		    pkernfs_ss_covers(&g->ss, from, &iova, &what))
@@ -401,6 +398,8 @@ static int pkernfs_fixed_clone(struct pkernfs_fixed *f, struct iommu_domain *liv
 	struct pkernfs_ss from;
 	int ret;
 
+	/* If it is changed just now the move finds out, and fails. */
+	f->d.dirty_tracking = to_dmar_domain(live)->dirty_tracking;
 	pkernfs_live_ss(live, &from, &f->aw);
 	c.count = true;
 	ret = pkernfs_ss_walk(&from, &v);
@@ -430,29 +429,52 @@ static int pkernfs_fixed_clone(struct pkernfs_fixed *f, struct iommu_domain *liv
 					     PKERNFS_IOMMU_VTD_LEGACY;
 	ser->aw = f->aw;
 	ser->flags = 0;
+	if (f->d.dirty_tracking)
+		pd->rec->feature_incompat |= cpu_to_le64(PKERNFS_INCOMPAT_DIRTY);
 	return 0;
 }
 
 /* --- Replace ---------------------------------------------------------------- */
 
 /*
+ * Does the dirty tracking of two domains allow a device to go from one to the other?
+ * A fixed domain tracks as the live one does. A user's may begin to, but must not
+ * end it, as that would lose what is dirty; who froze the device may, on his way
+ * back: it was he who has switched it off.
+ */
+static bool pkernfs_dirty_fits(const struct pkernfs_device *pd,
+			       const struct dmar_domain *from, const struct dmar_domain *to)
+{
+	if (from->dirty_tracking == to->dirty_tracking)
+		return true;
+	return to->dirty_tracking ? pkernfs_domain_is_fixed(&from->domain) :
+				    &to->domain == READ_ONCE(pd->live);
+}
+
+/*
  * Bring a device from one domain to another one. @to is entered in the unit
  * already (a reference that the device takes over on success), and its tags are
  * assigned before the hardware switches, so that an unmap of @to cannot be
  * missed; those of @from are unassigned after it.
+ *
+ * What the device has dirtied by the tables @left, those of @from, is dirty in @ss,
+ * those of @to, from the return on. Hardware sets dirty bits in either until the
+ * switch has flushed what it caches, and in @ss only from then on: so they are
+ * merged after it, and none is lost in between.
  */
 static int pkernfs_vtd_move(struct pkernfs_device *pd, struct device *dev,
 			    struct dmar_domain *from, struct dmar_domain *to,
-			    u64 ss_root, u8 aw)
+			    const struct pkernfs_ss *left, const struct pkernfs_ss *ss, u8 aw)
 {
 	struct device_domain_info *info = dev_iommu_priv_get(dev);
 	struct intel_iommu *iommu = info->iommu;
 	struct pkernfs_aim aim = {
-		.ss_root = ss_root,
+		.ss_root = ss->root,
 		.did = domain_id_iommu(to, iommu),
 		.aw = aw,
 	};
 	unsigned long flags;
+	bool all;
 	int ret;
 
 	if (!info->domain_attached || info->domain != from)
@@ -464,7 +486,9 @@ static int pkernfs_vtd_move(struct pkernfs_device *pd, struct device *dev,
 	spin_lock_irqsave(&from->lock, flags);
 	spin_lock_nested(&to->lock, SINGLE_DEPTH_NESTING);
 	ret = -EBUSY;
-	if (!from->dirty_tracking && !to->dirty_tracking)
+	aim.dirty = to->dirty_tracking;
+	all = !from->dirty_tracking;
+	if (pkernfs_dirty_fits(pd, from, to))
 		ret = pkernfs_entry_switch(info, &aim);
 	if (!ret) {
 		list_del(&info->link);
@@ -479,6 +503,10 @@ static int pkernfs_vtd_move(struct pkernfs_device *pd, struct device *dev,
 		return ret;
 	}
 
+	if (aim.dirty)
+		pkernfs_ss_merge_dirty(left, ss, all);
+	if (aim.dirty && all)
+		pci_info(pd->pdev, "pkernfs: its writes were not tracked: every page counts as dirty\n");
 	cache_tag_unassign_domain(from, dev, IOMMU_NO_PASID);
 	domain_detach_iommu(from, iommu);
 	return 0;
@@ -490,8 +518,10 @@ static int pkernfs_fixed_attach(struct iommu_domain *domain, struct device *dev,
 {
 	struct pkernfs_fixed *f = pkernfs_to_fixed(domain);
 	struct pkernfs_device *pd = f->pd;
+	struct pkernfs_ss from;
 	const char *what;
 	int ret;
+	u8 aw;
 
 	if (!live)
 		return -ESTALE;
@@ -514,8 +544,8 @@ static int pkernfs_fixed_attach(struct iommu_domain *domain, struct device *dev,
 
 	/* The record is whole before hardware depends on what it names. */
 	pkernfs_record_commit(pd);
-	ret = pkernfs_vtd_move(pd, dev, to_dmar_domain(live), &f->d, f->ss.root,
-			       f->aw);
+	pkernfs_live_ss(live, &from, &aw);
+	ret = pkernfs_vtd_move(pd, dev, to_dmar_domain(live), &f->d, &from, &f->ss, f->aw);
 	if (ret) {
 		pkernfs_record_retract(pd);
 		pkernfs_refuse(&pd->why, ret, ~0ULL,
@@ -582,9 +612,9 @@ static int pkernfs_fixed_leave(struct pkernfs_fixed *f, struct device *dev,
 	if (!intel_domain_is_ss_paging(d) || d->nested_parent)
 		return pkernfs_refuse(&pd->why, -EINVAL, ~0ULL,
 				      "the HWPT is not a plain second-stage one");
-	if (d->dirty_tracking)
-		return pkernfs_refuse(&pd->why, -EOPNOTSUPP, ~0ULL,
-				      "dirty tracking is on");
+	if (!pkernfs_dirty_fits(pd, &f->d, d))
+		return pkernfs_refuse(&pd->why, -EXDEV, ~0ULL,
+				      "the HWPT is not alike: dirty tracking is off, and was on when the device was frozen");
 	ret = paging_domain_compatible(to, dev);
 	if (ret)
 		return pkernfs_refuse(&pd->why, ret, ~0ULL,
@@ -609,7 +639,7 @@ static int pkernfs_fixed_leave(struct pkernfs_fixed *f, struct device *dev,
 	}
 	ret = domain_attach_iommu(d, f->iommu);
 	if (!ret) {
-		ret = pkernfs_vtd_move(pd, dev, &f->d, d, other.root, aw);
+		ret = pkernfs_vtd_move(pd, dev, &f->d, d, &f->ss, &other, aw);
 		if (ret)
 			domain_detach_iommu(d, f->iommu);
 	}
@@ -666,8 +696,8 @@ static bool pkernfs_fixed_wait(struct pkernfs_fixed *f, struct iommu_domain *to)
 
 	/* Who froze it goes on to nothing but what is alike, and keeps its way back. */
 	if (READ_ONCE(pd->live) || pkernfs_is_shutting_down() ||
-	    !intel_domain_is_ss_paging(d) || d->nested_parent || d->dirty_tracking ||
-	    paging_domain_compatible(to, &pd->pdev->dev) ||
+	    !intel_domain_is_ss_paging(d) || d->nested_parent ||
+	    !pkernfs_dirty_fits(pd, &f->d, d) || paging_domain_compatible(to, &pd->pdev->dev) ||
 	    pkernfs_iommufd_lock(to, true, &what))
 		return false;
 	pkernfs_live_ss(to, &other, &aw);

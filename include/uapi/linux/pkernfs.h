@@ -123,6 +123,10 @@ struct pkernfs_range {
 #define PKERNFS_IRQ_UNCERTAIN	0	/* each vector will be raised once at restore */
 #define PKERNFS_IRQ_QUIESCED	1	/* exactly once */
 
+/* pkernfs_info.dirty: what a HWPT with dirty tracking on finds when the device has come to it */
+#define PKERNFS_DIRTY_ALL	0	/* every page that the device may write to */
+#define PKERNFS_DIRTY_EXACT	1	/* what hardware has seen it write to */
+
 /**
  * struct pkernfs_info - ioctl(PKERNFS_INFO)
  * @size: sizeof(struct pkernfs_info)
@@ -146,6 +150,8 @@ struct pkernfs_range {
  * @reason: text of the last refusal, NUL-terminated
  * @reserved: must be 0
  * @reserved2: must be 0
+ * @dirty: PKERNFS_DIRTY_*
+ * @reserved3: must be 0
  */
 struct pkernfs_info {
 	__u32 size;
@@ -166,6 +172,8 @@ struct pkernfs_info {
 	__aligned_u64 ranges;
 	__aligned_u64 error_iova;
 	char reason[128];
+	__u32 dirty;
+	__u32 reserved3;
 };
 
 /* pkernfs_format.flags */
