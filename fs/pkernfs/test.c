@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * pkernfs: knobs that leave one part out, so that a test can see that it would
- * notice. Only in kernels with CONFIG_PKERNFS_TEST.
+ * notice, or that stand in for hardware. Only in kernels with CONFIG_PKERNFS_TEST.
  *
  * pkernfs_test=KNOB[,KNOB...] on the command line, or written to
  * /sys/module/pkernfs/parameters/test (an empty line clears all).
@@ -17,13 +17,14 @@ static const char * const pkernfs_test_names[] = {
 	[PKERNFS_TEST_CLEAR_FIRST]	= "clear-first",
 	[PKERNFS_TEST_HALF_FIRST]	= "half-first",
 	[PKERNFS_TEST_TRANSLATION_OFF]	= "translation-off",
+	[PKERNFS_TEST_SSADS]		= "ssads",
 };
 
 static unsigned long pkernfs_test_knobs;
 
 /**
- * pkernfs_test - is a part to be left out?
- * @knob: the part
+ * pkernfs_test - is a knob set?
+ * @knob: the knob
  */
 bool pkernfs_test(enum pkernfs_test_knob knob)
 {
@@ -59,7 +60,7 @@ static int pkernfs_test_parse(const char *list)
 	}
 	WRITE_ONCE(pkernfs_test_knobs, knobs);
 	if (knobs)
-		pr_warn("pkernfs: TEST: %s left out\n", list);
+		pr_warn("pkernfs: TEST: %s\n", list);
 	return 0;
 }
 

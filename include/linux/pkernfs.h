@@ -268,15 +268,17 @@ void pkernfs_record_drop_stale(struct pkernfs_region *r);
 /* --- fs/pkernfs/test.c: knobs of the tests, none in a release kernel -------- */
 
 /**
- * enum pkernfs_test_knob - parts that a test can leave out
+ * enum pkernfs_test_knob - parts that a test can leave out, or make believe
  * @PKERNFS_TEST_CLEAR_FIRST: replace clears the present bit and flushes first
  * @PKERNFS_TEST_HALF_FIRST: replace writes half of the entry and flushes first
  * @PKERNFS_TEST_TRANSLATION_OFF: translation is switched off at kexec
+ * @PKERNFS_TEST_SSADS: remapping units are said to set dirty bits; the test has to
  */
 enum pkernfs_test_knob {
 	PKERNFS_TEST_CLEAR_FIRST,
 	PKERNFS_TEST_HALF_FIRST,
 	PKERNFS_TEST_TRANSLATION_OFF,
+	PKERNFS_TEST_SSADS,
 };
 
 #ifdef CONFIG_PKERNFS_TEST

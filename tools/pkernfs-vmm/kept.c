@@ -175,10 +175,11 @@ int kept_info(struct vmm *vmm, bool quiet)
 		state = kept_states[info.state];
 	info.reason[sizeof(info.reason) - 1] = 0;
 	snprintf(what, sizeof(what),
-		 "segment=%u rid=%02x:%02x.%x id=%04x:%04x did=%u irq=%s",
+		 "segment=%u rid=%02x:%02x.%x id=%04x:%04x did=%u irq=%s dirty=%s",
 		 info.segment, info.rid >> 8, info.rid >> 3 & 31, info.rid & 7,
 		 info.vendor, info.device, info.did,
-		 info.irq == PKERNFS_IRQ_QUIESCED ? "quiesced" : "uncertain");
+		 info.irq == PKERNFS_IRQ_QUIESCED ? "quiesced" : "uncertain",
+		 info.dirty == PKERNFS_DIRTY_EXACT ? "exact" : "all");
 	snprintf(why, sizeof(why), "error=%u error_iova=0x%llx reason=\"%s\"",
 		 info.error, info.error_iova, info.reason);
 	printf("INFO state=%s %s tables=%llu pages=%llu ranges=%u %s\n", state,

@@ -64,6 +64,8 @@ static const char help[] =
 "                    freeze may leave this out if it is no memory of pkernfs; may\n"
 "                    be repeated, ascending\n"
 "  --hwpt-flags N    flags of IOMMU_HWPT_ALLOC\n"
+"  --track           a HWPT with dirty tracking, on before the attach\n"
+"  --small-pages     map by pages of 4 KiB only\n"
 "  --ring N          descriptors, a multiple of 8 up to 65528 (default)\n"
 "  --queues N        NVMe: I/O queues, each with a vector of its own; default 8\n"
 "  --msi, --intx     MSI or INTx instead of MSI-X, which the edu has not\n"
@@ -90,6 +92,8 @@ static const char help[] =
 "  reset hot-reset d3   what the guest may ask of its device: reset it, reset its\n"
 "                    bus, put it to sleep\n"
 "  cycles=N          freeze and unfreeze N times\n"
+"  track untrack     switch dirty tracking on or off\n"
+"  dirty             DIRTY lines with what is dirty, which is clean then\n"
 "  raise[=CAUSES]    82574L: interrupt by ICS; default: vector 1. NVMe: a command\n"
 "                    on the admin queue. edu: these bits\n"
 "  submit=N[:QUEUES] NVMe: N commands in turn over the first of the queues\n"
@@ -110,8 +114,8 @@ static const char help[] =
 
 enum {
 	OPT_RAM = 256, OPT_SIZE, OPT_BDF, OPT_STATE, OPT_DEVICE, OPT_IOVA,
-	OPT_MAP, OPT_BY_FILE, OPT_BY_IOAS, OPT_HWPT_FLAGS, OPT_RING, OPT_QUEUES, OPT_MSI,
-	OPT_INTX,
+	OPT_MAP, OPT_BY_FILE, OPT_BY_IOAS, OPT_HWPT_FLAGS, OPT_TRACK, OPT_SMALL_PAGES,
+	OPT_RING, OPT_QUEUES, OPT_MSI, OPT_INTX,
 	OPT_RECYCLE, OPT_IRQ_PAUSE, OPT_BIND, OPT_NO_RESET, OPT_CONTROL,
 	OPT_EARLY, OPT_JOIN, OPT_LEAVE_OUT, OPT_SHARE, OPT_PAUSE_AT, OPT_STOP_AT,
 	OPT_KILL_AT, OPT_PHASES, OPT_HELP,
@@ -132,6 +136,8 @@ static const struct option options[] = {
 	{ "share", required_argument, NULL, OPT_SHARE },
 	{ "leave-out", required_argument, NULL, OPT_LEAVE_OUT },
 	{ "hwpt-flags", required_argument, NULL, OPT_HWPT_FLAGS },
+	{ "track", no_argument, NULL, OPT_TRACK },
+	{ "small-pages", no_argument, NULL, OPT_SMALL_PAGES },
 	{ "ring", required_argument, NULL, OPT_RING },
 	{ "queues", required_argument, NULL, OPT_QUEUES },
 	{ "msi", no_argument, NULL, OPT_MSI },
@@ -210,6 +216,12 @@ static int parse_option(int opt, const char *arg)
 		return parse_leave_out(&vmm, arg);
 	case OPT_HWPT_FLAGS:
 		return parse_number(arg, ~0U, &vmm.hwpt_flags);
+	case OPT_TRACK:
+		vmm.track = true;
+		return 0;
+	case OPT_SMALL_PAGES:
+		vmm.small_pages = true;
+		return 0;
 	case OPT_RING:
 		return parse_number(arg, 65528, &vmm.ring_size);
 	case OPT_QUEUES:

@@ -243,6 +243,24 @@ static int script_save(struct vmm *vmm, const char *arg)
 	return state_save(vmm);
 }
 
+static int script_track(struct vmm *vmm, const char *arg)
+{
+	(void)arg;
+	return dirty_track(vmm, true);
+}
+
+static int script_untrack(struct vmm *vmm, const char *arg)
+{
+	(void)arg;
+	return dirty_track(vmm, false);
+}
+
+static int script_dirty(struct vmm *vmm, const char *arg)
+{
+	(void)arg;
+	return dirty_report(vmm);
+}
+
 static int script_raise(struct vmm *vmm, const char *arg)
 {
 	u64 causes = 0;
@@ -424,6 +442,9 @@ static const struct script_action script_actions[] = {
 	{ "hot-reset", script_hot_reset, false },
 	{ "d3", script_d3, false },
 	{ "cycles", script_cycles, false },
+	{ "track", script_track, false },
+	{ "untrack", script_untrack, false },
+	{ "dirty", script_dirty, false },
 	{ "info", script_info, false },
 	{ "raise", script_raise, false },
 	{ "submit", script_submit, false },

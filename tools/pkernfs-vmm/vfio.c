@@ -178,12 +178,20 @@ static int vfio_map_one(struct vmm *vmm, const struct vmm_map *m)
 int vfio_ioas(struct vmm *vmm)
 {
 	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
+	struct iommu_option small = {
+		.size = sizeof(small),
+		.option_id = IOMMU_OPTION_HUGE_PAGES,
+		.op = IOMMU_OPTION_OP_SET,
+	};
 
 	if (vmm->join_path)
 		return 0;
 	if (ioctl(vmm->iommufd, IOMMU_IOAS_ALLOC, &alloc))
 		return vmm_fail("map", errno, "IOMMU_IOAS_ALLOC");
 	vmm->ioas_id = alloc.out_ioas_id;
+	small.object_id = vmm->ioas_id;
+	if (vmm->small_pages && ioctl(vmm->iommufd, IOMMU_OPTION, &small))
+		return vmm_fail("map", errno, "IOMMU_OPTION_HUGE_PAGES");
 	return 0;
 }
 
@@ -217,11 +225,13 @@ int vfio_hwpt(struct vmm *vmm)
 {
 	struct iommu_hwpt_alloc hwpt = {
 		.size = sizeof(hwpt),
-		.flags = vmm->hwpt_flags,
+		.flags = vmm->hwpt_flags |
+			 (vmm->track ? IOMMU_HWPT_ALLOC_DIRTY_TRACKING : 0),
 		.dev_id = vmm->dev_id,
 		.pt_id = vmm->ioas_id,
 		.data_type = IOMMU_HWPT_DATA_NONE,
 	};
+	int ret;
 
 	if (vmm->join_path)
 		return 0;
@@ -232,7 +242,8 @@ int vfio_hwpt(struct vmm *vmm)
 	if (ioctl(vmm->iommufd, IOMMU_HWPT_ALLOC, &hwpt))
 		return vmm_fail("hwpt", errno, "IOMMU_HWPT_ALLOC");
 	vmm->hwpt_id = hwpt.out_hwpt_id;
-	return share_leave(vmm);
+	ret = vmm->track ? dirty_track(vmm, true) : 0;
+	return ret ?: share_leave(vmm);
 }
 
 /**

@@ -166,6 +166,8 @@ struct vmm {
 	bool intx;
 	bool by_file;
 	bool by_ioas;
+	bool track;			/* dirty tracking on before the attach */
+	bool small_pages;		/* no leaf of more than 4 KiB */
 	u32 early;			/* so many maps before the attach */
 	const char *share_path;		/* leave iommufd, IOAS and HWPT for others */
 	const char *join_path;		/* take them from another VMM */
@@ -250,6 +252,10 @@ int vfio_reset(struct vmm *vmm);
 int vfio_hot_reset(struct vmm *vmm);
 int vfio_d3(struct vmm *vmm);
 void vfio_close(struct vmm *vmm);
+
+/* dirty.c */
+int dirty_track(struct vmm *vmm, bool on);
+int dirty_report(struct vmm *vmm);
 
 /* irq.c */
 int irq_enable(struct vmm *vmm);

@@ -37,6 +37,10 @@
 /* Translation table mode in the root table address register (11.4.5) */
 #define PKERNFS_RTADDR_TTM	GENMASK_ULL(11, 10)
 
+/* Extended capabilities that dirty bits need, ecap_slads() and ecap_smpwc() (11.4.3) */
+#define PKERNFS_ECAP_SSADS	BIT_ULL(45)
+#define PKERNFS_ECAP_SMPWC	BIT_ULL(48)
+
 /* Handover root table of each unit, by seq_id; 0: the unit hands nothing over */
 static phys_addr_t pkernfs_handover_root[DMAR_UNITS_SUPPORTED];
 /* The driver is on for the preserved devices alone */
@@ -566,6 +570,18 @@ unprovable:
 	return -EUCLEAN;
 }
 
+/* No emulated unit sets dirty bits: of a test this says that it does so itself. */
+static void __init pkernfs_test_ssads(void)
+{
+	struct dmar_drhd_unit *drhd;
+	struct intel_iommu *iommu;
+
+	if (!pkernfs_test(PKERNFS_TEST_SSADS))
+		return;
+	for_each_iommu(iommu, drhd)
+		iommu->ecap |= PKERNFS_ECAP_SSADS | PKERNFS_ECAP_SMPWC;
+}
+
 /**
  * pkernfs_iommu_discover - find and prove what the kernel before handed over
  *
@@ -597,6 +613,7 @@ int __init pkernfs_iommu_discover(void)
 	if (ret)
 		return 0;
 
+	pkernfs_test_ssads();
 	if (is_kdump_kernel()) {
 		pkernfs_follow_crashed();
 		return 0;

@@ -138,6 +138,7 @@ static void vtd_scalable(const struct vtd *vtd, u16 rid, struct vtd_entry *e)
 	v1 = vtd_read(vtd, table + 8);
 	e->present = v0 & ENTRY_PRESENT;
 	e->type = v0 >> 6 & 7;
+	e->ssade = v0 >> 9 & 1;
 	e->top = v0 & ENTRY_ADDR;
 	e->aw = v0 >> 2 & 7;
 	e->did = v1;

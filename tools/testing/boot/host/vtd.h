@@ -43,6 +43,7 @@ struct vtd {
  * @aw: address width field; levels of tables are @aw + 2
  * @type: translation type of a legacy entry, PGTT of a scalable one
  * @scalable: scalable mode
+ * @ssade: hardware is to set accessed and dirty bits
  * @present: there is such an entry
  */
 struct vtd_entry {
@@ -53,6 +54,7 @@ struct vtd_entry {
 	u8 aw;
 	u8 type;
 	bool scalable;
+	bool ssade;
 	bool present;
 };
 

@@ -117,9 +117,9 @@ static int walk_print(struct vtd *vtd, u16 rid, struct tally *t)
 	       !!(gsts & GSTS_TES), rtaddr, where(t, e.root));
 	printf("irta=0x%llx fsts=0x%llx command=0x%04x master=%d\n", irta, fsts,
 	       command, command >> 2 & 1);
-	printf("ENTRY mode=%s present=%d did=%u aw=%u type=%u ",
+	printf("ENTRY mode=%s present=%d did=%u aw=%u type=%u ssade=%d ",
 	       e.scalable ? "scalable" : "legacy", e.present, e.did, e.aw,
-	       e.type);
+	       e.type, e.ssade);
 	printf("context=0x%llx context_at=%s top=0x%llx top_at=%s\n", e.context,
 	       where(t, e.context), e.top, where(t, e.top));
 	vtd_tables(vtd, &e, &walk);
