@@ -2,7 +2,8 @@
 /*
  * Damaged handovers before the code that validates them at boot, in userspace.
  *
- * By itself: so many runs by seed, half of them in scalable mode.
+ * By itself: each allocation fails once, with no damage; then so many runs by seed,
+ * half of them in scalable mode. What is never freed AddressSanitizer sees at the end.
  *
  * usage: handover [RUNS [FIRST_SEED]]; with -v FIRST_SEED: that one, and what it says
  *
@@ -77,6 +78,34 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 #else
 static u64 seed = 1;
 
+/* A device is adopted or cut off, as in any run, and the next time all are adopted. */
+static void sweep(struct pkernfs_fuzz *z)
+{
+	unsigned int n, failed = 0;
+
+	for (n = 1;; n++) {
+		bool hit;
+
+		z->adopted = 0;
+		shim_fail = n;
+		run(z, NULL);
+		hit = !shim_fail;
+		shim_fail = 0;
+		if (!hit)
+			break;
+		failed += z->adopted < 3;
+	}
+	if (z->adopted != 3)
+		shim_die("not all are adopted, and nothing fails");
+	/* The load of the region, and at least two allocations a device */
+	if (failed < 7)
+		shim_die("allocations fail, and nobody notices");
+	z->adopted = 0;
+	z->refused = 0;
+	printf("%s: each of %u allocations fails once, %u cost a device\n",
+	       z->scalable ? "scalable" : "legacy", n - 1, failed);
+}
+
 /* Both sanitizers and shim_die() end in abort(). */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
@@ -103,6 +132,10 @@ int main(int argc, char **argv)
 
 	signal(SIGABRT, say_seed);
 	set_up();
+	for (int i = 0; i < 2 && !one; i++) {
+		intel_iommu_sm = i;
+		sweep(&fixtures[i]);
+	}
 	if (argc > 2)
 		seed = strtoull(argv[2], NULL, 0);
 	shim_verbose = one;

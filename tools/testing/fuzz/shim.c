@@ -10,6 +10,7 @@
 #include "../../../fs/pkernfs/device.h"
 
 bool shim_verbose;
+u64 shim_fail;
 phys_addr_t shim_base;
 u64 shim_bytes;
 void *shim_virt;
@@ -44,6 +45,8 @@ struct pkernfs_device *pkernfs_device_new(struct pkernfs_region *r, u16 segment,
 {
 	struct pkernfs_device *pd = kzalloc_obj(*pd);
 
+	if (!pd)
+		return NULL;
 	pd->region = r;
 	pd->segment = segment;
 	pd->rid = rid;
@@ -95,6 +98,8 @@ struct pkernfs_fixed *pkernfs_fixed_alloc(struct pkernfs_device *pd, struct inte
 {
 	struct pkernfs_fixed *f = kzalloc_obj(*f);
 
+	if (!f)
+		return NULL;
 	f->pd = pd;
 	f->iommu = iommu;
 	return f;

@@ -128,14 +128,23 @@ static inline unsigned long find_last_bit(const unsigned long *bits, unsigned lo
 
 /* --- memory ------------------------------------------------------------------- */
 
+/* Which allocation from now on fails, 0: none; less by one with each */
+extern u64 shim_fail;
+
+static inline bool shim_fails(void)
+{
+	return shim_fail && !--shim_fail;
+}
+
 #define GFP_NOFS		0
-#define kvcalloc(n, size, gfp)	((void)(gfp), calloc((n) ?: 1, size))
-#define kvmalloc_array(n, size, gfp)	((void)(gfp), malloc((n) * (size) ?: 1))
-#define kvrealloc(p, size, gfp)	((void)(gfp), realloc(p, size))
-#define kzalloc_obj(p, ...)	((typeof(p) *)calloc(1, sizeof(p)))
+#define kvcalloc(n, size, gfp)	((void)(gfp), shim_fails() ? NULL : calloc((n) ?: 1, size))
+#define kvmalloc_array(n, size, gfp)	\
+	((void)(gfp), shim_fails() ? NULL : malloc((n) * (size) ?: 1))
+#define kvrealloc(p, size, gfp)	((void)(gfp), shim_fails() ? NULL : realloc(p, size))
+#define kzalloc_obj(p, ...)	((typeof(p) *)(shim_fails() ? NULL : calloc(1, sizeof(p))))
 #define kfree(p)		free(p)
 #define bitmap_zalloc(n, gfp)	\
-	((void)(gfp), (unsigned long *)calloc(BITS_TO_LONGS(n), sizeof(long)))
+	((unsigned long *)kvcalloc(BITS_TO_LONGS(n), sizeof(long), gfp))
 #define kvfree(p)		free((void *)(p))
 
 extern phys_addr_t shim_base;
