@@ -20,6 +20,7 @@
  *	pool		4 KiB blocks: extent blocks of files, and second-stage
  *			tables of preserved devices
  *	data		2 MiB granules of file data, naturally aligned
+ *	small		4 KiB granules of file data; with PKERNFS_INCOMPAT_POOLS only
  *
  * Who may write what, and which store makes it valid, stands at each struct.
  */
@@ -60,6 +61,7 @@ struct pkernfs_area {
  * SPECIAL	device files, FIFOs, sockets
  * FLAGS	flags of inodes
  * XATTR	extended attributes
+ * POOLS	granules of 4 KiB, in an area of their own, besides those of 2 MiB
  * ACL		POSIX ACLs, in them
  * DIRTY	of device records alone: hardware sets accessed and dirty bits in the
  *		second-stage tables that the record names (SSADE)
@@ -67,6 +69,7 @@ struct pkernfs_area {
 #define PKERNFS_INCOMPAT_SPECIAL	(1ULL << 0)
 #define PKERNFS_INCOMPAT_FLAGS		(1ULL << 1)
 #define PKERNFS_INCOMPAT_XATTR		(1ULL << 2)
+#define PKERNFS_INCOMPAT_POOLS		(1ULL << 3)
 #define PKERNFS_INCOMPAT_ACL		(1ULL << 5)
 #define PKERNFS_INCOMPAT_DIRTY		(1ULL << 6)
 #define PKERNFS_INCOMPAT_KNOWN		(PKERNFS_INCOMPAT_SPECIAL | \
@@ -92,7 +95,7 @@ struct pkernfs_area {
  * @bytes: size of the region, in bytes
  * @index: place of the region in pkernfs=, from 0
  * @copy: 0 or 1
- * @granule_shift: log2 of the data granule, PKERNFS_GRANULE_SHIFT
+ * @granule_shift: log2 of the granules of @data, PKERNFS_GRANULE_SHIFT
  * @pad: 0
  * @uuid: random, the same in both copies
  * @label: free text, NUL-padded
@@ -101,7 +104,9 @@ struct pkernfs_area {
  * @records: device records
  * @handover: handover blocks
  * @pool: 4 KiB pool
- * @data: data granules; start and count are in blocks and multiples of 512
+ * @data: granules of 2 MiB; start and count are in blocks and multiples of 512
+ * @small: granules of 4 KiB; start and count are multiples of 512 too, as the struct
+ *	pages of both are made apart. All 0 without PKERNFS_INCOMPAT_POOLS
  * @reserved: 0
  * @crc: crc32c (seed ~0) of all bytes before it
  */
@@ -125,7 +130,8 @@ struct pkernfs_sb {
 	struct pkernfs_area handover;
 	struct pkernfs_area pool;
 	struct pkernfs_area data;
-	__u8   reserved[68];
+	struct pkernfs_area small;
+	__u8   reserved[52];
 	__le32 crc;
 };
 
@@ -184,7 +190,8 @@ struct pkernfs_journal_rec_ser {
 /**
  * struct pkernfs_extent_ser - a run of file data
  *
- * All three are multiples of the granule. The order of extents means nothing;
+ * All three are multiples of the file's granule, and the memory is in the area that
+ * has such (see PKERNFS_INODE_POOL). The order of extents means nothing;
  * those of a file do not overlap. @bytes 0: unused. The low bits of @bytes are
  * kept for flags; none is defined, and one that is set is refused.
  *
@@ -206,6 +213,23 @@ struct pkernfs_extent_ser {
 #define PKERNFS_INODE_APPEND	(1U << 1)
 #define PKERNFS_INODE_NODUMP	(1U << 2)
 #define PKERNFS_INODE_NOATIME	(1U << 3)
+
+/*
+ * Also in pkernfs_inode_ser.flags, with PKERNFS_INCOMPAT_POOLS only.
+ *
+ * POOL: of a regular file, where all of its extents are. All in one area; without
+ * extents it means nothing.
+ * WISH: of a regular file or a directory, the granules that its user wants. A new file
+ * or directory has that of the directory it is made in. All else has neither.
+ */
+#define PKERNFS_INODE_POOL	(3U << 4)
+#define PKERNFS_INODE_POOL_2M	(0U << 4)	/* in the area data */
+#define PKERNFS_INODE_POOL_4K	(1U << 4)	/* in the area small; 2, 3: damage */
+#define PKERNFS_INODE_WISH	(3U << 6)
+#define PKERNFS_INODE_WISH_NONE	(0U << 6)	/* by its size */
+#define PKERNFS_INODE_WISH_4K	(1U << 6)
+#define PKERNFS_INODE_WISH_2M	(2U << 6)	/* 3: damage */
+
 #define PKERNFS_INODE_KNOWN	0xfU
 
 /**
@@ -613,6 +637,7 @@ PKERNFS_ASSERT_AT(pkernfs_sb, base, 32);
 PKERNFS_ASSERT_AT(pkernfs_sb, uuid, 64);
 PKERNFS_ASSERT_AT(pkernfs_sb, journal, 112);
 PKERNFS_ASSERT_AT(pkernfs_sb, data, 192);
+PKERNFS_ASSERT_AT(pkernfs_sb, small, 208);
 PKERNFS_ASSERT_AT(pkernfs_sb, crc, 276);
 PKERNFS_ASSERT_SIZE(pkernfs_journal_ser, 24);
 PKERNFS_ASSERT_AT(pkernfs_journal_ser, commit, 8);
