@@ -14,16 +14,22 @@
 
 #include "pkernfs.h"
 
+static bool pkernfs_gpool_init(struct pkernfs_gpool *p, const struct pkernfs_area *area,
+			       unsigned int shift)
+{
+	p->shift = shift;
+	p->start = pkernfs_area_start(area);
+	p->granules = pkernfs_area_count(area) >> (shift - PKERNFS_BLOCK_SHIFT);
+	p->free = p->granules;
+	p->map = kvcalloc(BITS_TO_LONGS(p->granules), sizeof(long), GFP_KERNEL);
+	p->owner = kvcalloc(p->granules, sizeof(*p->owner), GFP_KERNEL);
+	p->holds = kvcalloc(p->granules, sizeof(*p->holds), GFP_KERNEL);
+	return p->map && p->owner && p->holds;
+}
+
 int pkernfs_alloc_init(struct pkernfs_core *c)
 {
 	const struct pkernfs_sb *sb = c->r->sb;
-
-	c->granules = div_u64(pkernfs_area_count(&sb->data),
-			      PKERNFS_BLOCKS_PER_GRANULE);
-	c->granules_free = c->granules;
-	c->granule_map = kvcalloc(BITS_TO_LONGS(c->granules), sizeof(long), GFP_KERNEL);
-	c->owner = kvcalloc(c->granules, sizeof(*c->owner), GFP_KERNEL);
-	c->holds = kvcalloc(c->granules, sizeof(*c->holds), GFP_KERNEL);
 
 	c->pool_blocks = pkernfs_area_count(&sb->pool);
 	c->pool_free = c->pool_blocks;
@@ -35,13 +41,18 @@ int pkernfs_alloc_init(struct pkernfs_core *c)
 	c->ino_hint = PKERNFS_ROOT_INO;
 	c->node = kvcalloc(c->inodes, sizeof(*c->node), GFP_KERNEL);
 
-	if (!c->granule_map || !c->owner || !c->holds || !c->pool_map || !c->node)
+	if (!pkernfs_gpool_init(&c->gpool[PKERNFS_GPOOL_2M], &sb->data,
+				PKERNFS_GRANULE_SHIFT) ||
+	    !pkernfs_gpool_init(&c->gpool[PKERNFS_GPOOL_4K], &sb->small,
+				PKERNFS_BLOCK_SHIFT) ||
+	    !c->pool_map || !c->node)
 		return -ENOMEM;
 	return 0;
 }
 
 void pkernfs_alloc_exit(struct pkernfs_core *c)
 {
+	unsigned int i;
 	u32 ino;
 
 	if (c->node)
@@ -50,24 +61,25 @@ void pkernfs_alloc_exit(struct pkernfs_core *c)
 				pkernfs_node_free(c, c->node[ino]);
 	kvfree(c->node);
 	kvfree(c->pool_map);
-	kvfree(c->holds);
-	kvfree(c->owner);
-	kvfree(c->granule_map);
+	for (i = 0; i < PKERNFS_GPOOLS; i++) {
+		kvfree(c->gpool[i].holds);
+		kvfree(c->gpool[i].owner);
+		kvfree(c->gpool[i].map);
+	}
 }
 
 /* --- granules ---------------------------------------------------------------- */
 
-static u32 pkernfs_granule_search(struct pkernfs_core *c, u32 from, u32 want,
-				  u32 *got)
+static u32 pkernfs_granule_search(struct pkernfs_gpool *p, u32 from, u32 want, u32 *got)
 {
 	unsigned long start, end;
 	u32 best = PKERNFS_NO_GRANULE;
 
 	*got = 0;
-	for (start = find_next_zero_bit(c->granule_map, c->granules, from);
-	     start < c->granules && *got < want;
-	     start = find_next_zero_bit(c->granule_map, c->granules, end)) {
-		end = find_next_bit(c->granule_map, c->granules, start);
+	for (start = find_next_zero_bit(p->map, p->granules, from);
+	     start < p->granules && *got < want;
+	     start = find_next_zero_bit(p->map, p->granules, end)) {
+		end = find_next_bit(p->map, p->granules, start);
 		if (end - start > *got) {
 			best = start;
 			*got = min_t(u64, end - start, want);
@@ -79,28 +91,30 @@ static u32 pkernfs_granule_search(struct pkernfs_core *c, u32 from, u32 want,
 /**
  * pkernfs_granule_reserve - take free granules out of the map
  * @c: the core
+ * @p: granules of which size
  * @goal: granule to begin with, if it is free; PKERNFS_NO_GRANULE: any
  * @want: how many, in one run
  * @got: how many there were
  *
  * Return: the first one, or PKERNFS_NO_GRANULE: nothing free.
  */
-u32 pkernfs_granule_reserve(struct pkernfs_core *c, u32 goal, u32 want, u32 *got)
+u32 pkernfs_granule_reserve(struct pkernfs_core *c, struct pkernfs_gpool *p, u32 goal,
+			    u32 want, u32 *got)
 {
 	u32 first = PKERNFS_NO_GRANULE;
 
 	lockdep_assert_held_write(&c->lock);
 
-	if (goal < c->granules && !test_bit(goal, c->granule_map)) {
-		unsigned long end = find_next_bit(c->granule_map, c->granules, goal);
+	if (goal < p->granules && !test_bit(goal, p->map)) {
+		unsigned long end = find_next_bit(p->map, p->granules, goal);
 
 		first = goal;
 		*got = min_t(u64, end - goal, want);
 	}
 	if (first == PKERNFS_NO_GRANULE) {
-		first = pkernfs_granule_search(c, c->granule_hint, want, got);
-		if (*got < want && c->granule_hint) {
-			u32 count, other = pkernfs_granule_search(c, 0, want, &count);
+		first = pkernfs_granule_search(p, p->hint, want, got);
+		if (*got < want && p->hint) {
+			u32 count, other = pkernfs_granule_search(p, 0, want, &count);
 
 			if (count > *got) {
 				first = other;
@@ -111,103 +125,110 @@ u32 pkernfs_granule_reserve(struct pkernfs_core *c, u32 goal, u32 want, u32 *got
 	if (first == PKERNFS_NO_GRANULE)
 		return first;
 
-	bitmap_set(c->granule_map, first, *got);
-	c->granules_free -= *got;
-	c->granule_hint = (first + *got) % c->granules;
+	bitmap_set(p->map, first, *got);
+	p->free -= *got;
+	p->hint = (first + *got) % p->granules;
 	return first;
 }
 
 /**
  * pkernfs_granule_release - give granules back, owned or only reserved
  * @c: the core
+ * @p: granules of which size
  * @granule: the first one
  * @count: how many
  */
-void pkernfs_granule_release(struct pkernfs_core *c, u32 granule, u32 count)
+void pkernfs_granule_release(struct pkernfs_core *c, struct pkernfs_gpool *p, u32 granule,
+			     u32 count)
 {
 	lockdep_assert_held_write(&c->lock);
-	WARN_ON_ONCE(find_next_zero_bit(c->granule_map, granule + count, granule) <
+	WARN_ON_ONCE(find_next_zero_bit(p->map, granule + count, granule) <
 		     granule + count);
-	bitmap_clear(c->granule_map, granule, count);
-	memset32(c->owner + granule, 0, count);
-	c->granules_free += count;
+	bitmap_clear(p->map, granule, count);
+	memset32(p->owner + granule, 0, count);
+	p->free += count;
 }
 
 /**
  * pkernfs_granule_own - found in an extent at load: they are this file's
- * @c: the core
+ * @p: granules of which size
  * @granule: the first one
  * @count: how many
  * @ino: the file
  *
  * Return: 0, -EEXIST: one of them has an owner, -ERANGE: there are no such.
  */
-int pkernfs_granule_own(struct pkernfs_core *c, u32 granule, u32 count, u32 ino)
+int pkernfs_granule_own(struct pkernfs_gpool *p, u32 granule, u32 count, u32 ino)
 {
-	if (granule >= c->granules || count > c->granules - granule)
+	if (granule >= p->granules || count > p->granules - granule)
 		return -ERANGE;
-	if (find_next_bit(c->granule_map, granule + count, granule) < granule + count)
+	if (find_next_bit(p->map, granule + count, granule) < granule + count)
 		return -EEXIST;
-	bitmap_set(c->granule_map, granule, count);
-	memset32(c->owner + granule, ino, count);
-	c->granules_free -= count;
+	bitmap_set(p->map, granule, count);
+	memset32(p->owner + granule, ino, count);
+	p->free -= count;
 	return 0;
 }
 
-void *pkernfs_granule_virt(struct pkernfs_core *c, u32 granule)
+void *pkernfs_granule_virt(struct pkernfs_core *c, const struct pkernfs_gpool *p,
+			   u32 granule)
 {
-	return pkernfs_block(c->r, pkernfs_area_start(&c->r->sb->data)) +
-	       ((u64)granule << PKERNFS_GRANULE_SHIFT);
+	return pkernfs_block(c->r, p->start) + ((u64)granule << p->shift);
 }
 
-static phys_addr_t pkernfs_granule_phys(struct pkernfs_core *c, u32 granule)
+static struct folio *pkernfs_granule_folio(struct pkernfs_core *c,
+					   const struct pkernfs_gpool *p, u32 granule)
 {
-	return c->r->base + (pkernfs_granule_virt(c, granule) - c->r->virt);
-}
+	phys_addr_t phys = c->r->base + (pkernfs_granule_virt(c, p, granule) - c->r->virt);
 
-struct folio *pkernfs_granule_folio(struct pkernfs_core *c, u32 granule)
-{
-	return page_folio(pfn_to_page(PHYS_PFN(pkernfs_granule_phys(c, granule))));
+	return page_folio(pfn_to_page(PHYS_PFN(phys)));
 }
 
 /**
  * pkernfs_granule_idle - has nobody a reference on the granule's pages?
  * @c: the core
+ * @p: granules of which size
  * @granule: which one
  *
  * The pages' own reference is all that there is then: no mapping, no pin. The
  * caller keeps faults away, or the answer is old at once.
  */
-bool pkernfs_granule_idle(struct pkernfs_core *c, u32 granule)
+bool pkernfs_granule_idle(struct pkernfs_core *c, const struct pkernfs_gpool *p,
+			  u32 granule)
 {
 	if (!c->r->pgmap.nr_range)
 		return true;	/* KUnit: ordinary memory without pages of ours */
-	return folio_ref_count(pkernfs_granule_folio(c, granule)) <= 1;
+	return folio_ref_count(pkernfs_granule_folio(c, p, granule)) <= 1;
 }
 
-/* Granules of a physical range, or false: not all of it is in the data area. */
-static bool pkernfs_phys_granules(struct pkernfs_core *c, phys_addr_t phys,
-				  u64 bytes, u32 *first, u32 *last)
+/* Granules of a physical range, or NULL: not all of it is in granules of one size. */
+static struct pkernfs_gpool *pkernfs_phys_granules(struct pkernfs_core *c, phys_addr_t phys,
+						   u64 bytes, u32 *first, u32 *last)
 {
-	u64 data = c->r->base + (pkernfs_area_start(&c->r->sb->data) <<
-				 PKERNFS_BLOCK_SHIFT);
-	u64 size = (u64)c->granules << PKERNFS_GRANULE_SHIFT;
+	struct pkernfs_gpool *p;
 
-	if (!bytes || phys < data || phys - data >= size ||
-	    bytes > size - (phys - data))
-		return false;
-	*first = (phys - data) >> PKERNFS_GRANULE_SHIFT;
-	*last = (phys - data + bytes - 1) >> PKERNFS_GRANULE_SHIFT;
-	return true;
+	for (p = c->gpool; p < c->gpool + PKERNFS_GPOOLS; p++) {
+		u64 start = c->r->base + (p->start << PKERNFS_BLOCK_SHIFT);
+		u64 size = (u64)p->granules << p->shift;
+
+		if (!bytes || phys < start || phys - start >= size ||
+		    bytes > size - (phys - start))
+			continue;
+		*first = (phys - start) >> p->shift;
+		*last = (phys - start + bytes - 1) >> p->shift;
+		return p;
+	}
+	return NULL;
 }
 
-static struct pkernfs_node *pkernfs_range_owner(struct pkernfs_core *c, u32 first,
-						u32 last)
+static struct pkernfs_node *pkernfs_range_owner(struct pkernfs_core *c,
+						const struct pkernfs_gpool *p,
+						u32 first, u32 last)
 {
-	u32 g, ino = c->owner[first];
+	u32 g, ino = p->owner[first];
 
 	for (g = first; g <= last; g++)
-		if (!ino || c->owner[g] != ino)
+		if (!ino || p->owner[g] != ino)
 			return NULL;
 	return c->node[ino];
 }
@@ -228,13 +249,15 @@ int pkernfs_phys_owner(struct pkernfs_region *r, phys_addr_t phys, u64 bytes,
 {
 	struct pkernfs_core *c = r->core;
 	struct pkernfs_node *n = NULL;
+	struct pkernfs_gpool *p;
 	u32 first, last;
 
 	if (!c)
 		return -ENOENT;
 	down_read(&c->lock);
-	if (pkernfs_phys_granules(c, phys, bytes, &first, &last))
-		n = pkernfs_range_owner(c, first, last);
+	p = pkernfs_phys_granules(c, phys, bytes, &first, &last);
+	if (p)
+		n = pkernfs_range_owner(c, p, first, last);
 	if (n && !n->ser->nlink)
 		n = NULL;
 	if (n && ino)
@@ -251,9 +274,9 @@ int pkernfs_phys_owner(struct pkernfs_region *r, phys_addr_t phys, u64 bytes,
  * @phys: physical address
  * @bytes: length; it may touch several files
  *
- * Counted per granule. Until pkernfs_unhold() of the same range nothing takes a
- * granule of it from its file, and the file cannot be unlinked. Holds are not
- * stored; after a kexec they are made again from the devices' tables.
+ * Counted per granule, whatever its size. Until pkernfs_unhold() of the same range
+ * nothing takes a granule of it from its file, and the file cannot be unlinked. Holds
+ * are not stored; after a kexec they are made again from the devices' tables.
  *
  * Return: 0; -ENOENT: some of it is in no file, or in an unlinked one; nothing
  * is held then. -EOVERFLOW: held too often.
@@ -261,30 +284,32 @@ int pkernfs_phys_owner(struct pkernfs_region *r, phys_addr_t phys, u64 bytes,
 int pkernfs_hold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes)
 {
 	struct pkernfs_core *c = r->core;
+	struct pkernfs_gpool *p;
 	u32 first, last, g;
 	int err = 0;
 
 	if (!c)
 		return -ENOENT;
 	down_write(&c->lock);
-	if (!pkernfs_phys_granules(c, phys, bytes, &first, &last)) {
+	p = pkernfs_phys_granules(c, phys, bytes, &first, &last);
+	if (!p) {
 		err = -ENOENT;
 		goto out;
 	}
 	for (g = first; g <= last; g++) {
-		if (!c->owner[g] || !c->node[c->owner[g]]->ser->nlink) {
+		if (!p->owner[g] || !c->node[p->owner[g]]->ser->nlink) {
 			err = -ENOENT;
 			goto out;
 		}
-		if (c->holds[g] == U32_MAX) {
+		if (p->holds[g] == U32_MAX) {
 			err = -EOVERFLOW;
 			goto out;
 		}
 	}
 	for (g = first; g <= last; g++) {
-		if (!c->holds[g]++)
-			c->granules_held++;
-		c->node[c->owner[g]]->holds++;
+		if (!p->holds[g]++)
+			p->held++;
+		c->node[p->owner[g]]->holds++;
 	}
 out:
 	up_write(&c->lock);
@@ -300,18 +325,20 @@ out:
 void pkernfs_unhold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes)
 {
 	struct pkernfs_core *c = r->core;
+	struct pkernfs_gpool *p;
 	u32 first, last, g;
 
 	if (WARN_ON_ONCE(!c))
 		return;
 	down_write(&c->lock);
-	if (!WARN_ON_ONCE(!pkernfs_phys_granules(c, phys, bytes, &first, &last))) {
+	p = pkernfs_phys_granules(c, phys, bytes, &first, &last);
+	if (!WARN_ON_ONCE(!p)) {
 		for (g = first; g <= last; g++) {
-			if (WARN_ON_ONCE(!c->holds[g]))
+			if (WARN_ON_ONCE(!p->holds[g]))
 				continue;
-			if (!--c->holds[g])
-				c->granules_held--;
-			c->node[c->owner[g]]->holds--;
+			if (!--p->holds[g])
+				p->held--;
+			c->node[p->owner[g]]->holds--;
 		}
 	}
 	up_write(&c->lock);
@@ -458,6 +485,7 @@ struct pkernfs_node *pkernfs_node_new(struct pkernfs_core *c, u32 ino, bool slot
 		}
 	}
 	n->ino = ino;
+	n->pool = &c->gpool[PKERNFS_GPOOL_2M];
 	n->ser = pkernfs_block(c->r, pkernfs_area_start(&c->r->sb->inodes)) +
 		 (u64)ino * PKERNFS_INODE_SIZE;
 	INIT_LIST_HEAD(&n->orphan);

@@ -389,13 +389,15 @@ fs_initcall(pkernfs_core_init);
  */
 bool pkernfs_core_in_use(struct pkernfs_core *c)
 {
+	const struct pkernfs_gpool *p;
 	bool used = c->sb;
 	u32 i;
 
 	lockdep_assert_held(&pkernfs_format_lock);
 	down_read(&c->lock);
-	for (i = 0; i < c->granules && !used; i++)
-		used = c->holds[i] || !pkernfs_granule_idle(c, i);
+	for (p = c->gpool; p < c->gpool + PKERNFS_GPOOLS; p++)
+		for (i = 0; i < p->granules && !used; i++)
+			used = p->holds[i] || !pkernfs_granule_idle(c, p, i);
 	for (i = 0; i < c->inodes && !used; i++)
 		used = c->node[i] && c->node[i]->device;
 	up_read(&c->lock);
@@ -476,7 +478,7 @@ static bool pkernfs_node_idle(struct pkernfs_core *c, struct pkernfs_node *n)
 		return false;
 	for (i = 0; i < n->extents; i++)
 		for (g = 0; g < n->extent[i].count; g++)
-			if (!pkernfs_granule_idle(c, n->extent[i].granule + g))
+			if (!pkernfs_granule_idle(c, n->pool, n->extent[i].granule + g))
 				return false;
 	return true;
 }
@@ -511,7 +513,7 @@ int pkernfs_node_destroy(struct pkernfs_core *c, struct pkernfs_node *n)
 	err = pkernfs_tx_commit(c);
 	if (!err) {
 		for (i = 0; i < n->extents; i++)
-			pkernfs_granule_release(c, n->extent[i].granule,
+			pkernfs_granule_release(c, n->pool, n->extent[i].granule,
 						n->extent[i].count);
 		for (i = 0; i < n->chains; i++)
 			pkernfs_pool_put(c, n->chain[i]);

@@ -48,7 +48,31 @@ const struct pkernfs_extent *pkernfs_extent_find(struct pkernfs_node *n, u64 log
 	return &n->extent[i];
 }
 
-/* Granules that the file has. core->lock is held. */
+/**
+ * pkernfs_extent_data - the memory of a place in a file
+ * @c: the core
+ * @n: the file
+ * @pos: the place, in bytes
+ * @bytes: set to how far it is one piece from there, memory or hole
+ *
+ * core->lock is held. Return: the memory, or NULL: a hole.
+ */
+void *pkernfs_extent_data(struct pkernfs_core *c, struct pkernfs_node *n, u64 pos,
+			  u64 *bytes)
+{
+	unsigned int shift = n->pool->shift;
+	u32 i = pkernfs_extent_index(n, pos >> shift);
+	const struct pkernfs_extent *e = &n->extent[i];
+
+	if (i == n->extents || e->logical > pos >> shift) {
+		*bytes = (i == n->extents ? U64_MAX : e->logical << shift) - pos;
+		return NULL;
+	}
+	*bytes = ((e->logical + e->count) << shift) - pos;
+	return pkernfs_granule_virt(c, n->pool, e->granule) + (pos - (e->logical << shift));
+}
+
+/* Bytes of memory that the file has. core->lock is held. */
 u64 pkernfs_extent_total(struct pkernfs_node *n)
 {
 	u64 total = 0;
@@ -56,35 +80,47 @@ u64 pkernfs_extent_total(struct pkernfs_node *n)
 
 	for (i = 0; i < n->extents; i++)
 		total += n->extent[i].count;
-	return total;
+	return total << n->pool->shift;
 }
 
 /**
  * pkernfs_extent_seek - the next data, or the next hole
  * @n: the file
- * @logical: where to begin, in granules
+ * @pos: where to begin, in bytes
  * @data: look for data
  *
- * core->lock is held. Return: the first granule from @logical on that is one, a
- * hole perhaps behind the end of the file; U64_MAX: no more data.
+ * core->lock is held. Return: the first byte from @pos on that is one, a hole
+ * perhaps behind the end of the file; U64_MAX: no more data.
  */
-u64 pkernfs_extent_seek(struct pkernfs_node *n, u64 logical, bool data)
+u64 pkernfs_extent_seek(struct pkernfs_node *n, u64 pos, bool data)
 {
+	unsigned int shift = n->pool->shift;
+	u64 logical = pos >> shift;
 	u32 i = pkernfs_extent_index(n, logical);
 
 	if (data)
-		return i == n->extents ? U64_MAX : max(logical, n->extent[i].logical);
+		return i == n->extents ? U64_MAX : max(pos, n->extent[i].logical << shift);
 	for (; i < n->extents && n->extent[i].logical <= logical; i++)
 		logical = n->extent[i].logical + n->extent[i].count;
-	return logical;
+	return max(pos, logical << shift);
 }
 
-/* Granules in [first, last] that the file has not. core->lock is held. */
-u64 pkernfs_extent_holes(struct pkernfs_node *n, u64 first, u64 last)
+/**
+ * pkernfs_extent_holes - what is missing in a part of a file
+ * @n: the file
+ * @shift: log2 of the granules; those of the file, if it has any
+ * @from: first byte of the part
+ * @last: last byte
+ *
+ * core->lock is held. Return: the number of granules.
+ */
+u64 pkernfs_extent_holes(struct pkernfs_node *n, unsigned int shift, u64 from, u64 last)
 {
-	u64 holes = last + 1 - first;
+	u64 first = from >> shift, holes;
 	u32 i;
 
+	last >>= shift;
+	holes = last + 1 - first;
 	for (i = pkernfs_extent_index(n, first);
 	     i < n->extents && n->extent[i].logical <= last; i++) {
 		const struct pkernfs_extent *e = &n->extent[i];
@@ -98,20 +134,23 @@ u64 pkernfs_extent_holes(struct pkernfs_node *n, u64 first, u64 last)
  * pkernfs_extent_busy - has somebody a reference on pages of this part?
  * @c: the core
  * @n: the file
- * @first: first granule of the part
- * @last: last granule
+ * @from: first byte of the part
+ * @last: last byte
  * @held: set if a device can reach it
  *
- * The caller keeps new mappings away.
+ * The caller keeps new mappings away. Granules count whole.
  */
 bool pkernfs_extent_busy(struct pkernfs_core *c, struct pkernfs_node *n,
-			 u64 first, u64 last, bool *held)
+			 u64 from, u64 last, bool *held)
 {
 	bool busy = false;
+	u64 first;
 	u32 i;
 
 	*held = false;
 	down_read(&c->lock);
+	first = from >> n->pool->shift;
+	last >>= n->pool->shift;
 	for (i = pkernfs_extent_index(n, first); i < n->extents; i++) {
 		const struct pkernfs_extent *e = &n->extent[i];
 		u64 at = max(first, e->logical);
@@ -120,9 +159,9 @@ bool pkernfs_extent_busy(struct pkernfs_core *c, struct pkernfs_node *n,
 		for (; at < end; at++) {
 			u32 g = e->granule + (at - e->logical);
 
-			if (c->holds[g])
+			if (n->pool->holds[g])
 				*held = true;
-			if (!pkernfs_granule_idle(c, g))
+			if (!pkernfs_granule_idle(c, n->pool, g))
 				busy = true;
 		}
 		if (e->logical > last)
@@ -158,9 +197,9 @@ static int pkernfs_extent_load_one(struct pkernfs_core *c, struct pkernfs_node *
 				   const struct pkernfs_extent_ser *ser, u32 slot,
 				   const char **why)
 {
-	u64 data = c->r->base + (pkernfs_area_start(&c->r->sb->data) <<
-				 PKERNFS_BLOCK_SHIFT);
-	u64 size = (u64)c->granules << PKERNFS_GRANULE_SHIFT;
+	const struct pkernfs_gpool *p = n->pool;
+	u64 start = c->r->base + (p->start << PKERNFS_BLOCK_SHIFT);
+	u64 size = (u64)p->granules << p->shift;
 	u64 logical = le64_to_cpu(ser->logical);
 	u64 phys = le64_to_cpu(ser->phys);
 	u64 bytes = le64_to_cpu(ser->bytes);
@@ -170,15 +209,15 @@ static int pkernfs_extent_load_one(struct pkernfs_core *c, struct pkernfs_node *
 
 	if (!bytes)
 		return 0;
-	*why = "extent: not a range of the data area";
-	if ((logical | phys | bytes) % PKERNFS_GRANULE_SIZE || phys < data ||
-	    phys - data >= size || bytes > size - (phys - data) ||
+	*why = "extent: not a range of its area";
+	if ((logical | phys | bytes) & ((1ULL << p->shift) - 1) || phys < start ||
+	    phys - start >= size || bytes > size - (phys - start) ||
 	    logical > MAX_LFS_FILESIZE || bytes - 1 > MAX_LFS_FILESIZE - logical)
 		return -EUCLEAN;
 
-	e.logical = logical >> PKERNFS_GRANULE_SHIFT;
-	e.granule = (phys - data) >> PKERNFS_GRANULE_SHIFT;
-	e.count = bytes >> PKERNFS_GRANULE_SHIFT;
+	e.logical = logical >> p->shift;
+	e.granule = (phys - start) >> p->shift;
+	e.count = bytes >> p->shift;
 	e.slot = slot;
 
 	*why = "extent: overlaps another one of its file";
@@ -186,7 +225,7 @@ static int pkernfs_extent_load_one(struct pkernfs_core *c, struct pkernfs_node *
 	if (at < n->extents && n->extent[at].logical < e.logical + e.count)
 		return -EUCLEAN;
 	*why = "extent: memory that belongs to another file";
-	if (pkernfs_granule_own(c, e.granule, e.count, n->ino))
+	if (pkernfs_granule_own(n->pool, e.granule, e.count, n->ino))
 		return -EUCLEAN;
 	*why = "no memory";
 	err = pkernfs_extent_insert(n, at, &e);
@@ -245,8 +284,8 @@ int pkernfs_extent_load(struct pkernfs_core *c, struct pkernfs_node *n,
 static void pkernfs_slot_write(struct pkernfs_core *c, struct pkernfs_node *n,
 			       u32 slot, const struct pkernfs_extent *e)
 {
-	u64 data = c->r->base + (pkernfs_area_start(&c->r->sb->data) <<
-				 PKERNFS_BLOCK_SHIFT);
+	u64 start = c->r->base + (n->pool->start << PKERNFS_BLOCK_SHIFT);
+	unsigned int shift = n->pool->shift;
 	struct pkernfs_extent_ser *ser;
 
 	if (slot < PKERNFS_INODE_EXTENTS) {
@@ -262,9 +301,9 @@ static void pkernfs_slot_write(struct pkernfs_core *c, struct pkernfs_node *n,
 		memset(ser, 0, sizeof(*ser));
 		return;
 	}
-	ser->logical = cpu_to_le64(e->logical << PKERNFS_GRANULE_SHIFT);
-	ser->phys = cpu_to_le64(data + ((u64)e->granule << PKERNFS_GRANULE_SHIFT));
-	ser->bytes = cpu_to_le64((u64)e->count << PKERNFS_GRANULE_SHIFT);
+	ser->logical = cpu_to_le64(e->logical << shift);
+	ser->phys = cpu_to_le64(start + ((u64)e->granule << shift));
+	ser->bytes = cpu_to_le64((u64)e->count << shift);
 }
 
 /* Point the last block of the chain, or the inode, at @block. */
@@ -320,17 +359,34 @@ static void pkernfs_slot_undo(struct pkernfs_core *c, struct pkernfs_node *n,
 
 /* --- filling holes --------------------------------------------------------------- */
 
-static void pkernfs_granule_zero(struct pkernfs_core *c, u32 granule, u32 count)
+static void pkernfs_granule_zero(struct pkernfs_core *c, const struct pkernfs_gpool *p,
+				 u32 granule, u32 count)
 {
 	while (count--) {
-		memset(pkernfs_granule_virt(c, granule++), 0, PKERNFS_GRANULE_SIZE);
+		memset(pkernfs_granule_virt(c, p, granule++), 0, 1UL << p->shift);
 		cond_resched();
 	}
 }
 
-/* Enter zeroed granules into a hole. -EAGAIN: there is no such hole any more. */
+/* What the next extents are: in the inode too, if those before were others. */
+static void pkernfs_extent_pool(struct pkernfs_core *c, struct pkernfs_node *n,
+				struct pkernfs_gpool *p)
+{
+	u16 flags = le16_to_cpu(n->ser->flags) & ~PKERNFS_INODE_POOL;
+
+	n->pool = p;
+	flags |= p == &c->gpool[PKERNFS_GPOOL_4K] ? PKERNFS_INODE_POOL_4K :
+						    PKERNFS_INODE_POOL_2M;
+	if (flags != le16_to_cpu(n->ser->flags))
+		pkernfs_tx_inode(c, n->ino)->flags = cpu_to_le16(flags);
+}
+
+/*
+ * Enter zeroed granules of @p into a hole. -EAGAIN: there is no such hole any more,
+ * or the file has got granules of another size.
+ */
 static int pkernfs_extent_enter(struct pkernfs_core *c, struct pkernfs_node *n,
-				const struct pkernfs_extent *add)
+				struct pkernfs_gpool *p, const struct pkernfs_extent *add)
 {
 	u32 at = pkernfs_extent_index(n, add->logical);
 	struct pkernfs_extent *prev = at ? &n->extent[at - 1] : NULL;
@@ -341,6 +397,10 @@ static int pkernfs_extent_enter(struct pkernfs_core *c, struct pkernfs_node *n,
 
 	if (n->device)
 		return -EBUSY;
+	if (n->extents && n->pool != p)
+		return -EAGAIN;
+	if (!n->extents)
+		pkernfs_extent_pool(c, n, p);
 	if (next && next->logical < e.logical + e.count)
 		return -EAGAIN;
 	if (prev && (prev->logical + prev->count != e.logical ||
@@ -383,7 +443,7 @@ static int pkernfs_extent_enter(struct pkernfs_core *c, struct pkernfs_node *n,
 		goto undo;
 	}
 
-	memset32(c->owner + add->granule, n->ino, add->count);
+	memset32(p->owner + add->granule, n->ino, add->count);
 	__set_bit(e.slot, n->slots);
 	if (prev) {
 		*prev = e;
@@ -404,7 +464,8 @@ undo:
 
 /* First hole in [first, last], and granules for it; 0: no hole. */
 static int pkernfs_hole_reserve(struct pkernfs_core *c, struct pkernfs_node *n,
-				u64 first, u64 last, struct pkernfs_extent *e)
+				struct pkernfs_gpool *p, u64 first, u64 last,
+				struct pkernfs_extent *e)
 {
 	u32 i = pkernfs_extent_index(n, first);
 	u32 goal = PKERNFS_NO_GRANULE, got;
@@ -419,12 +480,12 @@ static int pkernfs_hole_reserve(struct pkernfs_core *c, struct pkernfs_node *n,
 	end = i < n->extents ? min(last + 1, n->extent[i].logical) : last + 1;
 
 	/* Where it would lie if the file were in one piece. */
-	if (i && first - n->extent[i - 1].logical < c->granules)
+	if (i && first - n->extent[i - 1].logical < p->granules)
 		goal = n->extent[i - 1].granule + (first - n->extent[i - 1].logical);
 
 	e->logical = first;
-	e->granule = pkernfs_granule_reserve(c, goal, min_t(u64, end - first, c->granules),
-					     &got);
+	e->granule = pkernfs_granule_reserve(c, p, goal,
+					     min_t(u64, end - first, p->granules), &got);
 	if (e->granule == PKERNFS_NO_GRANULE)
 		return -ENOSPC;
 	e->count = got;
@@ -435,41 +496,45 @@ static int pkernfs_hole_reserve(struct pkernfs_core *c, struct pkernfs_node *n,
  * pkernfs_extent_fill - give a part of a file memory, zeroed
  * @c: the core
  * @n: the file
- * @first: first granule of the part
- * @last: last granule
+ * @from: first byte of the part
+ * @last: last byte
+ * @want: granules to take for a file that has none
  *
- * What is there already stays as it is. The caller keeps truncate away. On
- * failure a part of it may have been filled: zeroes like the hole was.
+ * What is there already stays as it is; a file that has some granules gets more of
+ * that size. The caller keeps truncate away. On failure a part of it may have been
+ * filled: zeroes like the hole was.
  *
  * Return: 0, -ENOSPC, -EFBIG: too many pieces, -EBUSY: a device file, -ESHUTDOWN.
  */
 int pkernfs_extent_fill(struct pkernfs_core *c, struct pkernfs_node *n,
-			u64 first, u64 last)
+			u64 from, u64 last, struct pkernfs_gpool *want)
 {
 	struct pkernfs_extent e;
+	struct pkernfs_gpool *p;
 	int err;
 
 	for (;;) {
 		err = pkernfs_tx_begin(c);
 		if (err)
 			return err;
-		err = pkernfs_hole_reserve(c, n, first, last, &e);
+		p = n->extents ? n->pool : want;
+		err = pkernfs_hole_reserve(c, n, p, from >> p->shift, last >> p->shift, &e);
 		pkernfs_tx_end(c);
 		if (err <= 0)
 			return err;
 
-		pkernfs_granule_zero(c, e.granule, e.count);
+		pkernfs_granule_zero(c, p, e.granule, e.count);
 
 		err = pkernfs_tx_begin(c);
 		if (err) {
 			down_write(&c->lock);
-			pkernfs_granule_release(c, e.granule, e.count);
+			pkernfs_granule_release(c, p, e.granule, e.count);
 			up_write(&c->lock);
 			return err;
 		}
-		err = pkernfs_extent_enter(c, n, &e);
+		err = pkernfs_extent_enter(c, n, p, &e);
 		if (err)
-			pkernfs_granule_release(c, e.granule, e.count);
+			pkernfs_granule_release(c, p, e.granule, e.count);
 		pkernfs_tx_end(c);
 		/* Two faults met in one hole, or a part of it was filled: look again. */
 		if (err && err != -EAGAIN)
@@ -554,7 +619,8 @@ static int pkernfs_extent_cut_tx(struct pkernfs_core *c, struct pkernfs_node *n,
 		u64 end = min(last + 1, e->logical + e->count);
 
 		if (from < end)
-			pkernfs_granule_release(c, e->granule + (from - e->logical),
+			pkernfs_granule_release(c, n->pool,
+						e->granule + (from - e->logical),
 						end - from);
 	}
 	while (n->chains > chains)
@@ -575,8 +641,8 @@ static int pkernfs_extent_cut_tx(struct pkernfs_core *c, struct pkernfs_node *n,
  * pkernfs_extent_cut - take a part out of a file, in one transaction
  * @c: the core
  * @n: the file
- * @first: first granule of the part
- * @last: last granule
+ * @from: first byte of the part
+ * @last: last byte; granules that are only partly in it stay
  * @size: new size of the file in bytes, -1: as it is
  *
  * The caller has seen to it that no one uses the pages (pkernfs_extent_busy())
@@ -586,22 +652,28 @@ static int pkernfs_extent_cut_tx(struct pkernfs_core *c, struct pkernfs_node *n,
  * changed then.
  */
 int pkernfs_extent_cut(struct pkernfs_core *c, struct pkernfs_node *n,
-		       u64 first, u64 last, s64 size)
+		       u64 from, u64 last, s64 size)
 {
 	struct pkernfs_extent *new;
+	u64 first;
 	u32 i;
 	int err;
 
 	err = pkernfs_tx_begin(c);
 	if (err)
 		return err;
+	first = (from + (1ULL << n->pool->shift) - 1) >> n->pool->shift;
+	last = (last + 1) >> n->pool->shift;
+	if (first >= last && size < 0)
+		goto out;
+	last--;
 	for (i = pkernfs_extent_index(n, first);
 	     n->holds && i < n->extents && n->extent[i].logical <= last; i++) {
 		const struct pkernfs_extent *e = &n->extent[i];
 		u64 at = max(first, e->logical);
 
 		for (; at <= last && at < e->logical + e->count; at++) {
-			if (c->holds[e->granule + (at - e->logical)]) {
+			if (n->pool->holds[e->granule + (at - e->logical)]) {
 				err = -EBUSY;
 				goto out;
 			}

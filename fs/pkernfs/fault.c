@@ -26,9 +26,9 @@ static struct page *pkernfs_fault_page(struct inode *inode, pgoff_t pgoff, bool 
 {
 	struct pkernfs_core *c = pkernfs_sb_core(inode->i_sb);
 	struct pkernfs_node *n = pkernfs_node(inode);
-	u64 logical = pgoff / PKERNFS_BLOCKS_PER_GRANULE;
-	const struct pkernfs_extent *e;
+	u64 pos = (u64)pgoff << PAGE_SHIFT, bytes;
 	struct page *page;
+	void *data;
 	int err;
 
 	for (;;) {
@@ -37,18 +37,16 @@ static struct page *pkernfs_fault_page(struct inode *inode, pgoff_t pgoff, bool 
 		if (n->device) {
 			page = ERR_PTR(-EBUSY);
 		} else {
-			e = pkernfs_extent_find(n, logical);
-			if (e)
-				page = folio_page(pkernfs_granule_folio(c, e->granule +
-									(logical - e->logical)),
-						  pgoff % PKERNFS_BLOCKS_PER_GRANULE);
+			data = pkernfs_extent_data(c, n, pos, &bytes);
+			if (data)
+				page = virt_to_page(data);
 		}
 		up_read(&c->lock);
 		if (page || !make)
 			return page;
 		if (sb_rdonly(inode->i_sb))
 			return ERR_PTR(-EROFS);
-		err = pkernfs_extent_fill(c, n, logical, logical);
+		err = pkernfs_extent_fill(c, n, pos, pos, n->pool);
 		if (err)
 			return ERR_PTR(err);
 	}
@@ -196,24 +194,34 @@ bool pkernfs_file_pinnable(const struct file *file)
 }
 
 static long pkernfs_pin_locked(struct inode *inode, loff_t start, loff_t last,
-			       struct folio **folios, unsigned int max)
+			       struct folio **folios, unsigned int max, pgoff_t *offset)
 {
-	pgoff_t at = round_down(start >> PAGE_SHIFT, PKERNFS_BLOCKS_PER_GRANULE);
+	pgoff_t at = start >> PAGE_SHIFT, skip;
 	unsigned int count = 0;
+	struct folio *folio;
 	struct page *page;
 	int err = 0;
 
 	if (last >= i_size_read(inode))
 		return -EINVAL;
-	for (; at <= last >> PAGE_SHIFT && count < max; at += PKERNFS_BLOCKS_PER_GRANULE) {
+	while (at <= last >> PAGE_SHIFT && count < max) {
 		if (fatal_signal_pending(current))
 			err = -EINTR;
 		if (err)
 			break;
 		page = pkernfs_fault_page(inode, at, true);
-		err = PTR_ERR_OR_ZERO(page) ?: pkernfs_folio_pin(page_folio(page));
-		if (!err)
-			folios[count++] = page_folio(page);
+		err = PTR_ERR_OR_ZERO(page);
+		if (err)
+			break;
+		folio = page_folio(page);
+		err = pkernfs_folio_pin(folio);
+		if (err)
+			break;
+		skip = folio_page_idx(folio, page);
+		if (!count)
+			*offset = (skip << PAGE_SHIFT) + offset_in_page(start);
+		folios[count++] = folio;
+		at += folio_nr_pages(folio) - skip;
 	}
 	if (!err)
 		return count;
@@ -249,10 +257,9 @@ long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
 	sb_start_pagefault(inode->i_sb);
 	file_update_time(file);
 	filemap_invalidate_lock_shared(inode->i_mapping);
-	ret = pkernfs_pin_locked(inode, start, last, folios, max);
+	ret = pkernfs_pin_locked(inode, start, last, folios, max, offset);
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 	sb_end_pagefault(inode->i_sb);
-	*offset = start % PKERNFS_GRANULE_SIZE;
 	return ret;
 }
 

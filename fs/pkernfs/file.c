@@ -6,12 +6,13 @@
  * (shared for read) keeps truncate and punch away, so granules that were looked up
  * stay the file's while they are copied.
  *
- * What lies behind the end of a file, up to the end of the granule that its next
- * byte would be in, may be anything: a store through a mapping of the last page,
- * what truncate has left, or a write that has not come to commit the size, because
- * the kernel stopped or refused. So that granule is zeroed when the file grows,
- * before the new size is committed. All granules behind it hold zeroes: a write
- * commits the size after each granule, so it is never ahead by more than one.
+ * What lies behind the end of a file, up to the end of the window (2 MiB, aligned)
+ * that its next byte would be in, may be anything: a store through a mapping of the
+ * last page, what truncate has left, or a write that has not come to commit the size,
+ * because the kernel stopped or refused. So that window is zeroed when the file grows,
+ * before the new size is committed. All memory behind it holds zeroes: a write
+ * commits the size after each window, so it is never ahead by more than one. A window
+ * is one large granule, or many small ones.
  *
  * Truncate and punch never take a page from its users: mappings are removed, then
  * who still has a reference (a pin for DMA) makes it -EBUSY. So does a hold.
@@ -21,35 +22,32 @@
 #include <linux/falloc.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/sizes.h>
 #include <linux/splice.h>
 #include <linux/uio.h>
 
 #include "pkernfs.h"
 
-#define PKERNFS_LAST_GRANULE	((u64)MAX_LFS_FILESIZE >> PKERNFS_GRANULE_SHIFT)
+#define PKERNFS_WINDOW		PKERNFS_GRANULE_SIZE
 #define PKERNFS_BUSY_TRIES	20	/* 1 ms apart: references by the way go */
-#define PKERNFS_FILL_STEP	256	/* granules between looks for a signal */
+#define PKERNFS_FILL_STEP	SZ_512M	/* between looks for a signal */
 
 static struct pkernfs_core *pkernfs_inode_core(struct inode *inode)
 {
 	return pkernfs_sb_core(inode->i_sb);
 }
 
-/* The file's data at @pos and how much of it is in one piece; NULL: a hole. */
+/* The file's data at @pos and how much of it, in its window, is in one piece; NULL: a hole. */
 static void *pkernfs_data(struct inode *inode, loff_t pos, size_t *bytes)
 {
 	struct pkernfs_core *c = pkernfs_inode_core(inode);
-	u64 logical = (u64)pos >> PKERNFS_GRANULE_SHIFT;
-	size_t offset = pos & (PKERNFS_GRANULE_SIZE - 1);
-	const struct pkernfs_extent *e;
-	void *data = NULL;
+	void *data;
+	u64 piece;
 
-	*bytes = PKERNFS_GRANULE_SIZE - offset;
 	down_read(&c->lock);
-	e = pkernfs_extent_find(pkernfs_node(inode), logical);
-	if (e)
-		data = pkernfs_granule_virt(c, e->granule + (logical - e->logical)) + offset;
+	data = pkernfs_extent_data(c, pkernfs_node(inode), pos, &piece);
 	up_read(&c->lock);
+	*bytes = min_t(u64, piece, PKERNFS_WINDOW - (pos & (PKERNFS_WINDOW - 1)));
 	return data;
 }
 
@@ -73,7 +71,7 @@ static void pkernfs_zero_grown(struct inode *inode, loff_t size)
 {
 	loff_t old = i_size_read(inode);
 
-	pkernfs_zero(inode, old, min_t(loff_t, size, round_up(old + 1, PKERNFS_GRANULE_SIZE)));
+	pkernfs_zero(inode, old, min_t(loff_t, size, round_up(old + 1, PKERNFS_WINDOW)));
 }
 
 static int pkernfs_commit_size(struct inode *inode, loff_t size)
@@ -90,6 +88,13 @@ static int pkernfs_commit_size(struct inode *inode, loff_t size)
 		i_size_write(inode, size);
 	pkernfs_tx_end(c);
 	return err;
+}
+
+/* Memory for a part of the file, which is to reach to @end. */
+static int pkernfs_fill(struct inode *inode, u64 from, u64 last, u64 end)
+{
+	return pkernfs_extent_fill(pkernfs_inode_core(inode), pkernfs_node(inode), from, last,
+				   pkernfs_node(inode)->pool);
 }
 
 /* --- read and write -------------------------------------------------------------- */
@@ -130,38 +135,55 @@ out:
 	return done;
 }
 
+/* Copy to where the file has memory. Return: bytes that have come. */
+static size_t pkernfs_copy_in(struct inode *inode, loff_t pos, size_t want,
+			      struct iov_iter *from)
+{
+	size_t bytes, copied, done = 0;
+	void *data;
+
+	while (done < want) {
+		data = pkernfs_data(inode, pos + done, &bytes);
+		if (!data)
+			break;
+		bytes = min(bytes, want - done);
+		copied = copy_from_iter(data, bytes, from);
+		done += copied;
+		if (copied < bytes)
+			break;
+	}
+	return done;
+}
+
 /*
- * Write up to the end of the granule that @pos is in. What could not be made part
+ * Write up to the end of the window that @pos is in. What could not be made part
  * of the file, as its size could not be committed, has not been written.
  */
-static ssize_t pkernfs_write_granule(struct inode *inode, loff_t pos,
-				     struct iov_iter *from)
+static ssize_t pkernfs_write_window(struct inode *inode, loff_t pos,
+				    struct iov_iter *from)
 {
-	u64 logical = (u64)pos >> PKERNFS_GRANULE_SHIFT;
+	size_t bytes = min_t(size_t, iov_iter_count(from),
+			     PKERNFS_WINDOW - (pos & (PKERNFS_WINDOW - 1)));
 	loff_t size = i_size_read(inode);
-	size_t bytes, copied;
-	void *data;
+	size_t copied;
 	int err;
 
-	err = pkernfs_extent_fill(pkernfs_inode_core(inode), pkernfs_node(inode),
-				  logical, logical);
-	if (err)
+	err = pkernfs_fill(inode, pos, pos + bytes - 1, pos + iov_iter_count(from));
+	/* Full: what there is from @pos on, if any, is still a short write. */
+	if (err && (err != -ENOSPC || !pkernfs_data(inode, pos, &copied)))
 		return err;
 	if (pos > size)
 		pkernfs_zero_grown(inode, pos);
-	if (round_down(pos, PKERNFS_GRANULE_SIZE) > size) {
-		/* The size follows first, to less than a granule behind the data. */
+	if (round_down(pos, PKERNFS_WINDOW) > size) {
+		/* The size follows first, to less than a window behind the data. */
 		if (fault_in_iov_iter_readable(from, 1))
 			return -EFAULT;
-		err = pkernfs_commit_size(inode, round_down(pos, PKERNFS_GRANULE_SIZE));
+		err = pkernfs_commit_size(inode, round_down(pos, PKERNFS_WINDOW));
 		if (err)
 			return err;
 		size = i_size_read(inode);
 	}
-	data = pkernfs_data(inode, pos, &bytes);
-	if (WARN_ON_ONCE(!data))
-		return -EIO;
-	copied = copy_from_iter(data, min(bytes, iov_iter_count(from)), from);
+	copied = pkernfs_copy_in(inode, pos, bytes, from);
 	if (!copied)
 		return -EFAULT;
 	if (pos + copied <= size)
@@ -194,7 +216,7 @@ static ssize_t pkernfs_write_locked(struct kiocb *iocb, struct iov_iter *from)
 		return ret;
 
 	do {
-		ret = pkernfs_write_granule(inode, iocb->ki_pos, from);
+		ret = pkernfs_write_window(inode, iocb->ki_pos, from);
 		if (ret < 0)
 			break;
 		iocb->ki_pos += ret;
@@ -226,8 +248,9 @@ static ssize_t pkernfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 static int pkernfs_unmap(struct inode *inode, loff_t from, loff_t to)
 {
 	struct pkernfs_core *c = pkernfs_inode_core(inode);
-	loff_t first = round_down(from, PKERNFS_GRANULE_SIZE);
-	loff_t last = round_up(to, PKERNFS_GRANULE_SIZE) - 1;
+	loff_t size = 1LL << pkernfs_node(inode)->pool->shift;
+	loff_t first = round_down(from, size);
+	loff_t last = round_up(to, size) - 1;
 	unsigned int i;
 	bool held;
 
@@ -236,9 +259,7 @@ static int pkernfs_unmap(struct inode *inode, loff_t from, loff_t to)
 		unmap_mapping_range(inode->i_mapping, round_up(from, PAGE_SIZE),
 				    to - round_up(from, PAGE_SIZE), 1);
 	for (i = 0; i < PKERNFS_BUSY_TRIES; i++) {
-		if (!pkernfs_extent_busy(c, pkernfs_node(inode),
-					 first >> PKERNFS_GRANULE_SHIFT,
-					 last >> PKERNFS_GRANULE_SHIFT, &held))
+		if (!pkernfs_extent_busy(c, pkernfs_node(inode), first, last, &held))
 			return 0;
 		if (held)
 			break;
@@ -257,9 +278,7 @@ static int pkernfs_shrink(struct inode *inode, loff_t size)
 	if (size < i_size_read(inode))
 		err = pkernfs_unmap(inode, size, i_size_read(inode));
 	if (!err)
-		err = pkernfs_extent_cut(c, pkernfs_node(inode),
-					 DIV_ROUND_UP_ULL(size, PKERNFS_GRANULE_SIZE),
-					 PKERNFS_LAST_GRANULE, size);
+		err = pkernfs_extent_cut(c, pkernfs_node(inode), size, MAX_LFS_FILESIZE, size);
 	if (!err) {
 		loff_t old = i_size_read(inode);
 
@@ -299,25 +318,25 @@ int pkernfs_set_size(struct inode *inode, loff_t size)
 static int pkernfs_punch(struct inode *inode, loff_t offset, loff_t len)
 {
 	struct pkernfs_core *c = pkernfs_inode_core(inode);
-	loff_t end = offset + len;
-	loff_t first = round_up(offset, PKERNFS_GRANULE_SIZE);
-	loff_t last = round_down(end, PKERNFS_GRANULE_SIZE);
+	loff_t end = offset + len, size, first, last;
 	int err = 0;
 
 	/* Whole granules go, what is left at the edges becomes zero. */
+	filemap_invalidate_lock(inode->i_mapping);
+	size = 1LL << pkernfs_node(inode)->pool->shift;
+	first = round_up(offset, size);
+	last = round_down(end, size);
+	if (first < last)
+		err = pkernfs_unmap(inode, first, last);
+	if (!err && first < last)
+		err = pkernfs_extent_cut(c, pkernfs_node(inode), first, last - 1, -1);
+	filemap_invalidate_unlock(inode->i_mapping);
+	if (err)
+		return err;
 	if (first >= last) {
 		pkernfs_zero(inode, offset, end);
 		return 0;
 	}
-	filemap_invalidate_lock(inode->i_mapping);
-	err = pkernfs_unmap(inode, first, last);
-	if (!err)
-		err = pkernfs_extent_cut(c, pkernfs_node(inode),
-					 first >> PKERNFS_GRANULE_SHIFT,
-					 (last >> PKERNFS_GRANULE_SHIFT) - 1, -1);
-	filemap_invalidate_unlock(inode->i_mapping);
-	if (err)
-		return err;
 	pkernfs_zero(inode, offset, first);
 	pkernfs_zero(inode, last, end);
 	return 0;
@@ -328,8 +347,9 @@ static int pkernfs_allocate(struct inode *inode, loff_t offset, loff_t len, bool
 			    bool zero)
 {
 	struct pkernfs_core *c = pkernfs_inode_core(inode);
-	u64 at = offset >> PKERNFS_GRANULE_SHIFT;
-	u64 last = (offset + len - 1) >> PKERNFS_GRANULE_SHIFT;
+	struct pkernfs_node *n = pkernfs_node(inode);
+	u64 at = offset, last = offset + len - 1;
+	struct pkernfs_gpool *p;
 	int err;
 
 	if (!keep_size) {
@@ -339,8 +359,8 @@ static int pkernfs_allocate(struct inode *inode, loff_t offset, loff_t len, bool
 	}
 	/* What cannot succeed must not take all memory first. */
 	down_read(&c->lock);
-	err = pkernfs_extent_holes(pkernfs_node(inode), at, last) > c->granules_free ?
-	      -ENOSPC : 0;
+	p = n->pool;
+	err = pkernfs_extent_holes(n, p->shift, at, last) > p->free ? -ENOSPC : 0;
 	up_read(&c->lock);
 	if (err)
 		return err;
@@ -349,8 +369,8 @@ static int pkernfs_allocate(struct inode *inode, loff_t offset, loff_t len, bool
 	for (; at <= last; at += PKERNFS_FILL_STEP) {
 		if (signal_pending(current))
 			return -EINTR;
-		err = pkernfs_extent_fill(c, pkernfs_node(inode), at,
-					  min(last, at + PKERNFS_FILL_STEP - 1));
+		err = pkernfs_fill(inode, at, min(last, at + PKERNFS_FILL_STEP - 1),
+				   offset + len);
 		if (err)
 			return err;
 	}
@@ -395,12 +415,11 @@ static loff_t pkernfs_seek(struct inode *inode, loff_t pos, bool data)
 	if (pos < 0 || pos >= size)
 		return -ENXIO;
 	down_read(&c->lock);
-	found = pkernfs_extent_seek(pkernfs_node(inode), (u64)pos >> PKERNFS_GRANULE_SHIFT,
-				    data);
+	found = pkernfs_extent_seek(pkernfs_node(inode), pos, data);
 	up_read(&c->lock);
-	if (found > (u64)(size - 1) >> PKERNFS_GRANULE_SHIFT)
+	if (found >= (u64)size)
 		return data ? -ENXIO : size;
-	return max_t(loff_t, pos, found << PKERNFS_GRANULE_SHIFT);
+	return found;
 }
 
 static loff_t pkernfs_llseek(struct file *file, loff_t offset, int whence)

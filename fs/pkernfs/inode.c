@@ -287,8 +287,8 @@ int pkernfs_getattr(struct mnt_idmap *idmap, const struct path *path,
 	generic_fillattr(idmap, mask, inode, stat);
 	down_read(&c->lock);
 	if (S_ISREG(inode->i_mode)) {
-		stat->blocks = pkernfs_extent_total(n) << (PKERNFS_GRANULE_SHIFT - 9);
-		stat->blksize = PKERNFS_GRANULE_SIZE;
+		stat->blocks = pkernfs_extent_total(n) >> 9;
+		stat->blksize = 1 << n->pool->shift;
 	}
 	stat->btime = pkernfs_time(n->ser->btime);
 	if (le16_to_cpu(n->ser->flags) & PKERNFS_INODE_NODUMP)

@@ -34,10 +34,43 @@
 
 struct pkernfs_format;
 
+/* Which granules: what PKERNFS_INODE_POOL says of a file. */
+enum {
+	PKERNFS_GPOOL_2M,
+	PKERNFS_GPOOL_4K,
+	PKERNFS_GPOOLS
+};
+
 /**
- * struct pkernfs_extent - a run of file data, in granules
+ * struct pkernfs_gpool - granules of one size
+ * @shift: log2 of their size
+ * @start: first block of the area that they are in
+ * @granules: number of them, 0: the region has none of this size
+ * @free: of them, neither in a file nor reserved for one
+ * @map: those that are not free
+ * @owner: inode of each, 0: none
+ * @holds: DMA holds of each
+ * @held: number of those with a hold
+ * @hint: where to look first
+ *
+ * The first three never change; the rest is under core->lock.
+ */
+struct pkernfs_gpool {
+	unsigned int shift;
+	u64 start;
+	u32 granules;
+	u32 free;
+	unsigned long *map;
+	u32 *owner;
+	u32 *holds;
+	u32 held;
+	u32 hint;
+};
+
+/**
+ * struct pkernfs_extent - a run of file data, in granules of the file's size
  * @logical: place in the file
- * @granule: first granule of the data area
+ * @granule: first granule of the pool
  * @count: length
  * @slot: where it is stored: the inode's own slots, then those of the chain
  */
@@ -52,6 +85,7 @@ struct pkernfs_extent {
  * struct pkernfs_node - an inode of the region that is in use
  * @ino: its number
  * @ser: the inode itself
+ * @pool: granules of its extents; without any, of those that it had last
  * @extent: sorted by @logical
  * @extents: number of them
  * @room: elements allocated
@@ -68,6 +102,7 @@ struct pkernfs_extent {
 struct pkernfs_node {
 	u32 ino;
 	struct pkernfs_inode_ser *ser;
+	struct pkernfs_gpool *pool;
 	struct pkernfs_extent *extent;
 	u32 extents;
 	u32 room;
@@ -86,13 +121,7 @@ struct pkernfs_node {
  * @lock: read to look something up, write to change it
  * @quiesced: a kexec has begun: no change any more
  * @frozen: by FIFREEZE: orphans wait
- * @granules: size of the data area
- * @granules_free: of them, neither in a file nor reserved for one
- * @granule_map: granules that are not free
- * @owner: inode of each granule, 0: none
- * @holds: DMA holds of each granule
- * @granules_held: granules with a hold
- * @granule_hint: where to look first
+ * @gpool: granules for file data, by size
  * @pool_blocks: size of the pool
  * @pool_free: free blocks in it
  * @pool_map: blocks that are not free
@@ -115,13 +144,7 @@ struct pkernfs_core {
 	bool quiesced;
 	bool frozen;
 
-	u32 granules;
-	u32 granules_free;
-	unsigned long *granule_map;
-	u32 *owner;
-	u32 *holds;
-	u32 granules_held;
-	u32 granule_hint;
+	struct pkernfs_gpool gpool[PKERNFS_GPOOLS];
 
 	u64 pool_blocks;
 	u64 pool_free;
@@ -204,12 +227,15 @@ u32 pkernfs_inode_crc(const struct pkernfs_inode_ser *ser);
 
 int pkernfs_alloc_init(struct pkernfs_core *c);
 void pkernfs_alloc_exit(struct pkernfs_core *c);
-u32 pkernfs_granule_reserve(struct pkernfs_core *c, u32 goal, u32 want, u32 *got);
-void pkernfs_granule_release(struct pkernfs_core *c, u32 granule, u32 count);
-int pkernfs_granule_own(struct pkernfs_core *c, u32 granule, u32 count, u32 ino);
-void *pkernfs_granule_virt(struct pkernfs_core *c, u32 granule);
-struct folio *pkernfs_granule_folio(struct pkernfs_core *c, u32 granule);
-bool pkernfs_granule_idle(struct pkernfs_core *c, u32 granule);
+u32 pkernfs_granule_reserve(struct pkernfs_core *c, struct pkernfs_gpool *p, u32 goal,
+			    u32 want, u32 *got);
+void pkernfs_granule_release(struct pkernfs_core *c, struct pkernfs_gpool *p, u32 granule,
+			     u32 count);
+int pkernfs_granule_own(struct pkernfs_gpool *p, u32 granule, u32 count, u32 ino);
+void *pkernfs_granule_virt(struct pkernfs_core *c, const struct pkernfs_gpool *p,
+			   u32 granule);
+bool pkernfs_granule_idle(struct pkernfs_core *c, const struct pkernfs_gpool *p,
+			  u32 granule);
 u64 pkernfs_pool_get(struct pkernfs_core *c);
 void pkernfs_pool_put(struct pkernfs_core *c, u64 block);
 int pkernfs_pool_take(struct pkernfs_core *c, u64 block);
@@ -221,17 +247,19 @@ int pkernfs_chain_room(struct pkernfs_node *n);
 /* --- extent.c: data of a file ----------------------------------------------- */
 
 const struct pkernfs_extent *pkernfs_extent_find(struct pkernfs_node *n, u64 logical);
+void *pkernfs_extent_data(struct pkernfs_core *c, struct pkernfs_node *n, u64 pos,
+			  u64 *bytes);
 int pkernfs_extent_load(struct pkernfs_core *c, struct pkernfs_node *n,
 			const char **why);
 int pkernfs_extent_fill(struct pkernfs_core *c, struct pkernfs_node *n,
-			u64 first, u64 last);
+			u64 from, u64 last, struct pkernfs_gpool *want);
 int pkernfs_extent_cut(struct pkernfs_core *c, struct pkernfs_node *n,
-		       u64 first, u64 last, s64 size);
+		       u64 from, u64 last, s64 size);
 bool pkernfs_extent_busy(struct pkernfs_core *c, struct pkernfs_node *n,
-			 u64 first, u64 last, bool *held);
+			 u64 from, u64 last, bool *held);
 u64 pkernfs_extent_total(struct pkernfs_node *n);
-u64 pkernfs_extent_seek(struct pkernfs_node *n, u64 logical, bool data);
-u64 pkernfs_extent_holes(struct pkernfs_node *n, u64 first, u64 last);
+u64 pkernfs_extent_seek(struct pkernfs_node *n, u64 pos, bool data);
+u64 pkernfs_extent_holes(struct pkernfs_node *n, unsigned int shift, u64 from, u64 last);
 
 /* --- dirent.c: names of a directory ------------------------------------------ */
 

@@ -53,15 +53,20 @@ static void pkernfs_free_inode(struct inode *inode)
 static int pkernfs_statfs(struct dentry *dentry, struct kstatfs *st)
 {
 	struct pkernfs_core *c = pkernfs_sb_core(dentry->d_sb);
+	const struct pkernfs_gpool *p;
+	unsigned int shift;
 
 	st->f_type = PKERNFS_SUPER_MAGIC;
 	st->f_bsize = PKERNFS_BLOCK_SIZE;
 	st->f_frsize = PKERNFS_BLOCK_SIZE;
 	st->f_namelen = PKERNFS_NAME_MAX;
 	st->f_fsid = uuid_to_fsid((u8 *)c->r->sb->uuid);
-	st->f_blocks = (u64)c->granules * PKERNFS_BLOCKS_PER_GRANULE;
 	down_read(&c->lock);
-	st->f_bfree = (u64)c->granules_free * PKERNFS_BLOCKS_PER_GRANULE;
+	for (p = c->gpool; p < c->gpool + PKERNFS_GPOOLS; p++) {
+		shift = p->shift - PKERNFS_BLOCK_SHIFT;
+		st->f_blocks += (u64)p->granules << shift;
+		st->f_bfree += (u64)p->free << shift;
+	}
 	st->f_ffree = c->inodes_free;
 	up_read(&c->lock);
 	st->f_bavail = st->f_bfree;

@@ -55,13 +55,13 @@ static u64 pkernfs_count_orphans(struct pkernfs_core *c)
  * Mapped, pinned, or otherwise referred to by somebody. A look at each granule, with
  * writers kept away: for root only.
  */
-static u64 pkernfs_count_busy(struct pkernfs_core *c)
+static u64 pkernfs_count_busy(struct pkernfs_core *c, const struct pkernfs_gpool *p)
 {
 	u64 busy = 0;
 	u32 i;
 
-	for (i = 0; i < c->granules; i++)
-		busy += !pkernfs_granule_idle(c, i);
+	for (i = 0; i < p->granules; i++)
+		busy += !pkernfs_granule_idle(c, p, i);
 	return busy;
 }
 
@@ -87,10 +87,11 @@ static ssize_t name##_show(struct kobject *dir, struct kobj_attribute *attr,	\
 static struct kobj_attribute pkernfs_##name##_attr = __ATTR_RO_MODE(name, mode)
 
 PKERNFS_NUMBER(mounted, 0444, !!c->sb);
-PKERNFS_NUMBER(granules, 0444, c->granules);
-PKERNFS_NUMBER(granules_free, 0444, c->granules_free);
-PKERNFS_NUMBER(granules_held, 0444, c->granules_held);
-PKERNFS_NUMBER(granules_busy, 0400, pkernfs_count_busy(c));
+PKERNFS_NUMBER(granules, 0444, c->gpool[PKERNFS_GPOOL_2M].granules);
+PKERNFS_NUMBER(granules_free, 0444, c->gpool[PKERNFS_GPOOL_2M].free);
+PKERNFS_NUMBER(granules_held, 0444, c->gpool[PKERNFS_GPOOL_2M].held);
+PKERNFS_NUMBER(granules_busy, 0400,
+	       pkernfs_count_busy(c, &c->gpool[PKERNFS_GPOOL_2M]));
 PKERNFS_NUMBER(inodes, 0444, c->inodes - 1);
 PKERNFS_NUMBER(inodes_free, 0444, c->inodes_free);
 PKERNFS_NUMBER(pool_blocks, 0444, c->pool_blocks);

@@ -767,7 +767,7 @@ static void pkernfs_fuzz_mend(struct pkernfs_fuzz *z, struct pkernfs_fuzz_source
 /* Granules of files are in the data area, and no two files have the same. */
 static const char *pkernfs_fuzz_check_files(struct pkernfs_core *c)
 {
-	u64 owned = 0, ino, g;
+	u64 owned[PKERNFS_GPOOLS] = {}, ino, g;
 	u32 i;
 
 	for (ino = 0; ino < c->inodes; ino++) {
@@ -776,15 +776,18 @@ static const char *pkernfs_fuzz_check_files(struct pkernfs_core *c)
 		for (i = 0; n && i < n->extents; i++) {
 			const struct pkernfs_extent *e = &n->extent[i];
 
-			owned += e->count;
-			if (e->granule + (u64)e->count > c->granules)
-				return "an extent ends behind the data area";
+			owned[n->pool - c->gpool] += e->count;
+			if (e->granule + (u64)e->count > n->pool->granules)
+				return "an extent ends behind its area";
 			for (g = 0; g < e->count; g++)
-				if (c->owner[e->granule + g] != ino)
+				if (n->pool->owner[e->granule + g] != ino)
 					return "a granule is in two files";
 		}
 	}
-	return owned == c->granules - c->granules_free ? NULL : "granules are lost";
+	for (i = 0; i < PKERNFS_GPOOLS; i++)
+		if (owned[i] != c->gpool[i].granules - c->gpool[i].free)
+			return "granules are lost";
+	return NULL;
 }
 
 /* The entry that hardware finds for a device: is it what was adopted? */
@@ -856,13 +859,14 @@ static const char *pkernfs_fuzz_check_device(struct pkernfs_fuzz *z, struct pker
 static const char *pkernfs_fuzz_check_holds(struct pkernfs_fuzz *z)
 {
 	struct pkernfs_core *c = z->r.core;
+	const struct pkernfs_gpool *p = &c->gpool[PKERNFS_GPOOL_2M];
 	u32 g;
 
-	for (g = 0; g < c->granules; g++) {
-		if (c->holds[g] < z->holds[g])
+	for (g = 0; g < p->granules; g++) {
+		if (p->holds[g] < z->holds[g])
 			return "a page is reached and not held";
-		if (c->holds[g] && (!c->owner[g] || !c->node[c->owner[g]] ||
-				    !c->node[c->owner[g]]->ser->nlink))
+		if (p->holds[g] && (!p->owner[g] || !c->node[p->owner[g]] ||
+				    !c->node[p->owner[g]]->ser->nlink))
 			return "a page is held and in no file";
 	}
 	return NULL;
@@ -910,7 +914,7 @@ static const char *pkernfs_fuzz_drop(struct pkernfs_fuzz *z)
 	for (i = 0; i < z->r.core->inodes; i++)
 		if (z->r.core->node[i] && z->r.core->node[i]->device)
 			return "a file has a device that is gone";
-	return z->r.core->granules_held ? "pages are held by nobody" : NULL;
+	return z->r.core->gpool[PKERNFS_GPOOL_2M].held ? "pages are held by nobody" : NULL;
 }
 
 /* As at boot, from the load of the region on */

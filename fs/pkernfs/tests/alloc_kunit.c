@@ -10,7 +10,7 @@
 
 static phys_addr_t pkernfs_test_phys(struct pkernfs_core *c, u32 granule)
 {
-	return c->r->base + (pkernfs_granule_virt(c, granule) - c->r->virt);
+	return c->r->base + (pkernfs_granule_virt(c, c->gpool, granule) - c->r->virt);
 }
 
 static u32 pkernfs_test_granule(struct pkernfs_node *n, u64 logical)
@@ -29,26 +29,26 @@ static void pkernfs_test_reserve(struct kunit *test)
 	pkernfs_test_load(test, r);
 	c = r->core;
 	down_write(&c->lock);
-	a = pkernfs_granule_reserve(c, PKERNFS_NO_GRANULE, 3, &got);
+	a = pkernfs_granule_reserve(c, c->gpool, PKERNFS_NO_GRANULE, 3, &got);
 	KUNIT_EXPECT_EQ(test, got, 3);
-	KUNIT_EXPECT_EQ(test, c->granules_free, c->granules - 3);
+	KUNIT_EXPECT_EQ(test, c->gpool[0].free, c->gpool[0].granules - 3);
 	/* Where it is wished for, if that is free. */
-	b = pkernfs_granule_reserve(c, a + 3, 2, &got);
+	b = pkernfs_granule_reserve(c, c->gpool, a + 3, 2, &got);
 	KUNIT_EXPECT_EQ(test, b, a + 3);
 	KUNIT_EXPECT_EQ(test, got, 2);
-	b = pkernfs_granule_reserve(c, a, 1, &got);
+	b = pkernfs_granule_reserve(c, c->gpool, a, 1, &got);
 	KUNIT_EXPECT_NE(test, b, a);
-	pkernfs_granule_release(c, b, 1);
+	pkernfs_granule_release(c, c->gpool, b, 1);
 	/* The hole in the middle is too small: the long run wins. */
-	pkernfs_granule_release(c, a + 1, 1);
-	b = pkernfs_granule_reserve(c, PKERNFS_NO_GRANULE, 2, &got);
+	pkernfs_granule_release(c, c->gpool, a + 1, 1);
+	b = pkernfs_granule_reserve(c, c->gpool, PKERNFS_NO_GRANULE, 2, &got);
 	KUNIT_EXPECT_EQ(test, got, 2);
 	KUNIT_EXPECT_GE(test, b, a + 5);
 	/* Everything, in as many runs as there are; then nothing. */
-	while (pkernfs_granule_reserve(c, PKERNFS_NO_GRANULE, 1000, &got) !=
+	while (pkernfs_granule_reserve(c, c->gpool, PKERNFS_NO_GRANULE, 1000, &got) !=
 	       PKERNFS_NO_GRANULE)
 		KUNIT_EXPECT_GT(test, got, 0);
-	KUNIT_EXPECT_EQ(test, c->granules_free, 0);
+	KUNIT_EXPECT_EQ(test, c->gpool[0].free, 0);
 	up_write(&c->lock);
 }
 
@@ -80,13 +80,13 @@ static void pkernfs_test_model(struct kunit *test)
 		first = prandom_u32_state(&rnd) % 64;
 		last = min(first + prandom_u32_state(&rnd) % 4, 63ULL);
 		if (prandom_u32_state(&rnd) % 2) {
-			err = pkernfs_extent_fill(c, n, first, last);
+			err = pkernfs_test_fill(c, n, first, last);
 			/* Full: the model takes over what has been filled. */
 			KUNIT_ASSERT_TRUE(test, !err || err == -ENOSPC);
 			for (i = first; i <= last; i++)
 				model[f][i] = err ? !!pkernfs_extent_find(n, i) : true;
 		} else {
-			KUNIT_ASSERT_EQ(test, pkernfs_extent_cut(c, n, first, last, -1), 0);
+			KUNIT_ASSERT_EQ(test, pkernfs_test_cut(c, n, first, last, -1), 0);
 			for (i = first; i <= last; i++)
 				model[f][i] = false;
 		}
@@ -104,7 +104,7 @@ static void pkernfs_test_model(struct kunit *test)
 				if (g == PKERNFS_NO_GRANULE)
 					continue;
 				used++;
-				KUNIT_ASSERT_EQ(test, c->owner[g], ino[f]);
+				KUNIT_ASSERT_EQ(test, c->gpool[0].owner[g], ino[f]);
 			}
 			for (i = 1; i < n->extents; i++)
 				KUNIT_ASSERT_GE(test, n->extent[i].logical,
@@ -113,7 +113,7 @@ static void pkernfs_test_model(struct kunit *test)
 			KUNIT_ASSERT_EQ(test, bitmap_weight(n->slots, PKERNFS_SLOTS),
 					n->extents);
 		}
-		KUNIT_ASSERT_EQ(test, c->granules_free, c->granules - used);
+		KUNIT_ASSERT_EQ(test, c->gpool[0].free, c->gpool[0].granules - used);
 	}
 }
 
@@ -122,21 +122,22 @@ static void pkernfs_test_zeroed(struct kunit *test)
 {
 	struct pkernfs_region *r = pkernfs_test_region(test);
 	struct pkernfs_node *n;
+	void *data;
 	u32 g;
 
 	memset(pkernfs_block(r, pkernfs_area_start(&((struct pkernfs_sb *)r->virt)->data)),
 	       0xaa, 4 * PKERNFS_GRANULE_SIZE);
 	pkernfs_test_load(test, r);
 	n = pkernfs_test_file(test, r->core, "file");
-	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 1, 1), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, n, 1, 1), 0);
 	g = pkernfs_test_granule(n, 1);
-	KUNIT_EXPECT_NULL(test, memchr_inv(pkernfs_granule_virt(r->core, g), 0,
-					   PKERNFS_GRANULE_SIZE));
-	memset(pkernfs_granule_virt(r->core, g), 0x55, 100);
-	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 0, 3), 0);
+	data = pkernfs_granule_virt(r->core, n->pool, g);
+	KUNIT_EXPECT_NULL(test, memchr_inv(data, 0, PKERNFS_GRANULE_SIZE));
+	memset(data, 0x55, 100);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, n, 0, 3), 0);
 	KUNIT_EXPECT_EQ(test, pkernfs_test_granule(n, 1), g);
-	KUNIT_EXPECT_NULL(test, memchr_inv(pkernfs_granule_virt(r->core, g), 0x55, 100));
-	KUNIT_EXPECT_NULL(test, memchr_inv(pkernfs_granule_virt(r->core, g) + 100, 0, 100));
+	KUNIT_EXPECT_NULL(test, memchr_inv(data, 0x55, 100));
+	KUNIT_EXPECT_NULL(test, memchr_inv(data + 100, 0, 100));
 }
 
 /* A file that grows downwards and upwards from its middle stays in one piece. */
@@ -149,10 +150,10 @@ static void pkernfs_test_joined(struct kunit *test)
 	pkernfs_test_load(test, r);
 	n = pkernfs_test_file(test, r->core, "file");
 	for (i = 0; i < 3; i++)
-		KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 2 * i, 2 * i), 0);
+		KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, n, 2 * i, 2 * i), 0);
 	KUNIT_EXPECT_EQ(test, n->extents, 3);
 	for (i = 0; i < 3; i++)
-		KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 2 * i + 1, 2 * i + 1), 0);
+		KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, n, 2 * i + 1, 2 * i + 1), 0);
 	KUNIT_EXPECT_EQ(test, n->extents, 1);
 	KUNIT_EXPECT_EQ(test, n->extent[0].count, 6);
 	pkernfs_test_reload(test, r);
@@ -169,44 +170,48 @@ static void pkernfs_test_far(struct kunit *test)
 
 	pkernfs_test_load(test, r);
 	n = pkernfs_test_file(test, r->core, "file");
-	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, last - 1, last), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, n, last - 1, last), 0);
 	pkernfs_test_reload(test, r);
 	n = r->core->node[pkernfs_test_lookup(r->core, "file")];
 	KUNIT_EXPECT_NE(test, pkernfs_test_granule(n, last), PKERNFS_NO_GRANULE);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, 0, last, 0), 0);
-	KUNIT_EXPECT_EQ(test, r->core->granules_free, r->core->granules);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_cut(r->core, n, 0, last, 0), 0);
+	KUNIT_EXPECT_EQ(test, r->core->gpool[0].free, r->core->gpool[0].granules);
 }
 
 /* Data and holes of a sparse file, in as many steps as it has pieces. */
 static void pkernfs_test_seek(struct kunit *test)
 {
 	struct pkernfs_region *r = pkernfs_test_region(test);
-	const u64 far = BIT_ULL(41);
+	const u64 size = SZ_2M, far = BIT_ULL(41);
 	struct pkernfs_node *n;
 
 	pkernfs_test_load(test, r);
 	n = pkernfs_test_file(test, r->core, "file");
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 5, true), U64_MAX);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 5, false), 5ULL);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, 0, far - 1), far);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 5 * size, true), U64_MAX);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 5 * size, false), 5 * size);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, 21, 0, far * size - 1), far);
 
 	/* 2 and 3 apart from each other in memory, so two extents in a row. */
-	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 2, 2), 0);
-	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, far, far), 0);
-	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 3, 3), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, n, 2, 2), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, n, far, far), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, n, 3, 3), 0);
 	KUNIT_EXPECT_EQ(test, n->extents, 3);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 0, true), 2ULL);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 3, true), 3ULL);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 4, true), far);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, far + 1, true), U64_MAX);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 1, false), 1ULL);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 2, false), 4ULL);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, far, false), far + 1);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 0, true), 2 * size);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 3 * size, true), 3 * size);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 4 * size, true), far * size);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, (far + 1) * size, true), U64_MAX);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, size, false), size);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 2 * size, false), 4 * size);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, far * size, false), (far + 1) * size);
 
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, 0, far), far + 1 - 3);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, 2, 3), 0ULL);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, 3, 4), 1ULL);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, far, far), 0ULL);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, 21, 0, far * size), far + 1 - 3);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, 21, 2 * size, 3 * size), 0ULL);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, 21, 3 * size, 4 * size), 1ULL);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, 21, far * size, far * size), 0ULL);
+	/* A part of a granule counts, and a place in a granule is where one begins. */
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, 21, 4 * size - 1, 4 * size), 1ULL);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 3 * size + 5, true), 3 * size + 5);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 5 * size + 5, false), 5 * size + 5);
 }
 
 static void pkernfs_test_pool(struct kunit *test)
@@ -268,8 +273,8 @@ static void pkernfs_test_holds(struct kunit *test)
 	c = r->core;
 	a = pkernfs_test_file(test, c, "a");
 	b = pkernfs_test_file(test, c, "b");
-	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(c, a, 0, 2), 0);
-	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(c, b, 0, 0), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(c, a, 0, 2), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(c, b, 0, 0), 0);
 	pa = pkernfs_test_phys(c, pkernfs_test_granule(a, 0));
 	pb = pkernfs_test_phys(c, pkernfs_test_granule(b, 0));
 	KUNIT_ASSERT_EQ(test, pb, pa + 3 * SZ_2M);
@@ -291,31 +296,31 @@ static void pkernfs_test_holds(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pa + SZ_2M + SZ_4K, SZ_4K), 0);
 	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pa + SZ_2M, SZ_4K), 0);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, a, 1, 1, -1), -EBUSY);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, a, 0, 100, 0), -EBUSY);
-	KUNIT_EXPECT_TRUE(test, pkernfs_extent_busy(c, a, 0, 1, &held));
+	KUNIT_EXPECT_EQ(test, pkernfs_test_cut(c, a, 1, 1, -1), -EBUSY);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_cut(c, a, 0, 100, 0), -EBUSY);
+	KUNIT_EXPECT_TRUE(test, pkernfs_extent_busy(c, a, 0, 2 * SZ_2M - 1, &held));
 	KUNIT_EXPECT_TRUE(test, held);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, a, 2, 2, -1), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_cut(c, a, 2, 2, -1), 0);
 	pkernfs_unhold(r, pa + SZ_2M, SZ_4K);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, a, 1, 1, -1), -EBUSY);
-	KUNIT_EXPECT_EQ(test, c->granules_held, 1);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_cut(c, a, 1, 1, -1), -EBUSY);
+	KUNIT_EXPECT_EQ(test, c->gpool[0].held, 1);
 	/* Held by two, of two files. */
 	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pb, 1), 0);
 	KUNIT_EXPECT_EQ(test, b->holds, 1);
-	KUNIT_EXPECT_EQ(test, c->granules_held, 2);
+	KUNIT_EXPECT_EQ(test, c->gpool[0].held, 2);
 	pkernfs_unhold(r, pa + SZ_2M + SZ_4K, SZ_4K);
 	KUNIT_EXPECT_EQ(test, a->holds, 0);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, a, 0, 100, 0), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_cut(c, a, 0, 100, 0), 0);
 	pkernfs_unhold(r, pb, 1);
-	KUNIT_EXPECT_EQ(test, c->granules_held, 0);
+	KUNIT_EXPECT_EQ(test, c->gpool[0].held, 0);
 
 	/* An unlinked file owns its memory to the end, but nobody can come back. */
 	KUNIT_EXPECT_EQ(test, pkernfs_test_rename(c, "a", "b", 0), 0);
 	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, pb, SZ_4K, NULL, NULL), -ENOENT);
 	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pb, SZ_4K), -ENOENT);
-	KUNIT_EXPECT_EQ(test, c->granules_free, c->granules - 1);
+	KUNIT_EXPECT_EQ(test, c->gpool[0].free, c->gpool[0].granules - 1);
 	KUNIT_EXPECT_EQ(test, pkernfs_node_destroy(c, b), 0);
-	KUNIT_EXPECT_EQ(test, c->granules_free, c->granules);
+	KUNIT_EXPECT_EQ(test, c->gpool[0].free, c->gpool[0].granules);
 }
 
 /* Only an empty file becomes a device file; to make it ordinary never fails. */
@@ -332,7 +337,7 @@ static void pkernfs_test_device_file(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, PKERNFS_ROOT_INO, 1, pd), -ESTALE);
 	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, n->ino, 1, pd), 0);
 	KUNIT_EXPECT_PTR_EQ(test, n->device, pd);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_fill(r->core, n, 0, 0), -EBUSY);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_fill(r->core, n, 0, 0), -EBUSY);
 	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, n->ino, 1, pd + 1), -EBUSY);
 	/* A device whose record names the same file has failed, and goes. */
 	pkernfs_ino_clear_device(r, pd + 1);
@@ -340,7 +345,7 @@ static void pkernfs_test_device_file(struct kunit *test)
 	pkernfs_ino_clear_device(r, pd);
 	KUNIT_EXPECT_NULL(test, n->device);
 
-	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 0, 0), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, n, 0, 0), 0);
 	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, n->ino, 1, pd), -ESTALE);
 	KUNIT_EXPECT_NULL(test, n->device);
 	/* However it came to be one: nothing of the device may stay behind. */
@@ -358,16 +363,16 @@ static void pkernfs_test_orphan(struct kunit *test)
 	pkernfs_test_load(test, r);
 	pkernfs_test_file(test, r->core, "a");
 	ino = pkernfs_test_file(test, r->core, "b")->ino;
-	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, r->core->node[ino], 0, 5), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, r->core->node[ino], 0, 5), 0);
 	generation = le32_to_cpu(r->core->node[ino]->ser->generation);
 	KUNIT_ASSERT_EQ(test, pkernfs_test_rename(r->core, "a", "b", 0), 0);
 	pkernfs_test_reload(test, r);
-	KUNIT_EXPECT_EQ(test, r->core->granules_free, r->core->granules - 6);
+	KUNIT_EXPECT_EQ(test, r->core->gpool[0].free, r->core->gpool[0].granules - 6);
 	pkernfs_orphan_reclaim(r->core);
-	KUNIT_EXPECT_EQ(test, r->core->granules_free, r->core->granules);
+	KUNIT_EXPECT_EQ(test, r->core->gpool[0].free, r->core->gpool[0].granules);
 	KUNIT_EXPECT_NULL(test, r->core->node[ino]);
 	pkernfs_test_reload(test, r);
-	KUNIT_EXPECT_EQ(test, r->core->granules_free, r->core->granules);
+	KUNIT_EXPECT_EQ(test, r->core->gpool[0].free, r->core->gpool[0].granules);
 
 	/* The slot comes back with another generation. */
 	do {

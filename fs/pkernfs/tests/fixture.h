@@ -26,6 +26,9 @@ int pkernfs_test_unlink(struct pkernfs_core *c, const char *name);
 int pkernfs_test_link(struct pkernfs_core *c, u32 ino, const char *name);
 int pkernfs_test_rename(struct pkernfs_core *c, const char *from, const char *to,
 			unsigned int flags);
+int pkernfs_test_fill(struct pkernfs_core *c, struct pkernfs_node *n, u64 first, u64 last);
+int pkernfs_test_cut(struct pkernfs_core *c, struct pkernfs_node *n, u64 first, u64 last,
+		     s64 size);
 u32 pkernfs_test_lookup_locked(struct pkernfs_core *c, const char *name);
 u32 pkernfs_test_lookup(struct pkernfs_core *c, const char *name);
 struct pkernfs_node *pkernfs_test_file(struct kunit *test, struct pkernfs_core *c,

@@ -292,3 +292,19 @@ struct pkernfs_node *pkernfs_test_file(struct kunit *test, struct pkernfs_core *
 	KUNIT_ASSERT_EQ(test, pkernfs_test_lookup(c, name), ino);
 	return c->node[ino];
 }
+
+/* Fill and cut in granules of 2 MiB. */
+int pkernfs_test_fill(struct pkernfs_core *c, struct pkernfs_node *n, u64 first, u64 last)
+{
+	return pkernfs_extent_fill(c, n, first << PKERNFS_GRANULE_SHIFT,
+				   (last << PKERNFS_GRANULE_SHIFT) + PKERNFS_GRANULE_SIZE - 1,
+				   &c->gpool[PKERNFS_GPOOL_2M]);
+}
+
+int pkernfs_test_cut(struct pkernfs_core *c, struct pkernfs_node *n, u64 first, u64 last,
+		     s64 size)
+{
+	return pkernfs_extent_cut(c, n, first << PKERNFS_GRANULE_SHIFT,
+				  (last << PKERNFS_GRANULE_SHIFT) + PKERNFS_GRANULE_SIZE - 1,
+				  size);
+}

@@ -208,7 +208,7 @@ static void pkernfs_test_metadata_flip(struct kunit *test)
 	n = pkernfs_test_file(test, r->core, "file");
 	/* Every other granule, so that none joins: 10 extents, one block of them. */
 	for (i = 0; i < 10; i++)
-		KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 100 * i, 100 * i), 0);
+		KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, n, 100 * i, 100 * i), 0);
 	KUNIT_ASSERT_EQ(test, n->chains, 1);
 	inode = (u8 *)n->ser;
 	chain = pkernfs_block(r, n->chain[0]);
@@ -249,9 +249,9 @@ static void pkernfs_test_metadata_lies(struct kunit *test)
 	a = pkernfs_test_file(test, r->core, "a")->ser;
 	b = pkernfs_test_file(test, r->core, "b")->ser;
 	ino = le64_to_cpu(b->ino);
-	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, r->core->node[ino], 0, 1), 0);
-	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core,
-						  r->core->node[le64_to_cpu(a->ino)], 0, 1), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, r->core->node[ino], 0, 1), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core,
+						r->core->node[le64_to_cpu(a->ino)], 0, 1), 0);
 	dir = pkernfs_block(r, r->core->node[PKERNFS_ROOT_INO]->chain[0]);
 	pkernfs_test_reload(test, r);
 	pkernfs_test_unload(r);
@@ -282,17 +282,17 @@ static void pkernfs_test_metadata_lies(struct kunit *test)
 	PKERNFS_LIE(a->extent[0] = b->extent[0], "extent: memory that belongs to another file");
 	PKERNFS_LIE(a->extent[1] = a->extent[0], "extent: overlaps another one of its file");
 	PKERNFS_LIE(le64_add_cpu(&a->extent[0].phys, 4096),
-		    "extent: not a range of the data area");
+		    "extent: not a range of its area");
 	PKERNFS_LIE(a->extent[0].phys = cpu_to_le64(r->base),
-		    "extent: not a range of the data area");
+		    "extent: not a range of its area");
 	PKERNFS_LIE(a->extent[0].phys = cpu_to_le64(r->base - SZ_2M),
-		    "extent: not a range of the data area");
+		    "extent: not a range of its area");
 	PKERNFS_LIE(a->extent[0].bytes = cpu_to_le64(U64_MAX << PKERNFS_GRANULE_SHIFT),
-		    "extent: not a range of the data area");
+		    "extent: not a range of its area");
 	PKERNFS_LIE(a->extent[0].bytes = cpu_to_le64(SZ_2M | 1),
-		    "extent: not a range of the data area");
+		    "extent: not a range of its area");
 	PKERNFS_LIE(a->extent[0].logical = cpu_to_le64(U64_MAX << PKERNFS_GRANULE_SHIFT),
-		    "extent: not a range of the data area");
+		    "extent: not a range of its area");
 	PKERNFS_LIE(a->chain = cpu_to_le64(1), "extent block: not in the pool, or used twice");
 	PKERNFS_LIE(a->chain = cpu_to_le64(U64_MAX),
 		    "extent block: not in the pool, or used twice");

@@ -124,7 +124,7 @@ static int pkernfs_setup_data(struct kunit *test, struct pkernfs_core *c)
 
 	/* In pieces, into the chain. */
 	for (i = 0; i < PKERNFS_INODE_EXTENTS + 1; i++)
-		if (pkernfs_extent_fill(c, n, 10 * i, 10 * i))
+		if (pkernfs_test_fill(c, n, 10 * i, 10 * i))
 			return -EIO;
 	return n->chains == 1 ? 0 : -EIO;
 }
@@ -135,9 +135,9 @@ static int pkernfs_setup_full(struct kunit *test, struct pkernfs_core *c)
 	unsigned int i;
 
 	for (i = 0; i < PKERNFS_INODE_EXTENTS - 1; i++)
-		if (pkernfs_extent_fill(c, n, 10 * i, 10 * i))
+		if (pkernfs_test_fill(c, n, 10 * i, 10 * i))
 			return -EIO;
-	return pkernfs_extent_fill(c, n, 100, 102);	/* to be split */
+	return pkernfs_test_fill(c, n, 100, 102);	/* to be split */
 }
 
 static int pkernfs_run_create(struct pkernfs_core *c)
@@ -215,17 +215,17 @@ static struct pkernfs_node *pkernfs_one(struct pkernfs_core *c)
 
 static int pkernfs_run_fill(struct pkernfs_core *c)
 {
-	return pkernfs_extent_fill(c, pkernfs_one(c), 1000, 1000);
+	return pkernfs_test_fill(c, pkernfs_one(c), 1000, 1000);
 }
 
 static int pkernfs_run_truncate(struct pkernfs_core *c)
 {
-	return pkernfs_extent_cut(c, pkernfs_one(c), 5, 1000, 12345);
+	return pkernfs_test_cut(c, pkernfs_one(c), 5, 1000, 12345);
 }
 
 static int pkernfs_run_punch(struct pkernfs_core *c)
 {
-	return pkernfs_extent_cut(c, pkernfs_one(c), 101, 101, -1);
+	return pkernfs_test_cut(c, pkernfs_one(c), 101, 101, -1);
 }
 
 static int pkernfs_run_attr(struct pkernfs_core *c)
@@ -421,12 +421,12 @@ static void pkernfs_test_quiesce(struct kunit *test)
 
 	pkernfs_test_load(test, r);
 	pkernfs_setup_two(test, r->core);
-	free = r->core->granules_free;
+	free = r->core->gpool[0].free;
 	pkernfs_core_quiesce(r->core);
 	KUNIT_EXPECT_EQ(test, pkernfs_test_create(r->core, "three", &ino), -ESHUTDOWN);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_fill(r->core, pkernfs_one(r->core), 0, 1),
+	KUNIT_EXPECT_EQ(test, pkernfs_test_fill(r->core, pkernfs_one(r->core), 0, 1),
 			-ESHUTDOWN);
-	KUNIT_EXPECT_EQ(test, r->core->granules_free, free);
+	KUNIT_EXPECT_EQ(test, r->core->gpool[0].free, free);
 	pkernfs_test_reload(test, r);
 	KUNIT_EXPECT_EQ(test, pkernfs_test_create(r->core, "three", &ino), 0);
 }
