@@ -52,7 +52,7 @@ static const char *pkernfs_inode_damage(struct pkernfs_core *c,
 		return "inode: a flag that this kernel does not know";
 	switch (mode & S_IFMT) {
 	case S_IFREG:
-		if (le64_to_cpu(ser->size) > MAX_LFS_FILESIZE)
+		if (le64_to_cpu(ser->size) > PKERNFS_MAX_SIZE)
 			return "inode: impossible size";
 		break;
 	case S_IFDIR:
@@ -118,8 +118,11 @@ static const char *pkernfs_load_names(struct pkernfs_core *c, struct pkernfs_nod
 				      u32 *links)
 {
 	const struct pkernfs_dirent_ser *de;
+	const char *why = pkernfs_dirent_twice(c, n);
 	u64 cookie = 0, ino;
 
+	if (why)
+		return why;
 	while ((de = pkernfs_dirent_next(c, n, &cookie))) {
 		struct pkernfs_node *child;
 
@@ -137,8 +140,32 @@ static const char *pkernfs_load_names(struct pkernfs_core *c, struct pkernfs_nod
 			if (le64_to_cpu(child->ser->parent) != n->ino ||
 			    (links[ino] & 0xffff) > 1)
 				return "directory: in two places";
+			if (links[n->ino] >> 16 == U16_MAX)
+				return "directory: too many directories in it";
 			links[n->ino] += 1U << 16;	/* a subdirectory, see below */
 		}
+	}
+	return NULL;
+}
+
+/*
+ * Does the way up from each directory lead to the root? Each has one name by now, where
+ * it says that it lies. One that lies in itself would have no end when a file handle is
+ * looked up. @mark is zeroed.
+ */
+static const char *pkernfs_load_reach(struct pkernfs_core *c, u32 *mark)
+{
+	u32 ino, at;
+
+	for (ino = 0; ino < c->inodes; ino++) {
+		if (!c->node[ino] || pkernfs_node_type(c->node[ino]) != S_IFDIR ||
+		    !c->node[ino]->ser->nlink)
+			continue;
+		for (at = ino; at != PKERNFS_ROOT_INO && !mark[at];
+		     at = le64_to_cpu(c->node[at]->ser->parent))
+			mark[at] = ino;
+		if (at != PKERNFS_ROOT_INO && mark[at] == ino)
+			return "directory: lies in itself";
 	}
 	return NULL;
 }
@@ -173,6 +200,10 @@ static const char *pkernfs_load_links(struct pkernfs_core *c)
 		} else if (links[ino]) {
 			why = "directory: removed, and has a name";
 		}
+	}
+	if (!why) {
+		memset(links, 0, c->inodes * sizeof(*links));
+		why = pkernfs_load_reach(c, links);
 	}
 	kvfree(links);
 	return why;

@@ -12,6 +12,7 @@
  */
 
 #include <linux/slab.h>
+#include <linux/sort.h>
 
 #include "pkernfs.h"
 
@@ -137,6 +138,48 @@ pkernfs_dirent_next(struct pkernfs_core *c, struct pkernfs_node *n, u64 *cookie)
 		from = 0;
 	}
 	return NULL;
+}
+
+static int pkernfs_dirent_cmp(const void *a, const void *b)
+{
+	const struct pkernfs_dirent_ser *x = *(const struct pkernfs_dirent_ser **)a;
+	const struct pkernfs_dirent_ser *y = *(const struct pkernfs_dirent_ser **)b;
+
+	return x->len != y->len ? (int)x->len - y->len : memcmp(x->name, y->name, x->len);
+}
+
+/**
+ * pkernfs_dirent_twice - are there two entries of one name? At load
+ * @c: the core
+ * @n: the directory
+ *
+ * A lookup would find the first of them only: the other's inode could be lost.
+ * core->lock is held.
+ *
+ * Return: NULL: no, or why the directory is not believed.
+ */
+const char *pkernfs_dirent_twice(struct pkernfs_core *c, struct pkernfs_node *n)
+{
+	const struct pkernfs_dirent_ser **list, *de;
+	const char *why = NULL;
+	size_t count = 0, i;
+	u64 cookie = 0;
+
+	while (pkernfs_dirent_next(c, n, &cookie))
+		count++;
+	if (count < 2)
+		return NULL;
+	list = kvcalloc(count, sizeof(*list), GFP_NOFS);
+	if (!list)
+		return "no memory";
+	for (i = 0, cookie = 0; (de = pkernfs_dirent_next(c, n, &cookie)); i++)
+		list[i] = de;
+	sort(list, count, sizeof(*list), pkernfs_dirent_cmp, NULL);
+	for (i = 1; i < count && !why; i++)
+		if (!pkernfs_dirent_cmp(&list[i - 1], &list[i]))
+			why = "directory: two entries of one name";
+	kvfree(list);
+	return why;
 }
 
 /**

@@ -31,6 +31,8 @@
 #define PKERNFS_SLOTS	(PKERNFS_INODE_EXTENTS + \
 			 PKERNFS_CHAIN_MAX * PKERNFS_BLOCK_EXTENTS)
 #define PKERNFS_NO_GRANULE	(~0U)
+/* Whole granules, so that the end of one is never out of range. */
+#define PKERNFS_MAX_SIZE	round_down((u64)MAX_LFS_FILESIZE, PKERNFS_GRANULE_SIZE)
 
 struct pkernfs_format;
 
@@ -272,6 +274,7 @@ struct pkernfs_place {
 
 int pkernfs_dirent_load(struct pkernfs_core *c, struct pkernfs_node *n,
 			const char **why);
+const char *pkernfs_dirent_twice(struct pkernfs_core *c, struct pkernfs_node *n);
 const struct pkernfs_dirent_ser *
 pkernfs_dirent_find(struct pkernfs_core *c, struct pkernfs_node *n,
 		    const struct qstr *name, struct pkernfs_place *at);

@@ -151,8 +151,7 @@ static int pkernfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_magic = PKERNFS_SUPER_MAGIC;
 	sb->s_blocksize = PKERNFS_BLOCK_SIZE;
 	sb->s_blocksize_bits = PKERNFS_BLOCK_SHIFT;
-	/* Whole granules, so that the end of one is never out of range. */
-	sb->s_maxbytes = round_down(MAX_LFS_FILESIZE, PKERNFS_GRANULE_SIZE);
+	sb->s_maxbytes = PKERNFS_MAX_SIZE;
 	sb->s_max_links = 65000;	/* pkernfs_load_links() counts in 16 bits */
 	sb->s_time_gran = 1;
 	sb->s_time_min = div_s64(S64_MIN, NSEC_PER_SEC) + 1;

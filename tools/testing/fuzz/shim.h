@@ -33,6 +33,7 @@
 
 /* --- the language ------------------------------------------------------------ */
 
+#define U16_MAX			((u16)~0U)
 #define U32_MAX			((u32)~0U)
 #define S64_MAX			((s64)(~0ULL >> 1))
 #define U64_MAX			((u64)~0ULL)
@@ -140,6 +141,7 @@ static inline bool shim_fails(void)
 #define kvcalloc(n, size, gfp)	((void)(gfp), shim_fails() ? NULL : calloc((n) ?: 1, size))
 #define kvmalloc_array(n, size, gfp)	\
 	((void)(gfp), shim_fails() ? NULL : malloc((n) * (size) ?: 1))
+#define sort(p, n, size, cmp, swap)	((void)(swap), qsort(p, n, size, cmp))
 #define kvrealloc(p, size, gfp)	((void)(gfp), shim_fails() ? NULL : realloc(p, size))
 #define kzalloc_obj(p, ...)	((typeof(p) *)(shim_fails() ? NULL : calloc(1, sizeof(p))))
 #define kfree(p)		free(p)
