@@ -91,13 +91,13 @@ static mode_t mode_of(const char *file)
 	return lstat(file, &st) ? 0 : st.st_mode & 07777;
 }
 
-static long pool_free(void)
+static long free_blocks(void)
 {
 	FILE *f = fopen("/sys/fs/pkernfs/region0/pool_free", "r");
 	long n = -1;
 
 	if (!f || fscanf(f, "%ld", &n) != 1)
-		die("pool_free");
+		die("no count of blocks");
 	fclose(f);
 	return n;
 }
@@ -106,7 +106,7 @@ static void test_access(void)
 {
 	struct acl a = acl_for(1000, 6, 6), got;
 	uint64_t inodes = free_inodes();
-	long pool = pool_free();
+	long pool = free_blocks();
 	struct stat st, st2;
 	char list[256];
 	int status;
@@ -167,13 +167,14 @@ static void test_access(void)
 	ok(!status && mode_of("f") == 0770,
 	   "set by an owner who is not in the group: no setgid any more");
 	if (!fork())
-		_exit(setresuid(1002, 1002, 1002) || !acl_set("f", ACCESS, &a, 5) || errno != EPERM);
+		_exit(setresuid(1002, 1002, 1002) || !acl_set("f", ACCESS, &a, 5) ||
+		      errno != EPERM);
 	wait(&status);
 	ok(!status, "one who may write it may not set it");
 	ok(!unlink("f"), "unlink");
 	ok(!mkfifo("p", 0600) && !acl_set("p", ACCESS, &a, 5) && acl_is("p", ACCESS, &a, 5) &&
 	   !unlink("p"), "of a FIFO");
-	ok(pool_free() == pool && free_inodes() == inodes, "all memory is back");
+	ok(free_blocks() == pool && free_inodes() == inodes, "all memory is back");
 }
 
 /* What the kernel must not take; the file stays as it was. */
@@ -236,7 +237,7 @@ static void test_inherit(void)
 {
 	struct acl a = acl_for(1000, 7, 7), want;
 	struct posix_acl_xattr_entry e;
-	long pool = pool_free();
+	long pool = free_blocks();
 	int fd;
 
 	umask(077);
@@ -292,7 +293,7 @@ static void test_inherit(void)
 	close(fd);
 	rmdir("plain/d");
 	ok(!rmdir("plain"), "rmdir");
-	ok(pool_free() == pool, "all blocks are back");
+	ok(free_blocks() == pool, "all blocks are back");
 }
 
 /* --- shifted ids ------------------------------------------------------------- */
@@ -383,6 +384,8 @@ static int shifted_user(void)
 
 static void test_idmap(void)
 {
+	static const char * const made[] = {
+		"mine", "root", "suid", "renamed", "link", "fifo", "dir/f", NULL };
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP };
 	struct acl a = acl_for(7, 6, 6);
 	char arg[16];
@@ -400,7 +403,8 @@ static void test_idmap(void)
 	mkdir("/tmp/shifted", 0755);
 	attr.userns_fd = shifted_ns();
 	fd = syscall(SYS_open_tree, AT_FDCWD, "base", OPEN_TREE_CLONE | O_CLOEXEC);
-	if (!ok(fd >= 0 && !syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) &&
+	if (!ok(fd >= 0 &&
+		!syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) &&
 		!syscall(SYS_move_mount, fd, "", AT_FDCWD, "/tmp/shifted", 4 /* empty path */),
 		"a mount with shifted ids"))
 		return;
@@ -449,13 +453,10 @@ static void test_idmap(void)
 	   "chown takes setuid and setgid away");
 
 	umount("/tmp/shifted");
-	for (const char **p = (const char *[]){ "mine", "root", "suid", "renamed", "link", "fifo",
-						"dir/f", NULL }; *p; p++) {
-		char path[64];
-
-		snprintf(path, sizeof(path), "base/%s", *p);
-		unlink(path);
-	}
+	fd = open("base", O_RDONLY);
+	for (const char * const *p = made; *p; p++)
+		unlinkat(fd, *p, 0);
+	close(fd);
 	ok(!rmdir("base/dir") && !rmdir("base"), "nothing else is there");
 }
 
