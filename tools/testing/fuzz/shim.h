@@ -144,6 +144,8 @@ static inline bool shim_fails(void)
 #define sort(p, n, size, cmp, swap)	((void)(swap), qsort(p, n, size, cmp))
 #define kvrealloc(p, size, gfp)	((void)(gfp), shim_fails() ? NULL : realloc(p, size))
 #define kzalloc_obj(p, ...)	((typeof(p) *)(shim_fails() ? NULL : calloc(1, sizeof(p))))
+#define kmemdup(p, n, gfp)	\
+	((void)(gfp), shim_fails() ? NULL : memcpy(malloc(n), p, n))
 #define kfree(p)		free(p)
 #define bitmap_zalloc(n, gfp)	\
 	((unsigned long *)kvcalloc(BITS_TO_LONGS(n), sizeof(long), gfp))
@@ -262,6 +264,7 @@ struct vm_area_desc;
 /* Of what the VFS calls nothing is called here. */
 #define CAP_SYS_ADMIN		21
 #define capable(x)		((void)(x), true)
+#define IS_POSIXACL(i)		((void)(i), true)
 #define d_inode(d)		((struct inode *)(d))
 #define inode_set_ctime_current(i)	((void)(i))
 
