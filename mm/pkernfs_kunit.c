@@ -222,11 +222,15 @@ static void pkernfs_test_pages(struct kunit *test)
 	for (pfn = first; pfn < first + PHYS_PFN(r->bytes); pfn++) {
 		struct page *page = pfn_to_page(pfn);
 		struct folio *folio = page_folio(page);
+		u64 at = PFN_PHYS(pfn) - r->base;
+		bool small = at >= r->small_start && at < r->small_start + r->small_bytes;
+		u64 size = small ? PAGE_SIZE : PKERNFS_GRANULE_SIZE;
 
 		if (!pfn_valid(pfn) || PageReserved(page) ||
-		    !folio_is_zone_device(folio) || page_pgmap(page) != &r->pgmap ||
-		    folio_pfn(folio) != ALIGN_DOWN(pfn, PKERNFS_GRANULE_SIZE / PAGE_SIZE) ||
-		    folio_size(folio) != PKERNFS_GRANULE_SIZE ||
+		    !folio_is_zone_device(folio) || page_pgmap(page) < r->pgmap ||
+		    page_pgmap(page) >= r->pgmap + r->pgmaps ||
+		    folio_pfn(folio) != ALIGN_DOWN(pfn, size / PAGE_SIZE) ||
+		    folio_size(folio) != size ||
 		    folio_ref_count(folio) < 1 || folio->mapping)
 			bad++;
 	}

@@ -2,8 +2,10 @@
 /*
  * pkernfs: struct pages and a kernel mapping for the regions.
  *
- * All of a region is one dev_pagemap of MEMORY_DEVICE_GENERIC, in compound
- * pages of one granule: pages that pin, and that KVM and VFIO map huge. The
+ * A region is MEMORY_DEVICE_GENERIC, in compound pages of 2 MiB: pages that pin, and
+ * that KVM and VFIO map huge. Where its superblock has granules of 4 KiB they are
+ * single pages. The order of a page never changes while it is mapped: pages of another
+ * order are other struct pages, so mkfs has the region mapped again if need be. The
  * kernel mapping is the direct mapping, so phys_to_virt() works as for RAM.
  *
  * Order: regions of the command line are mapped in a postcore_initcall, after
@@ -15,6 +17,7 @@
 
 #include <linux/crash_dump.h>
 #include <linux/init.h>
+#include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/ktime.h>
 #include <linux/memory_hotplug.h>
@@ -43,12 +46,12 @@
  * Where the vmemmap of tail pages is shared they are the same few struct pages
  * over and over: seen when the first one beyond has lost its bit already.
  */
-static void __init pkernfs_unreserve(struct pkernfs_region *r)
+static void pkernfs_unreserve(const struct dev_pagemap *pgmap)
 {
-	const unsigned long nr = PKERNFS_GRANULE_SIZE / PAGE_SIZE;
+	const unsigned long nr = 1UL << pgmap->vmemmap_shift;
 	unsigned long pfn, i;
 
-	for (pfn = PHYS_PFN(r->base); pfn < PHYS_PFN(r->base + r->bytes); pfn += nr) {
+	for (pfn = PHYS_PFN(pgmap->range.start); pfn <= PHYS_PFN(pgmap->range.end); pfn += nr) {
 		struct page *page = pfn_to_page(pfn);
 
 		for (i = 0; i < nr; i++) {
@@ -109,12 +112,134 @@ static const char * __init pkernfs_unmappable(struct pkernfs_region *r)
 	return NULL;
 }
 
+static void pkernfs_unmap_runs(struct pkernfs_region *r)
+{
+	while (r->pgmaps)
+		memunmap_pages(&r->pgmap[--r->pgmaps]);
+	r->virt = NULL;
+}
+
+static int pkernfs_map_run(struct pkernfs_region *r, u64 start, u64 end, unsigned int order)
+{
+	struct dev_pagemap *pgmap = &r->pgmap[r->pgmaps];
+	void *virt;
+
+	if (start == end)
+		return 0;
+	memset(pgmap, 0, sizeof(*pgmap));
+	pgmap->type = MEMORY_DEVICE_GENERIC;
+	pgmap->range.start = r->base + start;
+	pgmap->range.end = r->base + end - 1;
+	pgmap->nr_range = 1;
+	pgmap->vmemmap_shift = order;
+	virt = memremap_pages(pgmap, r->nid);
+	if (IS_ERR(virt))
+		return PTR_ERR(virt);
+	r->pgmaps++;
+	pkernfs_unreserve(pgmap);
+	return 0;
+}
+
+/* All of the region or nothing, with single pages in a part of it. */
+static int pkernfs_map_runs(struct pkernfs_region *r, u64 small_start, u64 small_bytes)
+{
+	const unsigned int order = PKERNFS_GRANULE_SHIFT - PAGE_SHIFT;
+	int err;
+
+	err = pkernfs_map_run(r, 0, small_start, order);
+	if (!err)
+		err = pkernfs_map_run(r, small_start, small_start + small_bytes, 0);
+	if (!err)
+		err = pkernfs_map_run(r, small_start + small_bytes, r->bytes, order);
+	if (err) {
+		pkernfs_unmap_runs(r);
+		return err;
+	}
+	r->small_start = small_start;
+	r->small_bytes = small_bytes;
+	r->virt = phys_to_virt(r->base);
+	return 0;
+}
+
+static void pkernfs_small_range(const struct pkernfs_sb *sb, u64 *start, u64 *bytes)
+{
+	*start = le64_to_cpu(sb->small.start) << PKERNFS_BLOCK_SHIFT;
+	*bytes = le64_to_cpu(sb->small.count) << PKERNFS_BLOCK_SHIFT;
+}
+
+/**
+ * pkernfs_region_fits - is the region mapped as a superblock wants it?
+ * @r: the region
+ * @sb: a superblock that has proven itself, or one to be written
+ *
+ * Both copies are static, so another answer at mount than at boot is damage.
+ */
+bool pkernfs_region_fits(const struct pkernfs_region *r, const struct pkernfs_sb *sb)
+{
+	u64 start, bytes;
+
+	pkernfs_small_range(sb, &start, &bytes);
+	/* KUnit: ordinary memory without pages of ours */
+	return !r->pgmaps || (r->small_start == start && r->small_bytes == bytes);
+}
+
+/**
+ * pkernfs_region_remap - make other struct pages for a region
+ * @r: the region; nobody uses its memory, and nobody can begin to
+ * @sb: superblock to be written
+ *
+ * The content stays as it is.
+ *
+ * Return: 0 or a negative errno: mapped as before then; or, with @r->virt NULL, not
+ * at all any more.
+ */
+int pkernfs_region_remap(struct pkernfs_region *r, const struct pkernfs_sb *sb)
+{
+	u64 start, bytes, old_start = r->small_start, old_bytes = r->small_bytes;
+	int err;
+
+	pkernfs_small_range(sb, &start, &bytes);
+	pkernfs_unmap_runs(r);
+	err = pkernfs_map_runs(r, start, bytes);
+	if (!err)
+		return 0;
+	pr_err("region %u: cannot be mapped with other granules: %pe\n", r->index,
+	       ERR_PTR(err));
+	if (pkernfs_map_runs(r, old_start, old_bytes))
+		pr_err("region %u: nor as it was: out of use until the next boot\n", r->index);
+	return err;
+}
+
+/*
+ * Where the superblock has granules of 4 KiB. There is no mapping yet to read it by.
+ * None that proves itself: nowhere, and nothing will be loaded.
+ */
+static void __init pkernfs_peek_small(struct pkernfs_region *r, u64 *start, u64 *bytes)
+{
+	unsigned int copy;
+	bool found = false;
+	void *sb;
+
+	*start = 0;
+	*bytes = 0;
+	for (copy = 0; copy < 2 && !found; copy++) {
+		sb = memremap(copy ? r->base + r->bytes - PKERNFS_BLOCK_SIZE : r->base,
+			      PKERNFS_BLOCK_SIZE, MEMREMAP_WB);
+		if (!sb)
+			continue;
+		found = !pkernfs_sb_prove(r, copy, sb);
+		if (found)
+			pkernfs_small_range(sb, start, bytes);
+		memunmap(sb);
+	}
+}
+
 static bool __init pkernfs_map(struct pkernfs_region *r)
 {
 	const char *why = pkernfs_unmappable(r);
-	ktime_t start = ktime_get();
-	void *virt;
-	int nid;
+	ktime_t begin = ktime_get();
+	u64 start, bytes;
+	int err;
 
 	if (why) {
 		pr_err("[mem %#010llx-%#010llx]: %s; region dropped\n",
@@ -123,25 +248,19 @@ static bool __init pkernfs_map(struct pkernfs_region *r)
 		return false;
 	}
 
-	nid = pkernfs_region_nid(r);
-	r->pgmap.type = MEMORY_DEVICE_GENERIC;
-	r->pgmap.range.start = r->base;
-	r->pgmap.range.end = r->base + r->bytes - 1;
-	r->pgmap.nr_range = 1;
-	r->pgmap.vmemmap_shift = PKERNFS_GRANULE_SHIFT - PAGE_SHIFT;
-	virt = memremap_pages(&r->pgmap, nid);
-	if (IS_ERR(virt)) {
+	r->nid = pkernfs_region_nid(r);
+	pkernfs_peek_small(r, &start, &bytes);
+	err = pkernfs_map_runs(r, start, bytes);
+	if (err) {
 		pr_err("[mem %#010llx-%#010llx]: cannot be mapped: %pe; region dropped\n",
-		       (u64)r->base, (u64)r->base + r->bytes - 1, virt);
+		       (u64)r->base, (u64)r->base + r->bytes - 1, ERR_PTR(err));
 		pkernfs_region_drop(r);
 		return false;
 	}
-	pkernfs_unreserve(r);
 	pkernfs_insert_resource(r);
-	r->virt = virt;
 	pr_info("[mem %#010llx-%#010llx] mapped, node %d, %lld us\n",
-		(u64)r->base, (u64)r->base + r->bytes - 1, nid,
-		ktime_us_delta(ktime_get(), start));
+		(u64)r->base, (u64)r->base + r->bytes - 1, r->nid,
+		ktime_us_delta(ktime_get(), begin));
 	return true;
 }
 

@@ -196,7 +196,7 @@ static struct folio *pkernfs_granule_folio(struct pkernfs_core *c,
 bool pkernfs_granule_idle(struct pkernfs_core *c, const struct pkernfs_gpool *p,
 			  u32 granule)
 {
-	if (!c->r->pgmap.nr_range)
+	if (!c->r->pgmaps)
 		return true;	/* KUnit: ordinary memory without pages of ours */
 	return folio_ref_count(pkernfs_granule_folio(c, p, granule)) <= 1;
 }
@@ -485,9 +485,11 @@ struct pkernfs_node *pkernfs_node_new(struct pkernfs_core *c, u32 ino, bool slot
 		}
 	}
 	n->ino = ino;
-	n->pool = &c->gpool[PKERNFS_GPOOL_2M];
 	n->ser = pkernfs_block(c->r, pkernfs_area_start(&c->r->sb->inodes)) +
 		 (u64)ino * PKERNFS_INODE_SIZE;
+	n->pool = &c->gpool[PKERNFS_GPOOL_2M];
+	if (slots && (le16_to_cpu(n->ser->flags) & PKERNFS_INODE_POOL) == PKERNFS_INODE_POOL_4K)
+		n->pool = &c->gpool[PKERNFS_GPOOL_4K];
 	INIT_LIST_HEAD(&n->orphan);
 	c->node[ino] = n;
 	c->inodes_free--;

@@ -40,7 +40,7 @@ static long pkernfs_control_format(struct pkernfs_format __user *arg)
 		return -EPERM;
 	if (get_user(size, &arg->size))
 		return -EFAULT;
-	if (size < sizeof(opt))
+	if (size < offsetof(struct pkernfs_format, small_blocks))
 		return -EINVAL;
 	err = copy_struct_from_user(&opt, sizeof(opt), arg, size);
 	if (err)

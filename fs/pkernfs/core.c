@@ -40,6 +40,7 @@ static const char *pkernfs_inode_damage(struct pkernfs_core *c,
 					const struct pkernfs_inode_ser *ser, u32 ino)
 {
 	umode_t mode = le16_to_cpu(ser->mode);
+	u16 flags = le16_to_cpu(ser->flags);
 
 	if (le32_to_cpu(ser->magic) != PKERNFS_INODE_MAGIC ||
 	    le64_to_cpu(ser->ino) != ino ||
@@ -47,9 +48,15 @@ static const char *pkernfs_inode_damage(struct pkernfs_core *c,
 		return "inode: wrong checksum";
 	if (!mode)
 		return NULL;
-	if (le16_to_cpu(ser->flags) & ~PKERNFS_INODE_KNOWN ||
-	    (ser->flags && !pkernfs_has(c, PKERNFS_INCOMPAT_FLAGS)))
+	if (flags & ~PKERNFS_INODE_KNOWN ||
+	    (flags & PKERNFS_INODE_CHATTR && !pkernfs_has(c, PKERNFS_INCOMPAT_FLAGS)) ||
+	    (flags & ~PKERNFS_INODE_CHATTR && !pkernfs_has(c, PKERNFS_INCOMPAT_POOLS)))
 		return "inode: a flag that this kernel does not know";
+	if ((flags & PKERNFS_INODE_POOL) > PKERNFS_INODE_POOL_4K ||
+	    (flags & PKERNFS_INODE_WISH) > PKERNFS_INODE_WISH_2M ||
+	    (flags & PKERNFS_INODE_POOL && !S_ISREG(mode)) ||
+	    (flags & PKERNFS_INODE_WISH && !S_ISREG(mode) && !S_ISDIR(mode)))
+		return "inode: impossible granules";
 	switch (mode & S_IFMT) {
 	case S_IFREG:
 		if (le64_to_cpu(ser->size) > PKERNFS_MAX_SIZE)

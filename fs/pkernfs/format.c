@@ -12,6 +12,7 @@
 
 #include <linux/crc32.h>
 #include <linux/printk.h>
+#include <linux/sizes.h>
 #include <linux/string.h>
 #include <linux/uuid.h>
 
@@ -24,6 +25,7 @@ DEFINE_MUTEX(pkernfs_format_lock);
 #define PKERNFS_HANDOVER_BLOCKS	256
 #define PKERNFS_POOL_MIN	64
 #define PKERNFS_INODES_MAX	BIT(20)
+#define PKERNFS_SMALL_MAX	(SZ_1G >> PKERNFS_BLOCK_SHIFT)	/* by default: has struct pages */
 #define PKERNFS_INODES_PER_BLOCK	(PKERNFS_BLOCK_SIZE / PKERNFS_INODE_SIZE)
 
 static void pkernfs_area_set(struct pkernfs_area *a, u64 start, u64 count)
@@ -46,8 +48,9 @@ static void pkernfs_sb_seal(struct pkernfs_sb *sb, u32 copy)
  * @opt: wishes of mkfs
  * @sb: filled in, but for copy and checksum
  *
- * From the front: superblock, journal, inodes, pool up to a granule; data; in the
- * last granule records and handover blocks, and at its end the other superblock.
+ * From the front: superblock, journal, inodes, pool up to a granule; small granules;
+ * large ones; in the last one records and handover blocks, and at its end the other
+ * superblock.
  *
  * Return: 0, -EINVAL: impossible wishes, -ENOSPC: no room for any data.
  */
@@ -55,8 +58,17 @@ int pkernfs_layout(u64 base, u64 bytes, unsigned int index,
 		   const struct pkernfs_format *opt, struct pkernfs_sb *sb)
 {
 	u64 blocks = bytes >> PKERNFS_BLOCK_SHIFT;
-	u64 inodes = opt->inodes, pool = opt->pool_blocks, at, tail;
+	u64 inodes = opt->inodes, pool = opt->pool_blocks, small = opt->small_blocks;
+	u64 features = PKERNFS_INCOMPAT_KNOWN & ~PKERNFS_INCOMPAT_DIRTY, at, tail;
 
+	if (small == PKERNFS_FORMAT_NO_SMALL) {
+		features &= ~PKERNFS_INCOMPAT_POOLS;
+		small = 0;
+	} else if (!small) {
+		small = clamp_t(u64, blocks / 64, 1, PKERNFS_SMALL_MAX);
+	} else if (small > blocks) {
+		return -EINVAL;
+	}
 	if ((base | bytes) % PKERNFS_GRANULE_SIZE || inodes > PKERNFS_INODES_MAX ||
 	    pool > blocks)
 		return -EINVAL;
@@ -76,6 +88,10 @@ int pkernfs_layout(u64 base, u64 bytes, unsigned int index,
 	pool = round_up(at + pool, PKERNFS_BLOCKS_PER_GRANULE) - at;
 	pkernfs_area_set(&sb->pool, at, pool);
 	at += pool;
+	small = round_up(small, PKERNFS_BLOCKS_PER_GRANULE);
+	if (small)
+		pkernfs_area_set(&sb->small, at, small);
+	at += small;
 	tail = blocks - PKERNFS_BLOCKS_PER_GRANULE;
 	if (at >= tail || tail > blocks)
 		return -ENOSPC;
@@ -87,7 +103,7 @@ int pkernfs_layout(u64 base, u64 bytes, unsigned int index,
 	sb->magic = cpu_to_le64(PKERNFS_SB_MAGIC);
 	sb->version = cpu_to_le32(PKERNFS_FORMAT_VERSION);
 	sb->size = cpu_to_le32(sizeof(*sb));
-	sb->feature_incompat = cpu_to_le64(PKERNFS_INCOMPAT_KNOWN & ~PKERNFS_INCOMPAT_DIRTY);
+	sb->feature_incompat = cpu_to_le64(features);
 	sb->base = cpu_to_le64(base);
 	sb->bytes = cpu_to_le64(bytes);
 	sb->index = cpu_to_le32(index);
@@ -102,12 +118,15 @@ int pkernfs_layout(u64 base, u64 bytes, unsigned int index,
 static const char *pkernfs_areas_damage(const struct pkernfs_sb *sb, u64 blocks)
 {
 	const struct pkernfs_area *a = &sb->journal;
-	unsigned int i, j;
+	bool pools = le64_to_cpu(sb->feature_incompat) & PKERNFS_INCOMPAT_POOLS;
+	unsigned int i, j, areas = pools ? 7 : 6;
 
-	/* The areas stand in a row in the superblock: journal up to data. */
-	static_assert(offsetof(struct pkernfs_sb, data) ==
-		      offsetof(struct pkernfs_sb, journal) + 5 * sizeof(*a));
-	for (i = 0; i < 6; i++) {
+	/* The areas stand in a row in the superblock: journal up to small. */
+	static_assert(offsetof(struct pkernfs_sb, small) ==
+		      offsetof(struct pkernfs_sb, journal) + 6 * sizeof(*a));
+	if (!pools && (sb->small.start || sb->small.count))
+		return "superblock: small granules in a region without such";
+	for (i = 0; i < areas; i++) {
 		u64 start = pkernfs_area_start(&a[i]), count = pkernfs_area_count(&a[i]);
 
 		if (!start || !count || start >= blocks - 1 ||
@@ -118,10 +137,12 @@ static const char *pkernfs_areas_damage(const struct pkernfs_sb *sb, u64 blocks)
 			    pkernfs_area_start(&a[j]) < start + count)
 				return "superblock: areas overlap";
 	}
-	if (pkernfs_area_start(&sb->data) % PKERNFS_BLOCKS_PER_GRANULE ||
-	    pkernfs_area_count(&sb->data) % PKERNFS_BLOCKS_PER_GRANULE)
+	if ((pkernfs_area_start(&sb->data) | pkernfs_area_count(&sb->data) |
+	     pkernfs_area_start(&sb->small) | pkernfs_area_count(&sb->small)) %
+	    PKERNFS_BLOCKS_PER_GRANULE)
 		return "superblock: data area not aligned to granules";
 	if (pkernfs_area_count(&sb->data) / PKERNFS_BLOCKS_PER_GRANULE >= U32_MAX ||
+	    pkernfs_area_count(&sb->small) >= U32_MAX ||
 	    pkernfs_area_count(&sb->inodes) > PKERNFS_INODES_MAX / PKERNFS_INODES_PER_BLOCK ||
 	    pkernfs_area_count(&sb->journal) < PKERNFS_JOURNAL_BLOCKS)
 		return "superblock: impossible size of an area";
@@ -179,18 +200,19 @@ static bool pkernfs_sb_claims(struct pkernfs_region *r, unsigned int copy)
 }
 
 /**
- * pkernfs_sb_check - does a superblock copy prove itself?
- * @r: the region, mapped
+ * pkernfs_sb_prove - does a superblock copy prove itself?
+ * @r: the region that it should be of
  * @copy: 0 or 1
+ * @sb: that copy
  *
  * Return: NULL: it does, or the reason why not.
  */
-const char *pkernfs_sb_check(struct pkernfs_region *r, unsigned int copy)
+const char *pkernfs_sb_prove(struct pkernfs_region *r, unsigned int copy,
+			     const struct pkernfs_sb *sb)
 {
-	const struct pkernfs_sb *sb = pkernfs_sb_copy(r, copy);
 	const char *why;
 
-	if (!pkernfs_sb_claims(r, copy))
+	if (le64_to_cpu(sb->magic) != PKERNFS_SB_MAGIC)
 		return "not formatted";
 	why = pkernfs_version_unknown("superblock", sb->version, &r->sb_why[copy]);
 	if (why)
@@ -211,6 +233,17 @@ const char *pkernfs_sb_check(struct pkernfs_region *r, unsigned int copy)
 	if (strnlen(sb->label, sizeof(sb->label)) == sizeof(sb->label))
 		return "superblock: label without an end";
 	return pkernfs_areas_damage(sb, r->bytes >> PKERNFS_BLOCK_SHIFT);
+}
+
+/* pkernfs_sb_prove() of a mapped region, whose pages it must fit too. */
+const char *pkernfs_sb_check(struct pkernfs_region *r, unsigned int copy)
+{
+	const struct pkernfs_sb *sb = pkernfs_sb_copy(r, copy);
+	const char *why = pkernfs_sb_prove(r, copy, sb);
+
+	if (!why && !pkernfs_region_fits(r, sb))
+		why = "superblock: has other small granules than it had at boot";
+	return why;
 }
 
 /**
@@ -358,6 +391,9 @@ int pkernfs_format(struct pkernfs_region *r, const struct pkernfs_format *opt,
 	mutex_lock(&pkernfs_format_lock);
 
 	err = -EBUSY;
+	*why = "not mapped: see the kernel log";
+	if (!r->virt)
+		goto out;
 	*why = "mounted, or its memory is in use";
 	if (r->core && pkernfs_core_in_use(r->core))
 		goto out;
@@ -389,6 +425,14 @@ int pkernfs_format(struct pkernfs_region *r, const struct pkernfs_format *opt,
 		r->core = NULL;
 	}
 	WRITE_ONCE(r->sb, NULL);
+	if (!pkernfs_region_fits(r, &sb)) {
+		*why = "its memory cannot be mapped with these granules";
+		err = pkernfs_region_remap(r, &sb);
+		if (!r->virt)
+			WRITE_ONCE(r->reason, "not mapped any more: see the kernel log");
+		if (err)
+			goto out;
+	}
 	pkernfs_format_write(r, &sb);
 	WRITE_ONCE(r->reason, NULL);
 	err = pkernfs_core_load_locked(r);

@@ -23,6 +23,7 @@
 #include <uapi/linux/pkernfs_format.h>
 
 #define PKERNFS_MAX_REGIONS	8
+#define PKERNFS_RUNS		3	/* of pages of one order: 2 MiB, 4 KiB, 2 MiB */
 
 struct pci_dev;
 struct file;
@@ -48,13 +49,17 @@ struct pkernfs_why {
  * @base: physical address, a multiple of 2 MiB
  * @bytes: size, a multiple of 2 MiB
  * @index: place in pkernfs=, from 0; ~0 when only the hardware told of it
- * @virt: kernel mapping of all of it; set once at boot
+ * @virt: kernel mapping of all of it; set at boot, NULL: none
  * @sb: superblock copy that proved itself, NULL: no valid superblock
  * @core: metadata in memory; set by pkernfs_core_load(), never cleared
  * @reason: why it cannot be mounted, NULL: it can (or is not formatted)
  * @sb_why: reasons that a superblock copy was refused for, where they need room
  * @dir: its directory in sysfs, /sys/fs/pkernfs/regionN
- * @pgmap: its pages
+ * @small_start: where its pages are single ones and not of 2 MiB: offset in bytes
+ * @small_bytes: length of that, 0: nowhere
+ * @nid: NUMA node
+ * @pgmap: its pages, in runs of one order
+ * @pgmaps: number of them, 0: not mapped
  * @handover_next: handover blocks used by the kexec under way
  */
 struct pkernfs_region {
@@ -67,7 +72,11 @@ struct pkernfs_region {
 	const char *reason;
 	struct pkernfs_why sb_why[2];
 	struct kobject *dir;
-	struct dev_pagemap pgmap;
+	u64 small_start;
+	u64 small_bytes;
+	int nid;
+	struct dev_pagemap pgmap[PKERNFS_RUNS];
+	unsigned int pgmaps;
 	u64 handover_next;
 };
 
@@ -104,6 +113,8 @@ void pkernfs_ino_clear_device(struct pkernfs_region *r, struct pkernfs_device *p
 
 /* --- fs/pkernfs/format.c: does this kernel know what another one has written? - */
 
+const char *pkernfs_sb_prove(struct pkernfs_region *r, unsigned int copy,
+			     const struct pkernfs_sb *sb);
 const char *pkernfs_version_unknown(const char *part, __le32 version, struct pkernfs_why *why);
 const char *pkernfs_features_unknown(const char *part, __le64 incompat,
 				     struct pkernfs_why *why);
@@ -118,6 +129,8 @@ long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
 /* --- mm/pkernfs_map.c -------------------------------------------------------- */
 
 int pkernfs_folio_pin(struct folio *folio);
+bool pkernfs_region_fits(const struct pkernfs_region *r, const struct pkernfs_sb *sb);
+int pkernfs_region_remap(struct pkernfs_region *r, const struct pkernfs_sb *sb);
 
 /* --- kernel/pkernfs_kexec.c: the image of the next kernel ------------------ */
 

@@ -18,6 +18,7 @@ static const struct option options[] = {
 	{ "uuid",	required_argument,	NULL, 'U' },
 	{ "inodes",	required_argument,	NULL, 'N' },
 	{ "pool",	required_argument,	NULL, 'p' },
+	{ "small",	required_argument,	NULL, 's' },
 	{ "force",	no_argument,		NULL, 'f' },
 	{ "quiet",	no_argument,		NULL, 'q' },
 	{ "help",	no_argument,		NULL, 'h' },
@@ -33,6 +34,8 @@ static void mkfs_help(void)
 	       "  -U, --uuid=UUID     default: a random one\n"
 	       "  -N, --inodes=N      default: by the size of the region\n"
 	       "  -p, --pool=BLOCKS   4 KiB blocks for metadata and IOMMU tables\n"
+	       "  -s, --small=BLOCKS  4 KiB granules for small files, 0: none; default:\n"
+	       "                      a 64th of the region, 1 GiB at most\n"
 	       "  -f, --force         also where there is a filesystem already\n"
 	       "  -q, --quiet         say nothing when it works\n"
 	       "      --help, --version\n");
@@ -113,7 +116,7 @@ int cmd_mkfs(int argc, char **argv)
 
 	/* getopt wants argv[0] */
 	optind = 1;
-	while ((opt = getopt_long(argc + 1, argv - 1, "L:U:N:p:fqhV", options,
+	while ((opt = getopt_long(argc + 1, argv - 1, "L:U:N:p:s:fqhV", options,
 				  NULL)) != -1) {
 		switch (opt) {
 		case 'L':
@@ -134,6 +137,11 @@ int cmd_mkfs(int argc, char **argv)
 			if (!parse_number(optarg, UINT64_MAX, &n))
 				return usage_error("not a number", optarg);
 			f.pool_blocks = n;
+			break;
+		case 's':
+			if (!parse_number(optarg, UINT64_MAX - 1, &n))
+				return usage_error("not a number", optarg);
+			f.small_blocks = n ? n : PKERNFS_FORMAT_NO_SMALL;
 			break;
 		case 'f':
 			f.flags |= PKERNFS_FORMAT_FORCE;

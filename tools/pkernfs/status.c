@@ -36,7 +36,7 @@ bool read_attr(const char *dir, const char *name, char *buf, size_t bytes)
 static const char * const texts[] = { "state", "reason", "uuid", "label", NULL };
 static const char * const numbers[] = {
 	"base", "size", "node", "mounted", "granules", "granules_free", "granules_held",
-	"granules_busy",
+	"granules_busy", "small", "small_free", "small_held", "small_busy",
 	"inodes", "inodes_free", "pool_blocks", "pool_free", "orphans", NULL
 };
 
@@ -88,6 +88,11 @@ static void region_text(const char *name, const char *dir)
 	       number(dir, "granules_free") << (PKERNFS_GRANULE_SHIFT - 20),
 	       number(dir, "granules") << (PKERNFS_GRANULE_SHIFT - 20),
 	       number(dir, "granules_held") << (PKERNFS_GRANULE_SHIFT - 20));
+	if (number(dir, "small"))
+		printf("  small files: %llu of %llu KiB free, %llu KiB held for devices\n",
+		       number(dir, "small_free") << (PKERNFS_BLOCK_SHIFT - 10),
+		       number(dir, "small") << (PKERNFS_BLOCK_SHIFT - 10),
+		       number(dir, "small_held") << (PKERNFS_BLOCK_SHIFT - 10));
 	printf("  %llu inodes used, %llu of %llu pool blocks free, %llu orphans\n",
 	       number(dir, "inodes") - number(dir, "inodes_free"),
 	       number(dir, "pool_free"), number(dir, "pool_blocks"),

@@ -172,6 +172,7 @@ static int pkernfs_fuzz_map(struct pkernfs_ss_writer *w, u64 iova, u64 oa, u64 b
 static int pkernfs_fuzz_tables(struct pkernfs_fuzz *z, struct pkernfs_ss_writer *w)
 {
 	const u64 rw = PKERNFS_SS_R | PKERNFS_SS_W;
+	u32 granules = le64_to_cpu(z->sb.data.count) / PKERNFS_BLOCKS_PER_GRANULE;
 	u64 large = round_up(pkernfs_fuzz_granule(z, 1), SZ_1G);
 	u64 one = pkernfs_fuzz_granule(z, 1);
 	int ret;
@@ -181,7 +182,7 @@ static int pkernfs_fuzz_tables(struct pkernfs_fuzz *z, struct pkernfs_ss_writer 
 	      pkernfs_fuzz_map(w, 0xfec00000, one, SZ_2M, rw) ?:
 	      pkernfs_fuzz_map(w, SZ_1G + SZ_4K, one + SZ_8K, SZ_4K, rw) ?:
 	      pkernfs_fuzz_map(w, SZ_1G + SZ_8K, one, SZ_4K, PKERNFS_SS_R);
-	if (!ret && large + SZ_1G < pkernfs_fuzz_granule(z, 0) + z->r.bytes - SZ_16M)
+	if (!ret && large + SZ_1G <= pkernfs_fuzz_granule(z, granules - 4))
 		ret = pkernfs_fuzz_map(w, 8ULL * SZ_1G, large, SZ_1G, rw);
 	return ret;
 }
@@ -571,21 +572,39 @@ struct pkernfs_fuzz_walk {
 
 #define PKERNFS_FUZZ_TABLES	64
 
+/* All of it held? There is a core, as all tables are proven. */
+static bool pkernfs_fuzz_small_held(struct pkernfs_fuzz_walk *w, u64 first, u64 pages)
+{
+	const struct pkernfs_gpool *p = &w->z->r.core->gpool[PKERNFS_GPOOL_4K];
+
+	while (pages && p->holds[first]) {
+		first++;
+		pages--;
+	}
+	return !pages;
+}
+
 static void pkernfs_fuzz_walk_leaf(struct pkernfs_fuzz_walk *w, u64 iova, u64 oa, u64 bytes)
 {
 	u64 data = pkernfs_fuzz_phys(w->z, le64_to_cpu(w->sb->data.start));
 	u64 size = le64_to_cpu(w->sb->data.count) << PKERNFS_BLOCK_SHIFT, g;
+	u64 small = pkernfs_fuzz_phys(w->z, le64_to_cpu(w->sb->small.start));
+	u64 small_size = le64_to_cpu(w->sb->small.count) << PKERNFS_BLOCK_SHIFT;
+	bool in_small = oa >= small && oa - small < small_size &&
+			bytes <= small_size - (oa - small);
 
 	w->pages += bytes >> 12;
 	if (w->count) {
 		return;
 	} else if (oa & (bytes - 1)) {
 		w->bad = "a page is not aligned";
-	} else if (oa < data || oa - data > size - bytes) {
+	} else if (in_small && !pkernfs_fuzz_small_held(w, (oa - small) >> 12, bytes >> 12)) {
+		w->bad = "a small page is reached and not held";
+	} else if (!in_small && (oa < data || oa - data > size - bytes)) {
 		w->bad = "a page is not file data";
 	} else if (iova < 0xfef00000 && iova + bytes > 0xfee00000) {
 		w->bad = "an interrupt address is mapped";
-	} else {
+	} else if (!in_small) {
 		for (g = (oa - data) >> 21; g <= (oa - data + bytes - 1) >> 21; g++)
 			w->z->holds[g]++;
 	}
@@ -914,7 +933,8 @@ static const char *pkernfs_fuzz_drop(struct pkernfs_fuzz *z)
 	for (i = 0; i < z->r.core->inodes; i++)
 		if (z->r.core->node[i] && z->r.core->node[i]->device)
 			return "a file has a device that is gone";
-	return z->r.core->gpool[PKERNFS_GPOOL_2M].held ? "pages are held by nobody" : NULL;
+	return z->r.core->gpool[PKERNFS_GPOOL_2M].held ||
+	       z->r.core->gpool[PKERNFS_GPOOL_4K].held ? "pages are held by nobody" : NULL;
 }
 
 /* As at boot, from the load of the region on */

@@ -9,7 +9,7 @@
 #include "pkernfs.h"
 
 #define PKERNFS_FUZZ_BLOCKS	192
-#define PKERNFS_FUZZ_MIN	(16ULL << 20)
+#define PKERNFS_FUZZ_MIN	(18ULL << 20)
 
 /**
  * struct pkernfs_fuzz_source - what the damage is decided by

@@ -39,6 +39,8 @@ static void pkernfs_fuzz_mode(struct kunit *test, bool scalable)
 	KUNIT_ASSERT_PTR_EQ(test, r->virt, phys_to_virt(r->base));
 	KUNIT_ASSERT_TRUE(test, list_empty(&pkernfs_devices));
 	KUNIT_ASSERT_EQ(test, pkernfs_fuzz_init(z, r->base, r->virt, r->bytes, scalable), 0);
+	/* As mkfs does it; the next time it finds the region so. */
+	KUNIT_ASSERT_EQ(test, pkernfs_region_remap(r, &z->sb), 0);
 	kunit_activate_static_stub(test, pkernfs_iommu_stop_rid, pkernfs_fuzz_stop_rid);
 
 	bad = pkernfs_fuzz_run(z, NULL);

@@ -36,6 +36,8 @@ static void pkernfs_test_layout_refused(struct kunit *test)
 {
 	struct pkernfs_format opt = {}, big_pool = { .pool_blocks = SZ_1M };
 	struct pkernfs_format many = { .inodes = ~0U };
+	struct pkernfs_format big_small = { .small_blocks = SZ_1M };
+	struct pkernfs_format all_small = { .small_blocks = SZ_16M >> PKERNFS_BLOCK_SHIFT };
 	struct pkernfs_sb sb;
 
 	KUNIT_EXPECT_EQ(test, pkernfs_layout(SZ_1G + SZ_4K, SZ_1G, 0, &opt, &sb), -EINVAL);
@@ -44,6 +46,81 @@ static void pkernfs_test_layout_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pkernfs_layout(SZ_1G, SZ_2M, 0, &opt, &sb), -ENOSPC);
 	KUNIT_EXPECT_EQ(test, pkernfs_layout(SZ_1G, SZ_16M, 0, &big_pool, &sb), -EINVAL);
 	KUNIT_EXPECT_EQ(test, pkernfs_layout(SZ_1G, SZ_1G, 0, &many, &sb), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pkernfs_layout(SZ_1G, SZ_16M, 0, &big_small, &sb), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pkernfs_layout(SZ_1G, SZ_16M, 0, &all_small, &sb), -ENOSPC);
+}
+
+/* Of the root directory, with a right checksum. */
+static void pkernfs_test_set_flags(struct pkernfs_region *r, u16 flags)
+{
+	const struct pkernfs_sb *sb = r->virt;
+	struct pkernfs_inode_ser *root = pkernfs_block(r, pkernfs_area_start(&sb->inodes)) +
+					 PKERNFS_ROOT_INO * PKERNFS_INODE_SIZE;
+
+	root->flags = cpu_to_le16(flags);
+	root->crc = cpu_to_le32(pkernfs_inode_crc(root));
+}
+
+/* Small granules: as many as wished for, none, or by the size of the region. */
+static void pkernfs_test_layout_small(struct kunit *test)
+{
+	static const struct {
+		u64 bytes, wish, blocks;
+	} rows[] = {
+		{ SZ_16M, 0, 512 },
+		{ SZ_1G, 0, SZ_16M >> PKERNFS_BLOCK_SHIFT },
+		{ SZ_1T, 0, SZ_1G >> PKERNFS_BLOCK_SHIFT },
+		{ SZ_1G, 1, 512 },
+		{ SZ_1G, 513, 1024 },
+		{ SZ_1G, PKERNFS_FORMAT_NO_SMALL, 0 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct pkernfs_format opt = { .small_blocks = rows[i].wish };
+		struct pkernfs_sb sb;
+
+		KUNIT_ASSERT_EQ(test, pkernfs_layout(SZ_1T, rows[i].bytes, 0, &opt, &sb), 0);
+		KUNIT_EXPECT_EQ(test, pkernfs_area_count(&sb.small), rows[i].blocks);
+		KUNIT_EXPECT_EQ(test, pkernfs_area_start(&sb.small) % 512, 0);
+		/* Without any an older kernel may mount it. */
+		KUNIT_EXPECT_EQ(test, !!(le64_to_cpu(sb.feature_incompat) &
+					 PKERNFS_INCOMPAT_POOLS), !!rows[i].blocks);
+	}
+}
+
+/* A region from before: without the feature, and files as they were. */
+static void pkernfs_test_without_small(struct kunit *test)
+{
+	struct pkernfs_format opt = { .inodes = PKERNFS_TEST_INODES,
+				      .small_blocks = PKERNFS_FORMAT_NO_SMALL };
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_sb sb, *sb0 = r->virt;
+	struct pkernfs_node *n;
+	const char *why = NULL;
+
+	KUNIT_ASSERT_EQ(test, pkernfs_layout(r->base, r->bytes, 0, &opt, &sb), 0);
+	pkernfs_format_write(r, &sb);
+	pkernfs_test_load(test, r);
+	n = pkernfs_test_file(test, r->core, "file");
+	KUNIT_EXPECT_EQ(test, r->core->gpool[PKERNFS_GPOOL_4K].granules, 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_fill(r->core, n, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, n->ser->flags, 0);
+	pkernfs_test_unload(r);
+
+	sb0->small = sb0->data;
+	sb0->crc = cpu_to_le32(crc32c(~0, sb0, offsetof(struct pkernfs_sb, crc)));
+	KUNIT_EXPECT_STREQ(test, pkernfs_sb_check(r, 0) ?: "",
+			   "superblock: small granules in a region without such");
+	*sb0 = sb;
+	sb0->crc = cpu_to_le32(crc32c(~0, sb0, offsetof(struct pkernfs_sb, crc)));
+	pkernfs_test_set_flags(r, PKERNFS_INODE_WISH_4K);
+	r->core = pkernfs_core_new(r, &why);
+	KUNIT_EXPECT_TRUE(test, IS_ERR(r->core));
+	r->core = NULL;
+	KUNIT_EXPECT_STREQ(test, why, "inode: a flag that this kernel does not know");
+	pkernfs_test_set_flags(r, 0);
+	pkernfs_test_load(test, r);
 }
 
 /* Every single damaged byte of a superblock is seen, in both copies. */
@@ -164,7 +241,7 @@ static void pkernfs_test_sb_areas(struct kunit *test)
 	const u64 counts[] = { 0, blocks, U64_MAX, U64_MAX - 1 };
 	unsigned int i, j;
 
-	for (i = 0; i < 6; i++) {
+	for (i = 0; i < 7; i++) {
 		for (j = 0; j < 2 * ARRAY_SIZE(starts); j++) {
 			*sb = good;
 			if (j < ARRAY_SIZE(starts))
@@ -177,7 +254,7 @@ static void pkernfs_test_sb_areas(struct kunit *test)
 						  "area %u case %u", i, j);
 		}
 		*sb = good;
-		area[i].start = area[(i + 1) % 6].start;
+		area[i].start = area[(i + 1) % 7].start;
 		sb->crc = cpu_to_le32(crc32c(~0, sb, offsetof(struct pkernfs_sb, crc)));
 		KUNIT_EXPECT_NOT_NULL_MSG(test, pkernfs_sb_check(r, 0), "area %u", i);
 	}
@@ -303,7 +380,12 @@ static void pkernfs_test_metadata_lies(struct kunit *test)
 	PKERNFS_LIE(a->mode = cpu_to_le16(S_IFCHR), "inode: special file with data");
 	PKERNFS_LIE(a->mode = cpu_to_le16(0030000), "inode: unknown type");
 	PKERNFS_LIE(a->mode = 0, "directory: entry without an inode");
-	PKERNFS_LIE(a->flags = cpu_to_le16(0x10), "inode: a flag that this kernel does not know");
+	PKERNFS_LIE(a->flags = cpu_to_le16(0x100),
+		    "inode: a flag that this kernel does not know");
+	PKERNFS_LIE(a->flags = cpu_to_le16(2 << 4), "inode: impossible granules");
+	PKERNFS_LIE(a->flags = cpu_to_le16(3 << 6), "inode: impossible granules");
+	PKERNFS_LIE(a->flags = cpu_to_le16(PKERNFS_INODE_POOL_4K),
+		    "extent: not a range of its area");
 	PKERNFS_LIE(a->size = cpu_to_le64(U64_MAX), "inode: impossible size");
 	PKERNFS_LIE(a->ino = b->ino, "inode: wrong checksum");
 
@@ -567,6 +649,8 @@ static void pkernfs_test_mkfs_records(struct kunit *test)
 static struct kunit_case pkernfs_format_cases[] = {
 	KUNIT_CASE(pkernfs_test_layout),
 	KUNIT_CASE(pkernfs_test_layout_refused),
+	KUNIT_CASE(pkernfs_test_layout_small),
+	KUNIT_CASE(pkernfs_test_without_small),
 	KUNIT_CASE(pkernfs_test_sb_flip),
 	KUNIT_CASE(pkernfs_test_sb_copies),
 	KUNIT_CASE(pkernfs_test_sb_newer),

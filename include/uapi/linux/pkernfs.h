@@ -179,6 +179,8 @@ struct pkernfs_info {
 /* pkernfs_format.flags */
 #define PKERNFS_FORMAT_FORCE	1	/* also where there is a filesystem already */
 
+#define PKERNFS_FORMAT_NO_SMALL	(~0ULL)	/* pkernfs_format.small_blocks */
+
 /**
  * struct pkernfs_format - ioctl(PKERNFS_FORMAT) on /dev/pkernfs
  * @size: sizeof(struct pkernfs_format)
@@ -189,13 +191,15 @@ struct pkernfs_info {
  * @uuid: all zero: a random one
  * @label: NUL-terminated
  * @reason: set when it is refused; NUL-terminated
+ * @small_blocks: granules of 4 KiB for small files, in whole 2 MiB, 0: by the size of
+ *	the region; PKERNFS_FORMAT_NO_SMALL: none. Callers that end before it: as 0
  *
  * Makes an empty filesystem in a region. What was there is lost. Needs
  * CAP_SYS_ADMIN.
  *
  * Errors: -ENODEV no such region; -EEXIST a superblock is there (without
  * PKERNFS_FORMAT_FORCE); -EBUSY it is mounted, its memory is in use, or it holds
- * a preserved device; -EINVAL, -ENOSPC the layout does not fit.
+ * a preserved device; -ENOMEM no memory; -EINVAL, -ENOSPC the layout does not fit.
  */
 struct pkernfs_format {
 	__u32 size;
@@ -206,6 +210,7 @@ struct pkernfs_format {
 	__u8 uuid[16];
 	char label[32];
 	char reason[128];
+	__aligned_u64 small_blocks;
 };
 
 #define PKERNFS_FORMAT		_IO(PKERNFS_TYPE, PKERNFS_CMD_FORMAT)

@@ -75,6 +75,7 @@ struct pkernfs_area {
 #define PKERNFS_INCOMPAT_KNOWN		(PKERNFS_INCOMPAT_SPECIAL | \
 					 PKERNFS_INCOMPAT_FLAGS | \
 					 PKERNFS_INCOMPAT_XATTR | \
+					 PKERNFS_INCOMPAT_POOLS | \
 					 PKERNFS_INCOMPAT_ACL | \
 					 PKERNFS_INCOMPAT_DIRTY)
 #define PKERNFS_COMPAT_KNOWN	0ULL
@@ -213,6 +214,7 @@ struct pkernfs_extent_ser {
 #define PKERNFS_INODE_APPEND	(1U << 1)
 #define PKERNFS_INODE_NODUMP	(1U << 2)
 #define PKERNFS_INODE_NOATIME	(1U << 3)
+#define PKERNFS_INODE_CHATTR	0xfU
 
 /*
  * Also in pkernfs_inode_ser.flags, with PKERNFS_INCOMPAT_POOLS only.
@@ -230,7 +232,7 @@ struct pkernfs_extent_ser {
 #define PKERNFS_INODE_WISH_4K	(1U << 6)
 #define PKERNFS_INODE_WISH_2M	(2U << 6)	/* 3: damage */
 
-#define PKERNFS_INODE_KNOWN	0xfU
+#define PKERNFS_INODE_KNOWN	0xffU
 
 /**
  * struct pkernfs_inode_ser - inode, 512 bytes

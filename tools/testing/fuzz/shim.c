@@ -85,6 +85,16 @@ int pkernfs_device_fail(struct pkernfs_device *pd, const char *fmt, ...)
 	return -EUCLEAN;
 }
 
+bool pkernfs_region_fits(const struct pkernfs_region *r, const struct pkernfs_sb *sb)
+{
+	return true;
+}
+
+int pkernfs_region_remap(struct pkernfs_region *r, const struct pkernfs_sb *sb)
+{
+	return -ENOMEM;
+}
+
 void pkernfs_inode_times(struct inode *inode)
 {
 }

@@ -9,7 +9,7 @@ pkernfs_fuzz_kunit.seed=N pkernfs_fuzz_kunit.runs=1.
 import re
 
 MEMORY = '1G'
-PKERNFS = '16M@512M'
+PKERNFS = '18M@512M'
 KUNIT = True
 MANUAL = True
 TIMEOUT = 7200

@@ -10,7 +10,7 @@ after each of their stores, takes as long as all others: it runs beside them.
 import re
 
 MEMORY = '1G'
-PKERNFS = '16M@512M'        # some cases look at a region of this boot
+PKERNFS = '18M@512M'        # some cases look at a region of this boot
 KUNIT = True
 APPEND = 'kunit.filter_glob=pkernfs[-_][!j]*'
 TIMEOUT = 180
