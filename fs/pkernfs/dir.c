@@ -89,6 +89,8 @@ static void pkernfs_new_ser(struct pkernfs_core *c, struct pkernfs_node *n,
 	ser->generation = cpu_to_le32(generation ?: 1);
 	ser->ino = cpu_to_le64(n->ino);
 	ser->mode = cpu_to_le16(inode->i_mode);
+	if (S_ISREG(inode->i_mode) || S_ISDIR(inode->i_mode))
+		ser->flags = cpu_to_le16(pkernfs_wish(dir));
 	ser->uid = cpu_to_le32(i_uid_read(inode));
 	ser->gid = cpu_to_le32(i_gid_read(inode));
 	ser->nlink = cpu_to_le32(S_ISDIR(inode->i_mode) ? 2 : named);

@@ -543,6 +543,163 @@ int pkernfs_extent_fill(struct pkernfs_core *c, struct pkernfs_node *n,
 	}
 }
 
+/* --- moving ---------------------------------------------------------------------- */
+
+/* Large granules for a stretch of the file, in as few extents as there are runs. */
+static int pkernfs_move_reserve(struct pkernfs_core *c, struct pkernfs_gpool *to,
+				u64 first, u64 last, struct pkernfs_extent *new, u32 *count)
+{
+	while (first <= last) {
+		struct pkernfs_extent *e = &new[*count];
+
+		/* More would need a chain; such a file had better stay where it is. */
+		if (*count == PKERNFS_INODE_EXTENTS)
+			return -EFBIG;
+		e->granule = pkernfs_granule_reserve(c, to, PKERNFS_NO_GRANULE,
+						     min_t(u64, last + 1 - first, to->granules),
+						     &e->count);
+		if (e->granule == PKERNFS_NO_GRANULE)
+			return -ENOSPC;
+		e->logical = first;
+		e->slot = (*count)++;
+		first += e->count;
+	}
+	return 0;
+}
+
+/* Granules of @to wherever the file has some now. */
+static int pkernfs_move_plan(struct pkernfs_core *c, struct pkernfs_node *n,
+			     struct pkernfs_gpool *to, struct pkernfs_extent *new, u32 *count)
+{
+	unsigned int shift = to->shift - n->pool->shift;
+	u64 next = 0;
+	u32 i;
+	int err;
+
+	for (i = 0; i < n->extents; i++) {
+		const struct pkernfs_extent *e = &n->extent[i];
+		u64 first = max(e->logical >> shift, next);
+		u64 last = (e->logical + e->count - 1) >> shift;
+
+		err = pkernfs_move_reserve(c, to, first, last, new, count);
+		if (err)
+			return err;
+		next = last + 1;
+	}
+	return 0;
+}
+
+static void pkernfs_move_copy(struct pkernfs_core *c, struct pkernfs_node *n,
+			      struct pkernfs_gpool *to, const struct pkernfs_extent *new,
+			      u32 count)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++) {
+		u64 pos = new[i].logical << to->shift, bytes;
+		u64 end = (new[i].logical + new[i].count) << to->shift;
+		void *at = pkernfs_granule_virt(c, to, new[i].granule), *data;
+
+		for (; pos < end; pos += bytes, at += bytes) {
+			data = pkernfs_extent_data(c, n, pos, &bytes);
+			bytes = min3(bytes, end - pos, (u64)PKERNFS_GRANULE_SIZE);
+			if (data)
+				memcpy(at, data, bytes);
+			else
+				memset(at, 0, bytes);
+			cond_resched();
+		}
+	}
+}
+
+/* The file's extents become those in @new; the old memory is free then. */
+static int pkernfs_move_commit(struct pkernfs_core *c, struct pkernfs_node *n,
+			       struct pkernfs_gpool *to, struct pkernfs_extent *new, u32 count)
+{
+	struct pkernfs_gpool *from = n->pool;
+	struct pkernfs_inode_ser *ser;
+	u32 i;
+	int err;
+
+	if (n->holds || n->device)
+		return -EBUSY;
+	ser = pkernfs_tx_inode(c, n->ino);
+	memset(ser->extent, 0, sizeof(ser->extent));
+	ser->chain = 0;
+	pkernfs_extent_pool(c, n, to);
+	for (i = 0; i < count; i++)
+		pkernfs_slot_write(c, n, i, &new[i]);
+	err = pkernfs_tx_commit(c);
+	if (err) {
+		n->pool = from;
+		return err;
+	}
+
+	for (i = 0; i < n->extents; i++)
+		pkernfs_granule_release(c, from, n->extent[i].granule, n->extent[i].count);
+	while (n->chains)
+		pkernfs_pool_put(c, n->chain[--n->chains]);
+	bitmap_zero(n->slots, PKERNFS_SLOTS);
+	bitmap_set(n->slots, 0, count);
+	for (i = 0; i < count; i++)
+		memset32(to->owner + new[i].granule, n->ino, new[i].count);
+	kvfree(n->extent);
+	n->extent = new;
+	n->extents = count;
+	n->room = PKERNFS_INODE_EXTENTS;
+	return 0;
+}
+
+/**
+ * pkernfs_extent_move - copy a file into granules of another size
+ * @c: the core
+ * @n: the file
+ * @to: those granules, larger than the file has
+ *
+ * The caller keeps all other users of the file's memory away: readers, writers, new
+ * mappings; and has seen to it that there are no mappings and no pins
+ * (pkernfs_extent_busy()). Holds are looked at again, under the lock.
+ *
+ * Return: 0; -EBUSY: held, or a device file; -ENOSPC; -EFBIG: there is room in too
+ * many pieces only; -ENOMEM, -ESHUTDOWN. Nothing has changed then.
+ */
+int pkernfs_extent_move(struct pkernfs_core *c, struct pkernfs_node *n,
+			struct pkernfs_gpool *to)
+{
+	struct pkernfs_extent *new = kvmalloc_array(PKERNFS_INODE_EXTENTS, sizeof(*new),
+						    GFP_NOFS);
+	u32 count = 0;
+	int err;
+
+	if (!new)
+		return -ENOMEM;
+	err = pkernfs_tx_begin(c);
+	if (err)
+		goto free;
+	err = pkernfs_move_plan(c, n, to, new, &count);
+	pkernfs_tx_end(c);
+	if (err)
+		goto release;
+
+	pkernfs_move_copy(c, n, to, new, count);
+
+	err = pkernfs_tx_begin(c);
+	if (err)
+		goto release;
+	err = pkernfs_move_commit(c, n, to, new, count);
+	pkernfs_tx_end(c);
+	if (!err)
+		return 0;
+release:
+	down_write(&c->lock);
+	while (count--)
+		pkernfs_granule_release(c, to, new[count].granule, new[count].count);
+	up_write(&c->lock);
+free:
+	kvfree(new);
+	return err;
+}
+
 /* --- cutting ------------------------------------------------------------------------ */
 
 /* Parts of extent @e outside of [first, last], into @left and @right (count 0: none). */

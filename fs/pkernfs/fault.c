@@ -3,10 +3,11 @@
  * pkernfs: mappings of files.
  *
  * Pages are ZONE_DEVICE pages in folios of one granule, so a shared mapping that
- * is aligned like the file gets whole PMDs; anything else gets PTEs of the same
- * folios. Any fault gives the file memory, as in tmpfs: the shared zero page in a
- * shared mapping could be pinned for long, and the pin would miss what is written
- * later. On a read-only mount there is none to give: touching a hole is SIGBUS.
+ * is aligned like the file gets whole PMDs if its granules are that large; anything
+ * else gets PTEs of the same folios. Any fault gives the file memory, as in tmpfs: the
+ * shared zero page in a shared mapping could be pinned for long, and the pin would miss
+ * what is written later. On a read-only mount there is none to give: touching a hole
+ * is SIGBUS.
  *
  * The invalidate lock is held shared from the look-up to the insertion, so that
  * truncate sees every mapping and no fault brings a page back. It does not keep
@@ -27,6 +28,7 @@ static struct page *pkernfs_fault_page(struct inode *inode, pgoff_t pgoff, bool 
 	struct pkernfs_core *c = pkernfs_sb_core(inode->i_sb);
 	struct pkernfs_node *n = pkernfs_node(inode);
 	u64 pos = (u64)pgoff << PAGE_SHIFT, bytes;
+	struct pkernfs_gpool *want;
 	struct page *page;
 	void *data;
 	int err;
@@ -46,7 +48,12 @@ static struct page *pkernfs_fault_page(struct inode *inode, pgoff_t pgoff, bool 
 			return page;
 		if (sb_rdonly(inode->i_sb))
 			return ERR_PTR(-EROFS);
-		err = pkernfs_extent_fill(c, n, pos, pos, n->pool);
+		want = pkernfs_wanted_pool(inode, 0);
+		err = pkernfs_extent_fill(c, n, pos, pos, want);
+		/* Small granules are used up. Later it would have to move: not from here. */
+		if (err == -ENOSPC && pkernfs_wish(inode) == PKERNFS_INODE_WISH_NONE)
+			err = pkernfs_extent_fill(c, n, pos, pos,
+						  &c->gpool[PKERNFS_GPOOL_2M]);
 		if (err)
 			return ERR_PTR(err);
 	}
@@ -123,6 +130,8 @@ static vm_fault_t pkernfs_fault_locked(struct vm_fault *vmf, unsigned int order,
 	}
 	if (IS_ERR(page))
 		return page == ERR_PTR(-ENOMEM) ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+	if (order > folio_order(page_folio(page)))
+		return VM_FAULT_FALLBACK;
 	return pkernfs_fault_insert(vmf, page, order, write);
 }
 

@@ -90,11 +90,94 @@ static int pkernfs_commit_size(struct inode *inode, loff_t size)
 	return err;
 }
 
-/* Memory for a part of the file, which is to reach to @end. */
+/* --- granules ---------------------------------------------------------------------- */
+
+/**
+ * pkernfs_wanted_pool - granules for a file that has none
+ * @inode: a regular file
+ * @end: how far it is going to reach, in bytes; its size counts in any case
+ *
+ * What its user wishes; else large ones for a file of that size or more.
+ */
+struct pkernfs_gpool *pkernfs_wanted_pool(struct inode *inode, u64 end)
+{
+	struct pkernfs_gpool *pool = pkernfs_inode_core(inode)->gpool;
+	u16 wish = pkernfs_wish(inode);
+
+	end = max_t(u64, end, i_size_read(inode));
+	if (!pool[PKERNFS_GPOOL_4K].granules || wish == PKERNFS_INODE_WISH_2M ||
+	    (wish == PKERNFS_INODE_WISH_NONE && end >= PKERNFS_GRANULE_SIZE))
+		return &pool[PKERNFS_GPOOL_2M];
+	return &pool[PKERNFS_GPOOL_4K];
+}
+
+/* Wait a moment for references that go by themselves. The invalidate lock is held. */
+static int pkernfs_wait_idle(struct inode *inode, loff_t first, loff_t last)
+{
+	struct pkernfs_core *c = pkernfs_inode_core(inode);
+	unsigned int i;
+	bool held;
+
+	for (i = 0; i < PKERNFS_BUSY_TRIES; i++) {
+		if (!pkernfs_extent_busy(c, pkernfs_node(inode), first, last, &held))
+			return 0;
+		if (held)
+			break;
+		usleep_range(1000, 2000);
+	}
+	return -EBUSY;
+}
+
+/*
+ * Move a file to large granules. The inode lock keeps readers and writers away. Page
+ * tables go, private copies stay. A file with a page that is pinned or held stays
+ * where it is.
+ */
+static int pkernfs_move(struct inode *inode)
+{
+	struct pkernfs_core *c = pkernfs_inode_core(inode);
+	struct pkernfs_gpool *to = &c->gpool[PKERNFS_GPOOL_2M];
+	struct pkernfs_node *n = pkernfs_node(inode);
+	int err = 0;
+
+	filemap_invalidate_lock(inode->i_mapping);
+	if (n->pool != to) {
+		unmap_mapping_range(inode->i_mapping, 0, 0, 0);
+		err = pkernfs_wait_idle(inode, 0, MAX_LFS_FILESIZE) ?:
+		      pkernfs_extent_move(c, n, to);
+	}
+	filemap_invalidate_unlock(inode->i_mapping);
+	return err;
+}
+
+/*
+ * The file is to reach to @end: has it outgrown small granules? Asked once, when it
+ * crosses the limit: with a page pinned that costs a while each time. If it has to
+ * stay, all goes on with more small ones.
+ */
+static void pkernfs_outgrow(struct inode *inode, u64 end)
+{
+	if (pkernfs_node(inode)->extents && pkernfs_wish(inode) == PKERNFS_INODE_WISH_NONE &&
+	    i_size_read(inode) < PKERNFS_GRANULE_SIZE && end >= PKERNFS_GRANULE_SIZE)
+		pkernfs_move(inode);
+}
+
+/*
+ * Memory for a part of the file, which is to reach to @end. Where small granules are
+ * used up large ones will do, unless the user wants it otherwise.
+ */
 static int pkernfs_fill(struct inode *inode, u64 from, u64 last, u64 end)
 {
-	return pkernfs_extent_fill(pkernfs_inode_core(inode), pkernfs_node(inode), from, last,
-				   pkernfs_node(inode)->pool);
+	struct pkernfs_core *c = pkernfs_inode_core(inode);
+	struct pkernfs_node *n = pkernfs_node(inode);
+	int err;
+
+	pkernfs_outgrow(inode, end);
+	err = pkernfs_extent_fill(c, n, from, last, pkernfs_wanted_pool(inode, end));
+	if (err != -ENOSPC || pkernfs_wish(inode) != PKERNFS_INODE_WISH_NONE ||
+	    pkernfs_move(inode))
+		return err;
+	return pkernfs_extent_fill(c, n, from, last, &c->gpool[PKERNFS_GPOOL_2M]);
 }
 
 /* --- read and write -------------------------------------------------------------- */
@@ -247,25 +330,15 @@ static ssize_t pkernfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
  */
 static int pkernfs_unmap(struct inode *inode, loff_t from, loff_t to)
 {
-	struct pkernfs_core *c = pkernfs_inode_core(inode);
 	loff_t size = 1LL << pkernfs_node(inode)->pool->shift;
 	loff_t first = round_down(from, size);
 	loff_t last = round_up(to, size) - 1;
-	unsigned int i;
-	bool held;
 
 	unmap_mapping_range(inode->i_mapping, first, last - first + 1, 0);
 	if (to > round_up(from, PAGE_SIZE))	/* a length of 0 means all the rest */
 		unmap_mapping_range(inode->i_mapping, round_up(from, PAGE_SIZE),
 				    to - round_up(from, PAGE_SIZE), 1);
-	for (i = 0; i < PKERNFS_BUSY_TRIES; i++) {
-		if (!pkernfs_extent_busy(c, pkernfs_node(inode), first, last, &held))
-			return 0;
-		if (held)
-			break;
-		usleep_range(1000, 2000);
-	}
-	return -EBUSY;
+	return pkernfs_wait_idle(inode, first, last);
 }
 
 static int pkernfs_shrink(struct inode *inode, loff_t size)
@@ -309,6 +382,7 @@ int pkernfs_set_size(struct inode *inode, loff_t size)
 		return -EBUSY;
 	if (size <= old)	/* the same size too: memory behind the end goes */
 		return pkernfs_shrink(inode, size);
+	pkernfs_outgrow(inode, size);
 	pkernfs_zero_grown(inode, size);
 	return pkernfs_commit_size(inode, size);
 }
@@ -342,14 +416,27 @@ static int pkernfs_punch(struct inode *inode, loff_t offset, loff_t len)
 	return 0;
 }
 
+/* Is there memory for all of [from, end)? */
+static int pkernfs_room(struct inode *inode, u64 from, u64 end)
+{
+	struct pkernfs_gpool *p = pkernfs_wanted_pool(inode, end);
+	struct pkernfs_core *c = pkernfs_inode_core(inode);
+	struct pkernfs_node *n = pkernfs_node(inode);
+	bool room;
+
+	down_read(&c->lock);
+	if (n->extents)
+		p = n->pool;
+	room = pkernfs_extent_holes(n, p->shift, from, end - 1) <= p->free;
+	up_read(&c->lock);
+	return room ? 0 : -ENOSPC;
+}
+
 /* With @zero, what is there becomes zero, once it is known that the rest fits. */
 static int pkernfs_allocate(struct inode *inode, loff_t offset, loff_t len, bool keep_size,
 			    bool zero)
 {
-	struct pkernfs_core *c = pkernfs_inode_core(inode);
-	struct pkernfs_node *n = pkernfs_node(inode);
 	u64 at = offset, last = offset + len - 1;
-	struct pkernfs_gpool *p;
 	int err;
 
 	if (!keep_size) {
@@ -357,11 +444,12 @@ static int pkernfs_allocate(struct inode *inode, loff_t offset, loff_t len, bool
 		if (err)
 			return err;
 	}
+	pkernfs_outgrow(inode, offset + len);
 	/* What cannot succeed must not take all memory first. */
-	down_read(&c->lock);
-	p = n->pool;
-	err = pkernfs_extent_holes(n, p->shift, at, last) > p->free ? -ENOSPC : 0;
-	up_read(&c->lock);
+	err = pkernfs_room(inode, offset, offset + len);
+	if (err == -ENOSPC && pkernfs_wish(inode) == PKERNFS_INODE_WISH_NONE &&
+	    !pkernfs_move(inode))
+		err = pkernfs_room(inode, offset, offset + len);
 	if (err)
 		return err;
 	if (zero)

@@ -226,11 +226,17 @@ static const struct {
 	{ PKERNFS_INODE_NOATIME,	FS_NOATIME_FL },
 };
 
+/* The granules that a user wants are the size of extents that XFS lets one ask for. */
+static u32 pkernfs_wish_xflag(struct inode *inode)
+{
+	return S_ISDIR(inode->i_mode) ? FS_XFLAG_EXTSZINHERIT : FS_XFLAG_EXTSIZE;
+}
+
 int pkernfs_fileattr_get(struct dentry *dentry, struct file_kattr *fa)
 {
 	struct inode *inode = d_inode(dentry);
 	struct pkernfs_core *c = pkernfs_sb_core(inode->i_sb);
-	u32 flags = 0;
+	u32 flags = 0, wish = 0;
 	unsigned int i;
 	u16 ours;
 
@@ -241,7 +247,52 @@ int pkernfs_fileattr_get(struct dentry *dentry, struct file_kattr *fa)
 		if (ours & pkernfs_flags[i].ours)
 			flags |= pkernfs_flags[i].fs;
 	fileattr_fill_flags(fa, flags);
+	switch (ours & PKERNFS_INODE_WISH) {
+	case PKERNFS_INODE_WISH_4K:
+		wish = PKERNFS_BLOCK_SIZE;
+		break;
+	case PKERNFS_INODE_WISH_2M:
+		wish = PKERNFS_GRANULE_SIZE;
+		break;
+	}
+	if (wish) {
+		fa->fsx_xflags |= pkernfs_wish_xflag(inode);
+		fa->fsx_extsize = wish;
+	}
 	return 0;
+}
+
+static int pkernfs_wish_parse(struct inode *inode, const struct file_kattr *fa, u16 *wish)
+{
+	u32 xflag = pkernfs_wish_xflag(inode);
+
+	if (fa->fsx_valid && (fa->fsx_xflags & ~(FS_XFLAG_COMMON | xflag) || fa->fsx_projid ||
+			      fa->fsx_cowextsize))
+		return -EOPNOTSUPP;
+	*wish = PKERNFS_INODE_WISH_NONE;
+	if (!fa->fsx_extsize)
+		return 0;
+	if (!(fa->fsx_xflags & xflag))
+		return -EINVAL;
+	if (!pkernfs_has(pkernfs_sb_core(inode->i_sb), PKERNFS_INCOMPAT_POOLS))
+		return -EOPNOTSUPP;
+	if (fa->fsx_extsize == PKERNFS_BLOCK_SIZE)
+		*wish = PKERNFS_INODE_WISH_4K;
+	else if (fa->fsx_extsize == PKERNFS_GRANULE_SIZE)
+		*wish = PKERNFS_INODE_WISH_2M;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+/* A file that has memory already keeps it. */
+static bool pkernfs_wish_possible(struct pkernfs_core *c, const struct pkernfs_node *n,
+				  u16 wish)
+{
+	if (!n->extents || wish == PKERNFS_INODE_WISH_NONE)
+		return true;
+	return n->pool == &c->gpool[wish == PKERNFS_INODE_WISH_4K ? PKERNFS_GPOOL_4K :
+								    PKERNFS_GPOOL_2M];
 }
 
 /* The VFS has asked for CAP_LINUX_IMMUTABLE where it is needed. */
@@ -250,9 +301,10 @@ int pkernfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 {
 	struct inode *inode = d_inode(dentry);
 	struct pkernfs_core *c = pkernfs_sb_core(inode->i_sb);
+	struct pkernfs_node *n = pkernfs_node(inode);
 	u32 flags = fa->flags;
 	unsigned int i;
-	u16 ours = 0;
+	u16 ours = 0, wish;
 	int err;
 
 	for (i = 0; i < ARRAY_SIZE(pkernfs_flags); i++) {
@@ -260,13 +312,17 @@ int pkernfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 			ours |= pkernfs_flags[i].ours;
 		flags &= ~pkernfs_flags[i].fs;
 	}
-	if (fileattr_has_fsx(fa) || flags || !pkernfs_has(c, PKERNFS_INCOMPAT_FLAGS))
+	if (flags || !pkernfs_has(c, PKERNFS_INCOMPAT_FLAGS))
 		return -EOPNOTSUPP;
-	err = pkernfs_tx_begin(c);
+	err = pkernfs_wish_parse(inode, fa, &wish) ?: pkernfs_tx_begin(c);
 	if (err)
 		return err;
-	pkernfs_tx_inode(c, inode->i_ino)->flags = cpu_to_le16(ours);
-	err = pkernfs_tx_commit(c);
+	err = -EINVAL;
+	if (pkernfs_wish_possible(c, n, wish)) {
+		ours |= wish | (le16_to_cpu(n->ser->flags) & PKERNFS_INODE_POOL);
+		pkernfs_tx_inode(c, inode->i_ino)->flags = cpu_to_le16(ours);
+		err = pkernfs_tx_commit(c);
+	}
 	if (!err)
 		pkernfs_inode_flags(inode, ours);
 	pkernfs_tx_end(c);

@@ -255,6 +255,8 @@ int pkernfs_extent_load(struct pkernfs_core *c, struct pkernfs_node *n,
 			const char **why);
 int pkernfs_extent_fill(struct pkernfs_core *c, struct pkernfs_node *n,
 			u64 from, u64 last, struct pkernfs_gpool *want);
+int pkernfs_extent_move(struct pkernfs_core *c, struct pkernfs_node *n,
+			struct pkernfs_gpool *to);
 int pkernfs_extent_cut(struct pkernfs_core *c, struct pkernfs_node *n,
 		       u64 from, u64 last, s64 size);
 bool pkernfs_extent_busy(struct pkernfs_core *c, struct pkernfs_node *n,
@@ -382,10 +384,17 @@ int pkernfs_fileattr_get(struct dentry *dentry, struct file_kattr *fa);
 int pkernfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 			 struct file_kattr *fa);
 int pkernfs_set_size(struct inode *inode, loff_t size);
+struct pkernfs_gpool *pkernfs_wanted_pool(struct inode *inode, u64 end);
 int pkernfs_mmap_prepare(struct vm_area_desc *desc);
 unsigned long pkernfs_get_unmapped_area(struct file *file, unsigned long addr,
 					unsigned long len, unsigned long pgoff,
 					unsigned long flags);
+
+/* PKERNFS_INODE_WISH_* of a regular file or a directory. */
+static inline u16 pkernfs_wish(struct inode *inode)
+{
+	return le16_to_cpu(READ_ONCE(pkernfs_node(inode)->ser->flags)) & PKERNFS_INODE_WISH;
+}
 
 static inline bool pkernfs_is_device(struct inode *inode)
 {

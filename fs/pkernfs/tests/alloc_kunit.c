@@ -214,6 +214,148 @@ static void pkernfs_test_seek(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 5 * size + 5, false), 5 * size + 5);
 }
 
+static int pkernfs_test_fill_small(struct pkernfs_core *c, struct pkernfs_node *n, u64 first,
+				   u64 last)
+{
+	return pkernfs_extent_fill(c, n, first * SZ_4K, last * SZ_4K + SZ_4K - 1,
+				   &c->gpool[PKERNFS_GPOOL_4K]);
+}
+
+/* Small granules: zeroed, the next kernel finds them, and the size is for all of a file. */
+static void pkernfs_test_small(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_gpool *small, *large;
+	struct pkernfs_node *n;
+	u64 bytes;
+	u32 ino;
+
+	memset(pkernfs_block(r, pkernfs_area_start(&((struct pkernfs_sb *)r->virt)->small)),
+	       0xaa, SZ_2M);
+	pkernfs_test_load(test, r);
+	small = &r->core->gpool[PKERNFS_GPOOL_4K];
+	large = &r->core->gpool[PKERNFS_GPOOL_2M];
+	KUNIT_ASSERT_EQ(test, small->granules, 512);
+	n = pkernfs_test_file(test, r->core, "file");
+	ino = n->ino;
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill_small(r->core, n, 1, 3), 0);
+	KUNIT_EXPECT_PTR_EQ(test, n->pool, small);
+	KUNIT_EXPECT_EQ(test, small->free, 512 - 3);
+	KUNIT_EXPECT_NULL(test, memchr_inv(pkernfs_extent_data(r->core, n, SZ_4K, &bytes), 0,
+					   3 * SZ_4K));
+	KUNIT_EXPECT_EQ(test, bytes, 3 * SZ_4K);
+	KUNIT_EXPECT_NULL(test, pkernfs_extent_data(r->core, n, 5, &bytes));
+	KUNIT_EXPECT_EQ(test, bytes, SZ_4K - 5);
+	memset(pkernfs_extent_data(r->core, n, SZ_8K, &bytes), 0x55, SZ_4K);
+
+	/* More of the same size, whatever is wanted now. */
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, SZ_1M, SZ_1M, large), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_total(n), 4 * SZ_4K);
+	KUNIT_EXPECT_EQ(test, large->free, large->granules);
+
+	pkernfs_test_reload(test, r);
+	small = &r->core->gpool[PKERNFS_GPOOL_4K];
+	large = &r->core->gpool[PKERNFS_GPOOL_2M];
+	n = r->core->node[ino];
+	KUNIT_EXPECT_PTR_EQ(test, n->pool, small);
+	KUNIT_EXPECT_EQ(test, small->free, 512 - 4);
+	KUNIT_EXPECT_NULL(test, memchr_inv(pkernfs_extent_data(r->core, n, SZ_8K, &bytes), 0x55,
+					   SZ_4K));
+
+	/* What is partly cut off stays; without any memory the size is open again. */
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, SZ_4K + 1, 4 * SZ_4K - 2, -1), 0);
+	KUNIT_EXPECT_EQ(test, small->free, 512 - 3);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, 0, MAX_LFS_FILESIZE, 0), 0);
+	KUNIT_EXPECT_EQ(test, small->free, 512);
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 0, 0, large), 0);
+	KUNIT_EXPECT_PTR_EQ(test, n->pool, large);
+	KUNIT_EXPECT_EQ(test, large->free, large->granules - 1);
+
+	/* All of them, and then none. */
+	n = pkernfs_test_file(test, r->core, "other");
+	KUNIT_EXPECT_EQ(test, pkernfs_test_fill_small(r->core, n, 0, 512), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, small->free, 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_total(n), SZ_2M);
+	pkernfs_test_reload(test, r);
+}
+
+/* A file moves to large granules: all of it, or not at all. */
+static void pkernfs_test_move(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	static const u64 pages[] = { 0, 3, 4, 511, 1200 };
+	struct pkernfs_gpool *small, *large;
+	struct pkernfs_node *n, *other;
+	struct pkernfs_core *c;
+	phys_addr_t phys;
+	u64 bytes, i, j;
+	u8 *data;
+	u32 ino;
+
+	pkernfs_test_load(test, r);
+	c = r->core;
+	small = &c->gpool[PKERNFS_GPOOL_4K];
+	large = &c->gpool[PKERNFS_GPOOL_2M];
+	n = pkernfs_test_file(test, c, "file");
+	ino = n->ino;
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		KUNIT_ASSERT_EQ(test, pkernfs_test_fill_small(c, n, pages[i], pages[i]), 0);
+		memset(pkernfs_extent_data(c, n, pages[i] * SZ_4K, &bytes), i + 1, SZ_4K);
+	}
+	/* A large one where there is nothing: what was in it must not show. */
+	memset(pkernfs_granule_virt(c, large, 0), 0xaa, 4 * SZ_2M);
+
+	/* Held: by a range of two of its pages, and not by one over the border. */
+	data = pkernfs_extent_data(c, n, 3 * SZ_4K, &bytes);
+	phys = r->base + (data - (u8 *)r->virt);
+	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, phys, SZ_8K, NULL, NULL), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, phys, SZ_8K), 0);
+	KUNIT_EXPECT_EQ(test, small->held, 2);
+	KUNIT_EXPECT_EQ(test, n->holds, 2ULL);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_move(c, n, large), -EBUSY);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, n, 4 * SZ_4K, 5 * SZ_4K - 1, -1), -EBUSY);
+	pkernfs_unhold(r, phys, SZ_8K);
+	KUNIT_EXPECT_EQ(test, small->held, 0);
+	phys = r->base + ((large->start << PKERNFS_BLOCK_SHIFT) - SZ_4K);
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, phys, SZ_8K), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, phys, SZ_8K, NULL, NULL), -ENOENT);
+
+	/* Two are needed, and there is one. */
+	other = pkernfs_test_file(test, c, "other");
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(c, other, 0, large->granules - 2), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_move(c, n, large), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, large->free, 1);
+	KUNIT_EXPECT_EQ(test, small->free, small->granules - 5);
+	KUNIT_EXPECT_PTR_EQ(test, n->pool, small);
+	pkernfs_test_reload(test, r);
+	c = r->core;
+	small = &c->gpool[PKERNFS_GPOOL_4K];
+	large = &c->gpool[PKERNFS_GPOOL_2M];
+	n = c->node[ino];
+	KUNIT_ASSERT_EQ(test, pkernfs_test_cut(c, c->node[pkernfs_test_lookup(c, "other")], 0,
+					       100, 0), 0);
+
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_move(c, n, large), 0);
+	KUNIT_EXPECT_EQ(test, small->free, small->granules);
+	KUNIT_EXPECT_EQ(test, large->free, large->granules - 2);
+	KUNIT_EXPECT_EQ(test, n->extents, 2);
+	pkernfs_test_reload(test, r);
+	c = r->core;
+	n = c->node[ino];
+	KUNIT_EXPECT_PTR_EQ(test, n->pool, &c->gpool[PKERNFS_GPOOL_2M]);
+	for (i = 0, j = 0; i < 1536; i++) {
+		u8 value = 0;
+
+		if (j < ARRAY_SIZE(pages) && pages[j] == i)
+			value = ++j;
+		data = pkernfs_extent_data(c, n, i * SZ_4K, &bytes);
+		if (i / 512 == 1)
+			KUNIT_ASSERT_NULL(test, data);
+		else
+			KUNIT_ASSERT_NULL_MSG(test, memchr_inv(data, value, SZ_4K), "page %llu", i);
+	}
+}
+
 static void pkernfs_test_pool(struct kunit *test)
 {
 	struct pkernfs_region *r = pkernfs_test_region(test);
@@ -445,6 +587,8 @@ static struct kunit_case pkernfs_alloc_cases[] = {
 	KUNIT_CASE(pkernfs_test_joined),
 	KUNIT_CASE(pkernfs_test_far),
 	KUNIT_CASE(pkernfs_test_seek),
+	KUNIT_CASE(pkernfs_test_small),
+	KUNIT_CASE(pkernfs_test_move),
 	KUNIT_CASE(pkernfs_test_pool),
 	KUNIT_CASE(pkernfs_test_holds),
 	KUNIT_CASE(pkernfs_test_device_file),

@@ -218,6 +218,34 @@ static int pkernfs_run_fill(struct pkernfs_core *c)
 	return pkernfs_test_fill(c, pkernfs_one(c), 1000, 1000);
 }
 
+static int pkernfs_fill_small(struct pkernfs_core *c, u64 page)
+{
+	return pkernfs_extent_fill(c, pkernfs_one(c), page * PKERNFS_BLOCK_SIZE,
+				   page * PKERNFS_BLOCK_SIZE, &c->gpool[PKERNFS_GPOOL_4K]);
+}
+
+static int pkernfs_run_fill_small(struct pkernfs_core *c)
+{
+	return pkernfs_fill_small(c, 1000);
+}
+
+/* In pieces, into the chain. */
+static int pkernfs_setup_small(struct kunit *test, struct pkernfs_core *c)
+{
+	unsigned int i;
+
+	pkernfs_test_file(test, c, "one");
+	for (i = 0; i < PKERNFS_INODE_EXTENTS + 1; i++)
+		if (pkernfs_fill_small(c, 10 * i))
+			return -EIO;
+	return pkernfs_one(c)->chains == 1 ? 0 : -EIO;
+}
+
+static int pkernfs_run_move(struct pkernfs_core *c)
+{
+	return pkernfs_extent_move(c, pkernfs_one(c), &c->gpool[PKERNFS_GPOOL_2M]);
+}
+
 static int pkernfs_run_truncate(struct pkernfs_core *c)
 {
 	return pkernfs_test_cut(c, pkernfs_one(c), 5, 1000, 12345);
@@ -313,6 +341,8 @@ static const struct pkernfs_test_op pkernfs_ops[] = {
 	{ "ACL beside attributes", pkernfs_setup_attr, pkernfs_run_acl },
 	{ "flags", pkernfs_setup_two, pkernfs_run_flags },
 	{ "fill", pkernfs_setup_data, pkernfs_run_fill },
+	{ "first small granule", pkernfs_setup_two, pkernfs_run_fill_small },
+	{ "move to large granules", pkernfs_setup_small, pkernfs_run_move },
 	{ "truncate", pkernfs_setup_data, pkernfs_run_truncate },
 	{ "punch, splitting into a new block", pkernfs_setup_full, pkernfs_run_punch },
 };

@@ -17,7 +17,7 @@ PKERNFS = '256M@512M'
 DEVICES = ('-device edu,addr=5.0',)
 TIMEOUT = 120
 
-TESTS = ('fs_basic', 'fs_mmap', 'fs_pin', 'fs_persist')
+TESTS = ('fs_basic', 'fs_mmap', 'fs_pin', 'fs_small', 'fs_persist')
 
 
 def FILES():
@@ -41,7 +41,7 @@ stage1() {
 	[ "$(cat $region/state)" = blank ] || fail "state of a blank region"
 	mkfs.pkernfs -q -L test region0 || fail "mkfs"
 	! mkfs.pkernfs -q region0 2>/dev/null || fail "mkfs again, without --force"
-	mkfs.pkernfs -q -f -L test region0 || fail "mkfs --force"
+	mkfs.pkernfs -q -f -L test -s 4096 region0 || fail "mkfs --force"
 	mount -t pkernfs region0 /mnt || fail "mount"
 	! mkfs.pkernfs -q -f region0 2>/dev/null || fail "mkfs of a mounted region"
 	tap fs_basic /mnt
@@ -51,11 +51,15 @@ stage1() {
 	echo 0000:00:05.0 >/sys/bus/pci/drivers_probe
 	cdev=$(ls /sys/bus/pci/devices/0000:00:05.0/vfio-dev)
 	tap fs_pin /mnt /dev/vfio/devices/$cdev $region
+	tap fs_small test /mnt /dev/vfio/devices/$cdev
+	[ "$(cat $region/small_free)" = "$(cat $region/small)" ] ||
+		fail "small granules lost"
 	[ "$(cat $region/granules_free)" = "$(cat $region/granules)" ] ||
 		fail "memory lost"
 
 	umount /mnt
 	mount -t pkernfs -o region=0 none /mnt || fail "mount by option"
+	fs_small write /mnt || fail "fs_small write"
 	fs_persist write /mnt || fail "fs_persist write"
 	# Byte 100 of the first superblock copy lies in its label.
 	poke $(($(cat $region/base) + 100))
@@ -68,6 +72,7 @@ stage2() {
 		fail "the damage was not seen"
 	mount -t pkernfs region0 /mnt || fail "mount after kexec"
 	tap fs_persist check /mnt
+	tap fs_small check /mnt
 	umount /mnt
 	mount -t pkernfs region0 /mnt || fail "second mount"
 	pkernfsctl status --json >/tmp/json && grep -q '"mounted": 1' /tmp/json ||

@@ -231,18 +231,39 @@ static void test_unlinked(void)
 	ok(free_bytes() == before, "until it is closed");
 }
 
+/* A large file has large granules alone, a small one takes both kinds. */
 static void test_full(void)
 {
-	uint64_t before = free_bytes();
-	int fd = open("full", O_CREAT | O_RDWR, 0600);
+	uint64_t before = free_bytes(), small = region_attr("small_free") * 4096;
+	int fd = open("full", O_CREAT | O_RDWR, 0600), fd2;
 	ssize_t n, total = 0;
+	struct stat st;
 
-	if (before % sizeof(buf) == 0)	/* so that the last write does not fit */
+	if ((before - small) % sizeof(buf) == 0)	/* the last write must not fit */
 		total = pwrite(fd, buf, GRANULE, 0);
 	while ((n = pwrite(fd, buf, sizeof(buf), total)) > 0)
 		total += n;
-	ok(n == -1 && errno == ENOSPC, "a full filesystem says ENOSPC");
-	ok((uint64_t)total == before, "when it is full: the last write was a short one");
+	ok(n == -1 && errno == ENOSPC, "without large granules a large file says ENOSPC");
+	ok((uint64_t)total == before - small, "when all are used: the last write was a short one");
+	ok(free_bytes() == small, "small ones are left");
+
+	fd2 = open("small", O_CREAT | O_RDWR, 0600);
+	ok(pwrite(fd2, buf, 5000, 0) == 5000 && free_bytes() == small - 8192,
+	   "a small file gets them");
+	ok(ftruncate(fd2, 0) == 0 && free_bytes() == small, "and gives them back");
+	ok(set_wish(fd2, 4096) == 0, "a file that wants them alone");
+	for (total = 0; (n = pwrite(fd2, buf, MIB, total)) > 0;)
+		total += n;
+	ok(n == -1 && errno == ENOSPC && (uint64_t)total == small && !free_bytes(),
+	   "takes all of them, to the last byte");
+	ok(!ftruncate(fd, 2 * GRANULE), "large ones come back");
+	total = open("more", O_CREAT | O_RDWR, 0600);
+	ok(pwrite(total, buf, 100, 0) == 100 && !fstat(total, &st) &&
+	   st.st_blocks == GRANULE / 512, "a small file takes one if it must");
+	close(total);
+	unlink("more");
+	close(fd2);
+	unlink("small");
 	close(fd);
 	unlink("full");
 	ok(free_bytes() == before, "all space is back");

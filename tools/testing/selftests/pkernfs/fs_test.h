@@ -8,12 +8,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -94,6 +96,35 @@ static inline uint64_t free_inodes(void)
 	if (statfs(".", &st))
 		die("statfs");
 	return st.f_ffree;
+}
+
+/* A number of the region that "." is in; not for root alone. */
+static inline long region_attr(const char *name)
+{
+	char path[300], text[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/fs/pkernfs/region0/%s", name);
+	f = fopen(path, "r");
+	if (!f || !fgets(text, sizeof(text), f))
+		die(path);
+	fclose(f);
+	return atol(text);
+}
+
+/* The granules that a file or directory wants, 0: none. */
+static inline int set_wish(int fd, unsigned int bytes)
+{
+	struct fsxattr x;
+	struct stat st;
+
+	if (ioctl(fd, FS_IOC_FSGETXATTR, &x) || fstat(fd, &st))
+		return -1;
+	x.fsx_xflags &= ~(FS_XFLAG_EXTSIZE | FS_XFLAG_EXTSZINHERIT);
+	if (bytes)
+		x.fsx_xflags |= S_ISDIR(st.st_mode) ? FS_XFLAG_EXTSZINHERIT : FS_XFLAG_EXTSIZE;
+	x.fsx_extsize = bytes;
+	return ioctl(fd, FS_IOC_FSSETXATTR, &x);
 }
 
 /* A pattern that names its place. */
