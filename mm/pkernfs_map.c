@@ -112,6 +112,10 @@ static const char * __init pkernfs_unmappable(struct pkernfs_region *r)
 	return NULL;
 }
 
+static const struct dev_pagemap_ops pkernfs_pgmap_ops = {
+	.memory_failure	= pkernfs_memory_failure,
+};
+
 static void pkernfs_unmap_runs(struct pkernfs_region *r)
 {
 	while (r->pgmaps)
@@ -131,6 +135,7 @@ static int pkernfs_map_run(struct pkernfs_region *r, u64 start, u64 end, unsigne
 	pgmap->range.start = r->base + start;
 	pgmap->range.end = r->base + end - 1;
 	pgmap->nr_range = 1;
+	pgmap->ops = &pkernfs_pgmap_ops;
 	pgmap->vmemmap_shift = order;
 	virt = memremap_pages(pgmap, r->nid);
 	if (IS_ERR(virt))

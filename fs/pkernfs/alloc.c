@@ -147,6 +147,7 @@ void pkernfs_granule_release(struct pkernfs_core *c, struct pkernfs_gpool *p, u3
 	bitmap_clear(p->map, granule, count);
 	memset32(p->owner + granule, 0, count);
 	p->free += count;
+	pkernfs_bad_withhold(c, p, granule, count);
 }
 
 /**
@@ -198,7 +199,7 @@ bool pkernfs_granule_idle(struct pkernfs_core *c, const struct pkernfs_gpool *p,
 {
 	if (!c->r->pgmaps)
 		return true;	/* KUnit: ordinary memory without pages of ours */
-	return folio_ref_count(pkernfs_granule_folio(c, p, granule)) <= 1;
+	return pkernfs_folio_idle(pkernfs_granule_folio(c, p, granule));
 }
 
 /* Granules of a physical range, or NULL: not all of it is in granules of one size. */
@@ -360,6 +361,8 @@ u64 pkernfs_pool_get(struct pkernfs_core *c)
 	__set_bit(i, c->pool_map);
 	c->pool_free--;
 	c->pool_hint = i + 1;
+	if (pkernfs_bad_first(c, start + i, 1) != U64_MAX)
+		return pkernfs_pool_get(c);	/* it stays taken */
 	memset(pkernfs_block(c->r, start + i), 0, PKERNFS_BLOCK_SIZE);
 	return start + i;
 }
@@ -369,6 +372,8 @@ void pkernfs_pool_put(struct pkernfs_core *c, u64 block)
 	u64 i = block - pkernfs_area_start(&c->r->sb->pool);
 
 	lockdep_assert_held_write(&c->lock);
+	if (pkernfs_bad_first(c, block, 1) != U64_MAX)
+		return;
 	if (WARN_ON_ONCE(i >= c->pool_blocks || !__test_and_clear_bit(i, c->pool_map)))
 		return;
 	c->pool_free++;

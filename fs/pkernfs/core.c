@@ -218,6 +218,7 @@ static const char *pkernfs_load_links(struct pkernfs_core *c)
 
 static int pkernfs_core_read(struct pkernfs_core *c, const char **why)
 {
+	struct pkernfs_gpool *p;
 	u32 ino;
 	int err;
 
@@ -226,6 +227,9 @@ static int pkernfs_core_read(struct pkernfs_core *c, const char **why)
 	if (err)
 		return err;
 	err = pkernfs_journal_replay(c, why);
+	if (err)
+		return err;
+	err = pkernfs_bad_load(c, why);
 	if (err)
 		return err;
 	for (ino = PKERNFS_ROOT_INO; ino < c->inodes; ino++) {
@@ -245,6 +249,8 @@ static int pkernfs_core_read(struct pkernfs_core *c, const char **why)
 		return -EUCLEAN;
 	}
 	down_read(&c->lock);
+	for (p = c->gpool; p < c->gpool + PKERNFS_GPOOLS; p++)
+		pkernfs_bad_withhold(c, p, 0, p->granules);
 	*why = pkernfs_load_links(c);
 	up_read(&c->lock);
 	return *why ? -EUCLEAN : 0;

@@ -581,6 +581,9 @@ static int pkernfs_move_plan(struct pkernfs_core *c, struct pkernfs_node *n,
 		u64 first = max(e->logical >> shift, next);
 		u64 last = (e->logical + e->count - 1) >> shift;
 
+		if (pkernfs_bad_in(c, pkernfs_granule_virt(c, n->pool, e->granule),
+				   (u64)e->count << n->pool->shift))
+			return -EIO;
 		err = pkernfs_move_reserve(c, to, first, last, new, count);
 		if (err)
 			return err;
@@ -660,8 +663,8 @@ static int pkernfs_move_commit(struct pkernfs_core *c, struct pkernfs_node *n,
  * mappings; and has seen to it that there are no mappings and no pins
  * (pkernfs_extent_busy()). Holds are looked at again, under the lock.
  *
- * Return: 0; -EBUSY: held, or a device file; -ENOSPC; -EFBIG: there is room in too
- * many pieces only; -ENOMEM, -ESHUTDOWN. Nothing has changed then.
+ * Return: 0; -EBUSY: held, or a device file; -EIO: a memory error; -ENOSPC; -EFBIG:
+ * there is room in too many pieces only; -ENOMEM, -ESHUTDOWN. Nothing has changed then.
  */
 int pkernfs_extent_move(struct pkernfs_core *c, struct pkernfs_node *n,
 			struct pkernfs_gpool *to)

@@ -22,8 +22,25 @@
 
 #include "pkernfs.h"
 
-/* The page at @pgoff, made if it is a hole; @make false: NULL for a hole. */
-static struct page *pkernfs_fault_page(struct inode *inode, pgoff_t pgoff, bool make)
+/* The page of a file's memory, or -EHWPOISON: it, or with @whole any of its folio, is bad. */
+static struct page *pkernfs_good_page(struct pkernfs_core *c, const void *data, bool whole)
+{
+	struct page *page = virt_to_page(data);
+	u64 bytes = PAGE_SIZE;
+
+	if (whole) {
+		bytes = folio_size(page_folio(page));
+		data = folio_address(page_folio(page));
+	}
+	return pkernfs_bad_in(c, data, bytes) ? ERR_PTR(-EHWPOISON) : page;
+}
+
+/*
+ * The page at @pgoff, made if it is a hole; @make false: NULL for a hole. @whole: all of
+ * its folio is asked for. -EHWPOISON: there is a memory error in it.
+ */
+static struct page *pkernfs_fault_page(struct inode *inode, pgoff_t pgoff, bool make,
+				       bool whole)
 {
 	struct pkernfs_core *c = pkernfs_sb_core(inode->i_sb);
 	struct pkernfs_node *n = pkernfs_node(inode);
@@ -41,7 +58,7 @@ static struct page *pkernfs_fault_page(struct inode *inode, pgoff_t pgoff, bool 
 		} else {
 			data = pkernfs_extent_data(c, n, pos, &bytes);
 			if (data)
-				page = virt_to_page(data);
+				page = pkernfs_good_page(c, data, whole);
 		}
 		up_read(&c->lock);
 		if (page || !make)
@@ -62,9 +79,11 @@ static struct page *pkernfs_fault_page(struct inode *inode, pgoff_t pgoff, bool 
 /* A write to a private mapping: its own copy, and the file stays as it is. */
 static vm_fault_t pkernfs_fault_cow(struct vm_fault *vmf, struct inode *inode)
 {
-	struct page *page = pkernfs_fault_page(inode, vmf->pgoff, false);
+	struct page *page = pkernfs_fault_page(inode, vmf->pgoff, false, false);
 	vm_fault_t ret;
 
+	if (page == ERR_PTR(-EHWPOISON))
+		return VM_FAULT_HWPOISON;
 	if (IS_ERR(page))
 		return VM_FAULT_SIGBUS;
 	if (!page)
@@ -114,9 +133,12 @@ static vm_fault_t pkernfs_fault_locked(struct vm_fault *vmf, unsigned int order,
 	if (vmf->cow_page)
 		return pkernfs_fault_cow(vmf, inode);
 
-	page = pkernfs_fault_page(inode, vmf->pgoff, fill);
+	page = pkernfs_fault_page(inode, vmf->pgoff, fill, order);
 	if (!page)
 		return 0;
+	/* Another page of the folio may be the bad one: those are mapped one by one. */
+	if (page == ERR_PTR(-EHWPOISON))
+		return order ? VM_FAULT_FALLBACK : VM_FAULT_HWPOISON;
 	if (page == ERR_PTR(-ESHUTDOWN)) {
 		/*
 		 * A kexec is under way. No reason to kill: stand still until it
@@ -218,7 +240,7 @@ static long pkernfs_pin_locked(struct inode *inode, loff_t start, loff_t last,
 			err = -EINTR;
 		if (err)
 			break;
-		page = pkernfs_fault_page(inode, at, true);
+		page = pkernfs_fault_page(inode, at, true, true);
 		err = PTR_ERR_OR_ZERO(page);
 		if (err)
 			break;
@@ -251,7 +273,8 @@ static long pkernfs_pin_locked(struct inode *inode, loff_t start, loff_t last,
  * will be written, so the descriptor has to allow both.
  *
  * Return: folios pinned; -EACCES: not open for reading and writing; -EPERM: immutable;
- * -EINVAL: behind the end; -EBUSY: a device file; -ENOSPC, -ENOMEM, -EINTR, -ESHUTDOWN.
+ * -EINVAL: behind the end; -EBUSY: a device file; -EHWPOISON: a memory error; -ENOSPC,
+ * -ENOMEM, -EINTR, -ESHUTDOWN.
  */
 long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
 			struct folio **folios, unsigned int max, pgoff_t *offset)

@@ -37,7 +37,10 @@ static struct pkernfs_core *pkernfs_inode_core(struct inode *inode)
 	return pkernfs_sb_core(inode->i_sb);
 }
 
-/* The file's data at @pos and how much of it, in its window, is in one piece; NULL: a hole. */
+/*
+ * The file's data at @pos and how much of it, in its window, is in one piece; NULL: a
+ * hole, -EIO: that much has a memory error.
+ */
 static void *pkernfs_data(struct inode *inode, loff_t pos, size_t *bytes)
 {
 	struct pkernfs_core *c = pkernfs_inode_core(inode);
@@ -46,8 +49,11 @@ static void *pkernfs_data(struct inode *inode, loff_t pos, size_t *bytes)
 
 	down_read(&c->lock);
 	data = pkernfs_extent_data(c, pkernfs_node(inode), pos, &piece);
+	piece = min_t(u64, piece, PKERNFS_WINDOW - (pos & (PKERNFS_WINDOW - 1)));
+	if (data && !pkernfs_bad_span(c, data, &piece))
+		data = ERR_PTR(-EIO);
 	up_read(&c->lock);
-	*bytes = min_t(u64, piece, PKERNFS_WINDOW - (pos & (PKERNFS_WINDOW - 1)));
+	*bytes = piece;
 	return data;
 }
 
@@ -60,7 +66,7 @@ static void pkernfs_zero(struct inode *inode, loff_t from, loff_t to)
 	for (; from < to; from += bytes) {
 		data = pkernfs_data(inode, from, &bytes);
 		bytes = min_t(u64, bytes, to - from);
-		if (data)
+		if (!IS_ERR_OR_NULL(data))
 			memset(data, 0, bytes);
 		cond_resched();
 	}
@@ -200,6 +206,11 @@ static ssize_t pkernfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	size = i_size_read(inode);
 	while (iov_iter_count(to) && iocb->ki_pos < size) {
 		data = pkernfs_data(inode, iocb->ki_pos, &bytes);
+		if (IS_ERR(data)) {
+			if (!done)
+				done = PTR_ERR(data);
+			break;
+		}
 		bytes = min3(bytes, iov_iter_count(to), (size_t)(size - iocb->ki_pos));
 		copied = data ? copy_to_iter(data, bytes, to) : iov_iter_zero(bytes, to);
 		done += copied;
@@ -218,16 +229,19 @@ out:
 	return done;
 }
 
-/* Copy to where the file has memory. Return: bytes that have come. */
+/* Copy to where the file has memory. Return: bytes that have come; if less, @err says why. */
 static size_t pkernfs_copy_in(struct inode *inode, loff_t pos, size_t want,
-			      struct iov_iter *from)
+			      struct iov_iter *from, int *err)
 {
 	size_t bytes, copied, done = 0;
 	void *data;
 
+	*err = -EFAULT;
 	while (done < want) {
 		data = pkernfs_data(inode, pos + done, &bytes);
-		if (!data)
+		if (IS_ERR(data))
+			*err = PTR_ERR(data);
+		if (IS_ERR_OR_NULL(data))
 			break;
 		bytes = min(bytes, want - done);
 		copied = copy_from_iter(data, bytes, from);
@@ -266,9 +280,9 @@ static ssize_t pkernfs_write_window(struct inode *inode, loff_t pos,
 			return err;
 		size = i_size_read(inode);
 	}
-	copied = pkernfs_copy_in(inode, pos, bytes, from);
+	copied = pkernfs_copy_in(inode, pos, bytes, from, &err);
 	if (!copied)
-		return -EFAULT;
+		return err;
 	if (pos + copied <= size)
 		return copied;
 

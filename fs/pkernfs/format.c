@@ -304,12 +304,14 @@ static void pkernfs_area_zero(struct pkernfs_region *r, const struct pkernfs_are
  * pkernfs_format_write - write an empty filesystem
  * @r: the region; the caller has made sure that nobody uses it
  * @layout: from pkernfs_layout()
+ * @bad: bad pages that are known, NULL: none
  *
  * Both old superblocks go first and the new copy 0 comes last, so that a kernel
  * that finds this half done finds an unformatted region. Data granules are left
  * as they are: a granule is zeroed when a file gets it.
  */
-void pkernfs_format_write(struct pkernfs_region *r, const struct pkernfs_sb *layout)
+void pkernfs_format_write(struct pkernfs_region *r, const struct pkernfs_sb *layout,
+			  const struct pkernfs_bad_block_ser *bad)
 {
 	u64 blocks = r->bytes >> PKERNFS_BLOCK_SHIFT;
 	struct pkernfs_sb *sb0 = pkernfs_block(r, 0);
@@ -324,6 +326,7 @@ void pkernfs_format_write(struct pkernfs_region *r, const struct pkernfs_sb *lay
 	pkernfs_area_zero(r, &layout->inodes);
 	pkernfs_area_zero(r, &layout->records);
 	pkernfs_area_zero(r, &layout->handover);
+	pkernfs_bad_write(r, layout, bad);
 	j->magic = cpu_to_le32(PKERNFS_JOURNAL_MAGIC);
 	j->version = cpu_to_le32(PKERNFS_FORMAT_VERSION);
 	pkernfs_format_root(r, layout);
@@ -381,6 +384,7 @@ static bool pkernfs_format_records(struct pkernfs_region *r)
 int pkernfs_format(struct pkernfs_region *r, const struct pkernfs_format *opt,
 		   const char **why)
 {
+	struct pkernfs_bad_block_ser *bad;
 	struct pkernfs_sb sb;
 	int err;
 
@@ -420,6 +424,7 @@ int pkernfs_format(struct pkernfs_region *r, const struct pkernfs_format *opt,
 	if (err)
 		goto out;
 
+	bad = pkernfs_bad_keep(r);
 	if (r->core) {
 		pkernfs_core_free(r->core);
 		r->core = NULL;
@@ -430,10 +435,13 @@ int pkernfs_format(struct pkernfs_region *r, const struct pkernfs_format *opt,
 		err = pkernfs_region_remap(r, &sb);
 		if (!r->virt)
 			WRITE_ONCE(r->reason, "not mapped any more: see the kernel log");
-		if (err)
+		if (err) {
+			kfree(bad);
 			goto out;
+		}
 	}
-	pkernfs_format_write(r, &sb);
+	pkernfs_format_write(r, &sb, bad);
+	kfree(bad);
 	WRITE_ONCE(r->reason, NULL);
 	err = pkernfs_core_load_locked(r);
 	*why = r->reason ?: "cannot be loaded";

@@ -23,6 +23,7 @@
 #define _FS_PKERNFS_H
 
 #include <linux/fs.h>
+#include <linux/mm.h>
 #include <linux/pkernfs.h>
 #include <linux/rwsem.h>
 #include <linux/workqueue.h>
@@ -209,7 +210,8 @@ int pkernfs_layout(u64 base, u64 bytes, unsigned int index,
 const char *pkernfs_sb_check(struct pkernfs_region *r, unsigned int copy);
 const struct pkernfs_sb *pkernfs_sb_find(struct pkernfs_region *r,
 					 const char **why);
-void pkernfs_format_write(struct pkernfs_region *r, const struct pkernfs_sb *sb);
+void pkernfs_format_write(struct pkernfs_region *r, const struct pkernfs_sb *sb,
+			  const struct pkernfs_bad_block_ser *bad);
 int pkernfs_format(struct pkernfs_region *r, const struct pkernfs_format *opt,
 		   const char **why);
 
@@ -315,6 +317,21 @@ int pkernfs_xattr_set(struct pkernfs_core *c, struct pkernfs_node *n, u8 space,
 ssize_t pkernfs_listxattr(struct dentry *dentry, char *list, size_t size);
 extern const struct xattr_handler * const pkernfs_xattr_handlers[];
 
+/* --- bad.c: pages with memory errors ------------------------------------------ */
+
+u32 pkernfs_bad_count(struct pkernfs_core *c);
+u64 pkernfs_bad_first(struct pkernfs_core *c, u64 page, u64 count);
+bool pkernfs_bad_in(struct pkernfs_core *c, const void *data, u64 bytes);
+bool pkernfs_bad_span(struct pkernfs_core *c, const void *data, u64 *bytes);
+void pkernfs_bad_withhold(struct pkernfs_core *c, struct pkernfs_gpool *p, u32 granule,
+			  u32 count);
+struct pkernfs_gpool *pkernfs_page_granule(struct pkernfs_core *c, u64 page, u32 *granule);
+int pkernfs_bad_load(struct pkernfs_core *c, const char **why);
+int pkernfs_bad_add(struct pkernfs_core *c, u64 page);
+struct pkernfs_bad_block_ser *pkernfs_bad_keep(struct pkernfs_region *r);
+void pkernfs_bad_write(struct pkernfs_region *r, const struct pkernfs_sb *sb,
+		       const struct pkernfs_bad_block_ser *old);
+
 /* --- acl.c -------------------------------------------------------------------- */
 
 enum {
@@ -394,6 +411,12 @@ unsigned long pkernfs_get_unmapped_area(struct file *file, unsigned long addr,
 static inline u16 pkernfs_wish(struct inode *inode)
 {
 	return le16_to_cpu(READ_ONCE(pkernfs_node(inode)->ser->flags)) & PKERNFS_INODE_WISH;
+}
+
+/* Only the pages' own reference is left. */
+static inline bool pkernfs_folio_idle(struct folio *folio)
+{
+	return folio_ref_count(folio) <= 1;
 }
 
 static inline bool pkernfs_is_device(struct inode *inode)

@@ -101,6 +101,37 @@ PKERNFS_NUMBER(inodes_free, 0444, c->inodes_free);
 PKERNFS_NUMBER(pool_blocks, 0444, c->pool_blocks);
 PKERNFS_NUMBER(pool_free, 0444, c->pool_free);
 PKERNFS_NUMBER(orphans, 0444, pkernfs_count_orphans(c));
+PKERNFS_NUMBER(bad_pages, 0444, pkernfs_bad_count(c));
+
+/* Physical addresses, as many as a page of text holds. Root's, as other addresses. */
+static ssize_t bad_addresses_show(struct kobject *dir, struct kobj_attribute *attr,
+				  char *buf)
+{
+	struct pkernfs_region *r = pkernfs_kobj_region(dir);
+	struct pkernfs_core *c;
+	u64 page = 0, pages;
+	ssize_t ret = 0;
+
+	mutex_lock(&pkernfs_format_lock);
+	c = r ? r->core : NULL;
+	if (c) {
+		pages = r->bytes >> PKERNFS_BLOCK_SHIFT;
+		down_read(&c->lock);
+		while (page < pages && ret < PAGE_SIZE - 32) {
+			page = pkernfs_bad_first(c, page, pages - page);
+			if (page == U64_MAX)
+				break;
+			ret += sysfs_emit_at(buf, ret, "%#llx\n",
+					     (u64)r->base + (page << PKERNFS_BLOCK_SHIFT));
+			page++;
+		}
+		up_read(&c->lock);
+	}
+	mutex_unlock(&pkernfs_format_lock);
+	return ret;
+}
+
+static struct kobj_attribute pkernfs_bad_addresses_attr = __ATTR_RO_MODE(bad_addresses, 0400);
 static struct kobj_attribute pkernfs_uuid_attr = __ATTR_RO(uuid);
 static struct kobj_attribute pkernfs_label_attr = __ATTR_RO(label);
 
@@ -121,6 +152,8 @@ static struct attribute *pkernfs_core_attrs[] = {
 	&pkernfs_pool_blocks_attr.attr,
 	&pkernfs_pool_free_attr.attr,
 	&pkernfs_orphans_attr.attr,
+	&pkernfs_bad_pages_attr.attr,
+	&pkernfs_bad_addresses_attr.attr,
 	NULL
 };
 

@@ -25,6 +25,7 @@
 #define PKERNFS_MAX_REGIONS	8
 #define PKERNFS_RUNS		3	/* of pages of one order: 2 MiB, 4 KiB, 2 MiB */
 
+struct address_space;
 struct pci_dev;
 struct file;
 struct folio;
@@ -126,11 +127,29 @@ bool pkernfs_file_pinnable(const struct file *file);
 long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
 			struct folio **folios, unsigned int max, pgoff_t *offset);
 
-/* --- mm/pkernfs_map.c -------------------------------------------------------- */
+/* --- fs/pkernfs/poison.c, bad.c: memory errors -------------------------------- */
+
+int pkernfs_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
+			   unsigned long nr_pages, int flags);
+bool pkernfs_bad_phys(struct pkernfs_region *r, phys_addr_t phys, u64 bytes);
+
+/* --- mm/pkernfs_map.c, mm/pkernfs_poison.c ------------------------------------ */
 
 int pkernfs_folio_pin(struct folio *folio);
 bool pkernfs_region_fits(const struct pkernfs_region *r, const struct pkernfs_sb *sb);
 int pkernfs_region_remap(struct pkernfs_region *r, const struct pkernfs_sb *sb);
+#ifdef CONFIG_MEMORY_FAILURE
+void pkernfs_poison_collect(struct address_space *mapping, pgoff_t index, int flags,
+			    struct list_head *list);
+void pkernfs_poison_tell(int flags, struct list_head *list);
+#else
+static inline void pkernfs_poison_collect(struct address_space *mapping, pgoff_t index,
+					  int flags, struct list_head *list)
+{
+}
+
+static inline void pkernfs_poison_tell(int flags, struct list_head *list) { }
+#endif
 
 /* --- kernel/pkernfs_kexec.c: the image of the next kernel ------------------ */
 

@@ -37,7 +37,7 @@ static const char * const texts[] = { "state", "reason", "uuid", "label", NULL }
 static const char * const numbers[] = {
 	"base", "size", "node", "mounted", "granules", "granules_free", "granules_held",
 	"granules_busy", "small", "small_free", "small_held", "small_busy",
-	"inodes", "inodes_free", "pool_blocks", "pool_free", "orphans", NULL
+	"inodes", "inodes_free", "pool_blocks", "pool_free", "orphans", "bad_pages", NULL
 };
 
 static void region_json(const char *name, const char *dir)
@@ -97,6 +97,9 @@ static void region_text(const char *name, const char *dir)
 	       number(dir, "inodes") - number(dir, "inodes_free"),
 	       number(dir, "pool_free"), number(dir, "pool_blocks"),
 	       number(dir, "orphans"));
+	if (number(dir, "bad_pages"))
+		printf("  %llu pages with memory errors (%s/bad_addresses)\n",
+		       number(dir, "bad_pages"), dir);
 }
 
 static int select_region(const struct dirent *d)

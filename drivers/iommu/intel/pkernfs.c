@@ -321,6 +321,10 @@ static int pkernfs_clone_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 				      "IOVA %#llx is not backed by a file of this region",
 				      leaf->iova + off);
 	}
+	if (pkernfs_bad_phys(r, leaf->oa, leaf->bytes))
+		return pkernfs_refuse(&pd->why, -EHWPOISON, leaf->iova,
+				      "there is a memory error in the pages of IOVA %#llx",
+				      leaf->iova);
 	if (c->count) {
 		c->w.pages += leaf->bytes >> PAGE_SHIFT;
 		return 0;

@@ -125,7 +125,7 @@ static void pkernfs_fuzz_extent(struct pkernfs_fuzz *z, struct pkernfs_extent_se
 static void pkernfs_fuzz_files(struct pkernfs_fuzz *z)
 {
 	u32 granules = le64_to_cpu(z->sb.data.count) / PKERNFS_BLOCKS_PER_GRANULE;
-	u64 pool = pkernfs_fuzz_start(&z->sb.pool), ino;
+	u64 pool = pkernfs_fuzz_start(&z->sb.pool) + 1, ino;
 	struct pkernfs_dir_block_ser *names = pkernfs_fuzz_pool(z);
 	struct pkernfs_extent_block_ser *more = pkernfs_fuzz_pool(z);
 	struct pkernfs_inode_ser *ser = pkernfs_fuzz_inode(z, PKERNFS_ROOT_INO);
@@ -350,9 +350,10 @@ int pkernfs_fuzz_init(struct pkernfs_fuzz *z, phys_addr_t base, void *virt, u64 
 	z->sb.pool.count = cpu_to_le64(PKERNFS_FUZZ_POOL);
 	z->sb.records.count = cpu_to_le64(PKERNFS_FUZZ_RECORDS);
 	z->sb.handover.count = cpu_to_le64(PKERNFS_FUZZ_HANDOVER);
-	pkernfs_format_write(&z->r, &z->sb);
 	memset(pkernfs_block(&z->r, pkernfs_fuzz_start(&z->sb.pool)), 0,
 	       PKERNFS_FUZZ_POOL * PKERNFS_BLOCK_SIZE);
+	pkernfs_format_write(&z->r, &z->sb, NULL);
+	z->pool_next = 1;	/* the first block lists bad pages */
 	pkernfs_fuzz_files(z);
 	ret = pkernfs_fuzz_hand_over(z);
 	if (ret)
@@ -745,7 +746,8 @@ static void pkernfs_fuzz_mend_files(struct pkernfs_fuzz *z)
 		__le32 *magic = pkernfs_block(&z->r, pool + i);
 
 		if (*magic == cpu_to_le32(PKERNFS_DIR_MAGIC) ||
-		    *magic == cpu_to_le32(PKERNFS_EXTENT_MAGIC))
+		    *magic == cpu_to_le32(PKERNFS_EXTENT_MAGIC) ||
+		    *magic == cpu_to_le32(PKERNFS_BAD_MAGIC))
 			pkernfs_block_seal(magic);
 	}
 }

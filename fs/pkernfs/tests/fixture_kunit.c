@@ -23,7 +23,7 @@ struct pkernfs_region *pkernfs_test_region(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, r->virt);
 	test->priv = r;
 	KUNIT_ASSERT_EQ(test, pkernfs_layout(r->base, r->bytes, 0, &opt, &sb), 0);
-	pkernfs_format_write(r, &sb);
+	pkernfs_format_write(r, &sb, NULL);
 	return r;
 }
 

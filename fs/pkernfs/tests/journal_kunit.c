@@ -306,6 +306,11 @@ static int pkernfs_run_acl(struct pkernfs_core *c)
 				 S_IFREG | 0640);
 }
 
+static int pkernfs_run_bad(struct pkernfs_core *c)
+{
+	return pkernfs_bad_add(c, pkernfs_area_start(&c->r->sb->data) + 5);
+}
+
 static int pkernfs_run_flags(struct pkernfs_core *c)
 {
 	int err = pkernfs_tx_begin(c);
@@ -339,6 +344,7 @@ static const struct pkernfs_test_op pkernfs_ops[] = {
 	{ "free an inode with attributes", pkernfs_setup_attr_orphan, pkernfs_run_free_tmpfile },
 	{ "first ACL", pkernfs_setup_two, pkernfs_run_acl },
 	{ "ACL beside attributes", pkernfs_setup_attr, pkernfs_run_acl },
+	{ "bad page", pkernfs_setup_two, pkernfs_run_bad },
 	{ "flags", pkernfs_setup_two, pkernfs_run_flags },
 	{ "fill", pkernfs_setup_data, pkernfs_run_fill },
 	{ "first small granule", pkernfs_setup_two, pkernfs_run_fill_small },

@@ -17,8 +17,8 @@
  *	handover	what a kernel leaves for the next one: per remapping unit a
  *			header block, right after it the root table, then
  *			context tables
- *	pool		4 KiB blocks: extent blocks of files, and second-stage
- *			tables of preserved devices
+ *	pool		4 KiB blocks: the list of bad pages, extent blocks of files,
+ *			and second-stage tables of preserved devices
  *	data		2 MiB granules of file data, naturally aligned
  *	small		4 KiB granules of file data; with PKERNFS_INCOMPAT_POOLS only
  *
@@ -63,6 +63,7 @@ struct pkernfs_area {
  * XATTR	extended attributes
  * POOLS	granules of 4 KiB, in an area of their own, besides those of 2 MiB
  * ACL		POSIX ACLs, in them
+ * BAD		a list of bad pages, in the first block of the pool
  * DIRTY	of device records alone: hardware sets accessed and dirty bits in the
  *		second-stage tables that the record names (SSADE)
  */
@@ -70,12 +71,14 @@ struct pkernfs_area {
 #define PKERNFS_INCOMPAT_FLAGS		(1ULL << 1)
 #define PKERNFS_INCOMPAT_XATTR		(1ULL << 2)
 #define PKERNFS_INCOMPAT_POOLS		(1ULL << 3)
+#define PKERNFS_INCOMPAT_BAD		(1ULL << 4)
 #define PKERNFS_INCOMPAT_ACL		(1ULL << 5)
 #define PKERNFS_INCOMPAT_DIRTY		(1ULL << 6)
 #define PKERNFS_INCOMPAT_KNOWN		(PKERNFS_INCOMPAT_SPECIAL | \
 					 PKERNFS_INCOMPAT_FLAGS | \
 					 PKERNFS_INCOMPAT_XATTR | \
 					 PKERNFS_INCOMPAT_POOLS | \
+					 PKERNFS_INCOMPAT_BAD | \
 					 PKERNFS_INCOMPAT_ACL | \
 					 PKERNFS_INCOMPAT_DIRTY)
 #define PKERNFS_COMPAT_KNOWN	0ULL
@@ -144,6 +147,7 @@ struct pkernfs_sb {
 #define PKERNFS_EXTENT_MAGIC	0x58454b50U	/* "PKEX" */
 #define PKERNFS_DIR_MAGIC	0x52444b50U	/* "PKDR" */
 #define PKERNFS_XATTR_MAGIC	0x41584b50U	/* "PKXA" */
+#define PKERNFS_BAD_MAGIC	0x44424b50U	/* "PKBD" */
 
 #define PKERNFS_ROOT_INO	1		/* inode 0 is never used */
 #define PKERNFS_NAME_MAX	255
@@ -409,6 +413,32 @@ struct pkernfs_xattr_block_ser {
 	__le32 generation;
 	__le32 bytes;
 	__u8   entry[PKERNFS_XATTR_BYTES];
+};
+
+#define PKERNFS_BAD_PAGES	508
+
+/**
+ * struct pkernfs_bad_block_ser - pages with memory errors, the first block of the pool
+ *
+ * With PKERNFS_INCOMPAT_BAD. Written through the redo log, and by mkfs, which keeps
+ * what is in it.
+ *
+ * @magic: PKERNFS_BAD_MAGIC
+ * @crc: crc32c (seed ~0) of all bytes after it
+ * @ino: 0
+ * @pad: 0
+ * @generation: 0
+ * @count: pages
+ * @page: 4 KiB pages, counted from the start of the region, ascending; then zeroes
+ */
+struct pkernfs_bad_block_ser {
+	__le32 magic;
+	__le32 crc;
+	__le64 ino;
+	__le64 pad;
+	__le32 generation;
+	__le32 count;
+	__le64 page[PKERNFS_BAD_PAGES];
 };
 
 /* --- Device records ------------------------------------------------------- */

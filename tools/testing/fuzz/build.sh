@@ -28,7 +28,7 @@ done
 
 vtd=$repo/drivers/iommu/intel fs=$repo/fs/pkernfs
 sources="$vtd/pkernfs_prove.c $vtd/pkernfs_tree.c $vtd/pkernfs_ss.c $vtd/pkernfs_fuzz.c
-	$fs/core.c $fs/xattr.c $fs/format.c $fs/journal.c $fs/alloc.c $fs/extent.c $fs/dirent.c
+	$fs/core.c $fs/bad.c $fs/xattr.c $fs/format.c $fs/journal.c $fs/alloc.c $fs/extent.c $fs/dirent.c
 	$fs/record.c $here/shim.c $here/handover.c
 	$ksrc/tools/lib/find_bit.c $ksrc/tools/lib/bitmap.c $ksrc/tools/lib/hweight.c
 	$ksrc/tools/lib/vsprintf.c"

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pkernfs: memory of a region fails while it is in use.
+ *
+ * Whoever touches a bad page learns of it: its mappings are removed, and a fault is
+ * SIGBUS with the address (BUS_MCEERR_AR); read(2) and write(2) end before it, and
+ * at it they are EIO. What cannot be undone is what was pinned, or frozen for a
+ * device: its DMA goes on, and the log says so. bad.c remembers the page.
+ */
+
+#define pr_fmt(fmt) "pkernfs: " fmt
+
+#include <linux/memremap.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/printk.h>
+
+#include "pkernfs.h"
+
+/* Where the page is: in a file, at @index; or 0. */
+static u32 pkernfs_bad_file(struct pkernfs_core *c, u64 page, pgoff_t *index, bool *held)
+{
+	const struct pkernfs_gpool *p;
+	u32 ino = 0, i, g;
+
+	*held = false;
+	down_read(&c->lock);
+	p = pkernfs_page_granule(c, page, &g);
+	if (p && p->owner[g]) {
+		struct pkernfs_node *n = c->node[p->owner[g]];
+		unsigned int shift = p->shift - PKERNFS_BLOCK_SHIFT;
+
+		for (i = 0; i < n->extents; i++) {
+			const struct pkernfs_extent *e = &n->extent[i];
+
+			if (g < e->granule || g - e->granule >= e->count)
+				continue;
+			ino = n->ino;
+			*index = ((e->logical + g - e->granule) << shift) +
+				 ((page - p->start) & ((1U << shift) - 1));
+		}
+		*held = p->holds[g];
+	}
+	up_read(&c->lock);
+	return ino;
+}
+
+/*
+ * The inode of a file that somebody may have mapped, with a reference on its
+ * superblock; NULL: nobody has. pkernfs_format_lock keeps the superblock's memory.
+ */
+static struct inode *pkernfs_bad_inode(struct pkernfs_core *c, u32 ino)
+{
+	struct super_block *sb;
+	struct inode *inode;
+
+	mutex_lock(&pkernfs_format_lock);
+	sb = c->sb;
+	if (sb && !atomic_inc_not_zero(&sb->s_active))
+		sb = NULL;
+	mutex_unlock(&pkernfs_format_lock);
+	if (!sb)
+		return NULL;
+	inode = ilookup(sb, ino);
+	if (!inode)
+		deactivate_super(sb);
+	return inode;
+}
+
+/* Remove the mappings of the page, and tell those who want to be told at once. */
+static void pkernfs_bad_unmap(struct pkernfs_core *c, u32 ino, pgoff_t index, int flags)
+{
+	struct inode *inode = pkernfs_bad_inode(c, ino);
+	struct super_block *sb;
+	LIST_HEAD(tell);
+
+	if (!inode)
+		return;
+	sb = inode->i_sb;
+	filemap_invalidate_lock(inode->i_mapping);
+	pkernfs_poison_collect(inode->i_mapping, index, flags, &tell);
+	unmap_mapping_range(inode->i_mapping,
+			    round_down((loff_t)index << PAGE_SHIFT, PKERNFS_GRANULE_SIZE),
+			    PKERNFS_GRANULE_SIZE, 0);
+	filemap_invalidate_unlock(inode->i_mapping);
+	pkernfs_poison_tell(flags, &tell);
+	iput(inode);
+	deactivate_super(sb);
+}
+
+/**
+ * pkernfs_memory_failure - memory of a region has failed
+ * @pgmap: of the region
+ * @pfn: the page
+ * @nr_pages: 1
+ * @flags: MF_*
+ *
+ * From memory_failure(), in process context, without locks.
+ *
+ * Return: 0: unmapped and remembered, or an errno. Never -EOPNOTSUPP, which would have
+ * mm/ do what it does for DAX: it wants entries in i_pages that there are not.
+ */
+int pkernfs_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
+			   unsigned long nr_pages, int flags)
+{
+	struct pkernfs_region *r = pkernfs_region_find(PFN_PHYS(pfn), PAGE_SIZE);
+	struct pkernfs_core *c;
+	pgoff_t index = 0;
+	int err = -ENXIO;
+	u32 ino, granule;
+	bool held;
+	u64 page;
+
+	if (WARN_ON_ONCE(!r))
+		return err;
+	page = pfn - PHYS_PFN(r->base);
+
+	mutex_lock(&pkernfs_format_lock);
+	c = r->core;
+	if (c)
+		err = pkernfs_bad_add(c, page);
+	mutex_unlock(&pkernfs_format_lock);
+	if (!c) {
+		pr_err("region %u: memory error at %#llx: not loaded, not remembered\n",
+		       r->index, (u64)PFN_PHYS(pfn));
+		return err;
+	}
+	ino = pkernfs_bad_file(c, page, &index, &held);
+	if (ino)
+		pkernfs_bad_unmap(c, ino, index, flags);
+
+	if (ino)
+		pr_err("region %u: memory error at %#llx: inode %u, offset %#llx%s\n",
+		       r->index, (u64)PFN_PHYS(pfn), ino, (u64)index << PAGE_SHIFT,
+		       held ? "; a frozen device reaches it, its DMA goes on" :
+		       pkernfs_folio_idle(pfn_folio(pfn)) ? "" :
+		       "; pinned, DMA to it may go on");
+	else
+		pr_err("region %u: memory error at %#llx: %s\n", r->index, (u64)PFN_PHYS(pfn),
+		       pkernfs_page_granule(c, page, &granule) ? "in no file" : "metadata; save the files, and make a new filesystem");
+	if (err && err != -EEXIST)
+		pr_err("region %u: the error is not remembered: %pe\n", r->index, ERR_PTR(err));
+	return err == -EEXIST ? 0 : err == -EOPNOTSUPP ? -EIO : err;
+}

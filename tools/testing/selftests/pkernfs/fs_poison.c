@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pkernfs: memory errors, as software injects them.
+ *
+ * usage: fs_poison test MOUNT, on an empty one of region 0, not mapped by anybody else;
+ *	  fs_poison hit FILE PAGE: an error in one page of a file;
+ *	  fs_poison write MOUNT; kexec; fs_poison check MOUNT
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "fs_test.h"
+
+#define PAGE	4096UL
+
+static char buf[16 * PAGE];
+static sigjmp_buf jump;
+static siginfo_t got;
+
+static void on_bus(int sig, siginfo_t *info, void *context)
+{
+	(void)sig;
+	(void)context;
+	got = *info;
+	siglongjmp(jump, 1);
+}
+
+static void catch_bus(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_bus, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGBUS, &sa, NULL);
+}
+
+/* SIGBUS for this page came, as the one who has met it is told. */
+static bool told(int code, const char *page)
+{
+	return got.si_signo == SIGBUS && got.si_code == code && got.si_addr == page &&
+	       got.si_addr_lsb == 12;
+}
+
+static int touch_page(char *p, bool write)
+{
+	memset(&got, 0, sizeof(got));
+	if (sigsetjmp(jump, 1))
+		return -1;
+	if (write)
+		__atomic_store_n(p, 1, __ATOMIC_RELAXED);
+	else
+		(void)__atomic_load_n(p, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* An error in the page, which this process has mapped. False: it cannot be injected. */
+static bool inject(char *p)
+{
+	memset(&got, 0, sizeof(got));
+	if (sigsetjmp(jump, 1))
+		return true;
+	if (madvise(p, PAGE, MADV_HWPOISON))
+		return false;
+	errno = 0;	/* and no signal came */
+	return false;
+}
+
+static uint64_t phys_of(const char *p)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t e = 0;
+
+	pread(fd, &e, 8, (uintptr_t)p / PAGE * 8);
+	close(fd);
+	return (e & ((1UL << 55) - 1)) * PAGE;
+}
+
+static char *map(const char *name, size_t bytes, int flags)
+{
+	int fd = open(name, O_RDWR);
+	char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+	if (p == MAP_FAILED)
+		die(name);
+	close(fd);
+	return p;
+}
+
+static int new_file(const char *name, size_t bytes)
+{
+	int fd = open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
+
+	if (fd < 0 || ftruncate(fd, bytes) || fallocate(fd, 0, 0, bytes))
+		die(name);
+	return fd;
+}
+
+static long count_bad(void)
+{
+	FILE *f = fopen("/sys/fs/pkernfs/region0/bad_pages", "r");
+	long n = -1;
+
+	if (!f || fscanf(f, "%ld", &n) != 1)
+		die("no count of bad pages");
+	fclose(f);
+	return n;
+}
+
+static bool listed(uint64_t phys)
+{
+	FILE *f = fopen("/sys/fs/pkernfs/region0/bad_addresses", "r");
+	unsigned long a;
+	bool found = false;
+
+	while (f && fscanf(f, "%lx", &a) == 1)
+		found |= a == phys;
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* In a process of its own: what becomes of a touch. */
+static bool child_is_told(const char *name, size_t at, int flags, bool write)
+{
+	int status;
+
+	if (!fork()) {
+		char *p = map(name, 3 * GRANULE, flags);
+
+		_exit(!touch_page(p + at, write) || !told(BUS_MCEERR_AR, p + at));
+	}
+	wait(&status);
+	return !status;
+}
+
+static void test_reader(void)
+{
+	const size_t at = GRANULE + 188 * PAGE;
+	int fd = new_file("f", 3 * GRANULE);
+	char *p = map("f", 3 * GRANULE, MAP_SHARED);
+	uint64_t phys;
+
+	fill(p, 3 * GRANULE, 3);
+	phys = phys_of(p + at);
+	ok(inject(p + at) && told(BUS_MCEERR_AR, p + at), "who meets an error gets SIGBUS");
+	ok(touch_page(p + at, false) && told(BUS_MCEERR_AR, p + at), "who reads there later");
+	ok(touch_page(p + at, true) && told(BUS_MCEERR_AR, p + at), "who writes");
+	ok(!touch_page(p + at - 1, true) && !touch_page(p + at + PAGE, false),
+	   "the pages beside it go on");
+	ok(child_is_told("f", at, MAP_SHARED, false) && child_is_told("f", at, MAP_SHARED, true),
+	   "in another process");
+	ok(child_is_told("f", at, MAP_PRIVATE, false) && child_is_told("f", at, MAP_PRIVATE, true),
+	   "through a private mapping");
+	munmap(p, 3 * GRANULE);
+	p = map("f", 3 * GRANULE, MAP_SHARED);
+	ok(touch_page(p + at, false) && !touch_page(p + at - PAGE, true) &&
+	   !touch_page(p, true) && !touch_page(p + 2 * GRANULE, true), "in a new mapping");
+
+	ok(pread(fd, buf, sizeof(buf), at - 3 * PAGE - 5) == (ssize_t)(3 * PAGE + 5),
+	   "read(2) ends before it");
+	fails(pread(fd, buf, sizeof(buf), at), EIO, "at its start, and");
+	fails(pread(fd, buf, 1, at + PAGE - 1), EIO, "at its last byte");
+	ok(pread(fd, buf, sizeof(buf), at + PAGE) == sizeof(buf), "behind it");
+	ok(pwrite(fd, buf, sizeof(buf), at - PAGE) == PAGE, "write(2) ends before it");
+	fails(pwrite(fd, buf, 10, at + 7), EIO, "in it");
+	ok(!fallocate(fd, FALLOC_FL_ZERO_RANGE, at - PAGE, 3 * PAGE), "zeroes around it");
+	ok(pread(fd, buf, PAGE, at + PAGE) == PAGE && zeroes(buf, PAGE), "are there");
+	ok(count_bad() == 1 && listed(phys) && !listed(phys + PAGE), "it is listed");
+	munmap(p, 3 * GRANULE);
+	close(fd);
+}
+
+/* Who asked for it is told at once, with the address that it has there. */
+static void test_early(void)
+{
+	int fd = new_file("e", GRANULE), status, pipes[2];
+	char *p = map("e", GRANULE, MAP_SHARED), c;
+	pid_t early, late;
+
+	if (pipe(pipes))
+		die("pipe");
+	memset(p, 1, GRANULE);
+	early = fork();
+	if (!early) {
+		char *mine = map("e", GRANULE, MAP_SHARED);
+
+		prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0);
+		touch_page(mine + 5 * PAGE, false);
+		memset(&got, 0, sizeof(got));
+		if (!sigsetjmp(jump, 1)) {
+			if (write(pipes[1], "r", 1) != 1)
+				_exit(1);
+			sleep(20);
+			_exit(2);
+		}
+		/* Both mappings, the one from before the fork and its own, one by one. */
+		_exit(!told(BUS_MCEERR_AO, mine + 5 * PAGE) &&
+		      !told(BUS_MCEERR_AO, p + 5 * PAGE));
+	}
+	late = fork();
+	if (!late) {
+		touch_page(p + 5 * PAGE, false);
+		if (write(pipes[1], "r", 1) != 1)
+			_exit(1);
+		sleep(1);
+		_exit(touch_page(p + 5 * PAGE, false) && told(BUS_MCEERR_AR, p + 5 * PAGE) ? 0 : 2);
+	}
+	if (read(pipes[0], &c, 1) != 1 || read(pipes[0], &c, 1) != 1)
+		die("read");
+	ok(inject(p + 5 * PAGE) && told(BUS_MCEERR_AR, p + 5 * PAGE), "an error in a shared page");
+	waitpid(early, &status, 0);
+	ok(!status, "a process that wants to know gets SIGBUS, action optional: %#x", status);
+	waitpid(late, &status, 0);
+	ok(!status, "one that does not when it touches the page: %#x", status);
+	munmap(p, GRANULE);
+	close(fd);
+}
+
+/* As the memory controller's report of a page that nobody is just reading. */
+static void test_offline(void)
+{
+	int fd = new_file("o", GRANULE), sys;
+	char *p = map("o", GRANULE, MAP_SHARED), text[32];
+	uint64_t phys;
+
+	memset(p, 2, GRANULE);
+	phys = phys_of(p + 9 * PAGE);
+	sys = open("/sys/devices/system/memory/hard_offline_page", O_WRONLY);
+	snprintf(text, sizeof(text), "%#lx", (unsigned long)phys);
+	ok(sys >= 0 && write(sys, text, strlen(text)) == (ssize_t)strlen(text),
+	   "hard_offline_page");
+	ok(touch_page(p + 9 * PAGE, false) && told(BUS_MCEERR_AR, p + 9 * PAGE) &&
+	   !touch_page(p + 8 * PAGE, false), "the page is unmapped");
+	ok(write(sys, text, strlen(text)) == (ssize_t)strlen(text) && count_bad() == 3,
+	   "the same again counts once");
+	close(sys);
+	munmap(p, GRANULE);
+	close(fd);
+}
+
+/* What was bad in a file that has gone is never part of another one. */
+static void test_reuse(void)
+{
+	uint64_t free = free_bytes();
+	size_t bytes, done = 0;
+	int fd;
+	char *p;
+
+	unlink("f");
+	unlink("e");
+	unlink("o");
+	ok(free_bytes() == free + 2 * GRANULE, "three of five granules do not come back");
+	bytes = free_bytes();
+	fd = new_file("all", bytes);
+	ok(free_bytes() == 0, "a file of all the memory that is left");
+	p = map("all", bytes, MAP_SHARED);
+	while (done < bytes && !touch_page(p + done, true))
+		done += PAGE;
+	ok(done == bytes, "has no bad page: %#zx of %#zx", done, bytes);
+	touch("more");
+	fails(truncate("more", 1) ? -1 : pwrite(open("more", O_WRONLY), "x", 1, 0), ENOSPC,
+	      "one more byte");
+	munmap(p, bytes);
+	close(fd);
+	unlink("all");
+	unlink("more");
+	ok(free_bytes() == bytes, "and comes back");
+}
+
+static int hit(const char *name, size_t page)
+{
+	char *p = map(name, (page + 1) * PAGE, MAP_SHARED);
+
+	touch_page(p + page * PAGE, false);
+	return !inject(p + page * PAGE);
+}
+
+static void write_all(void)
+{
+	int fd = new_file("kept", GRANULE);
+	char *p = map("kept", GRANULE, MAP_SHARED);
+	FILE *f;
+
+	memset(p, 3, GRANULE);
+	fsync(fd);
+	if (!inject(p + 100 * PAGE))
+		die("inject");
+	close(new_file("numbers", 64));	/* which takes memory now */
+	f = fopen("numbers", "r+");
+	fprintf(f, "%ld %lu", count_bad(), free_bytes());
+	fclose(f);
+}
+
+static void check_all(void)
+{
+	unsigned long free;
+	FILE *f = fopen("numbers", "r");
+	long bad;
+	char *p;
+
+	if (!f || fscanf(f, "%ld %lu", &bad, &free) != 2)
+		die("numbers");
+	fclose(f);
+	ok(count_bad() == bad && bad > 0, "the next kernel knows them");
+	ok(free_bytes() == free, "and does not count them as free");
+	p = map("kept", GRANULE, MAP_SHARED);
+	ok(touch_page(p + 100 * PAGE, false) && told(BUS_MCEERR_AR, p + 100 * PAGE) &&
+	   !touch_page(p + 99 * PAGE, false) && p[99 * PAGE] == 3, "a reader gets SIGBUS");
+	munmap(p, GRANULE);
+	unlink("kept");
+	ok(free_bytes() == free, "a granule with one is not freed");
+}
+
+int main(int argc, char **argv)
+{
+	catch_bus();
+	if (argc == 4 && !strcmp(argv[1], "hit"))
+		return hit(argv[2], strtoul(argv[3], NULL, 0));
+	if (argc < 3)
+		die("usage");
+	enter(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "write")) {
+		write_all();
+		return 0;
+	}
+	if (!strcmp(argv[1], "check")) {
+		check_all();
+		return tap_done();
+	}
+	test_reader();
+	test_early();
+	test_offline();
+	test_reuse();
+	return tap_done();
+}
