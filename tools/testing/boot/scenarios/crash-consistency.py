@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Kexec and panic at random instants of operations on files: nothing done is lost.
+
+Two programs work on names, each in a folder of its own, and note in a file of the
+second region which operation has begun and which is done. The next kernel finds what
+is done, and of what was under way all or nothing. First a kexec ends them, in the
+middle of their system calls; then a panic, after which the crash kernel boots another
+one. The long variant does that ten times.
+"""
+
+import random
+import time
+
+from pkboot import dma, selftests
+
+KERNEL = 'release'
+MEMORY = '1G'
+PKERNFS = '64M@512M,32M@640M'
+APPEND = 'crashkernel=224M'
+STAGES = 4
+TIMEOUT = 120
+IGNORE = (r'Kernel panic - not syncing: NMI', r'Call Trace:')
+VARIANTS = {'long': {'MANUAL': True}}
+
+
+def FILES():
+    return selftests.vfio_files('fs_crash') + [
+        ('/bin/pkernfsctl', dma.ctl()), ('/bin/mkfs.pkernfs', dma.ctl())]
+
+
+GUEST = r'''
+mounts() {
+	mkdir -p /keep
+	mount -t pkernfs region0 /mnt || fail "mount of region 0"
+	mount -t pkernfs region1 /keep || fail "mount of region 1"
+}
+
+# To be ended from elsewhere; the folders are new in each stage.
+work() {
+	local n
+	for n in 1 2; do
+		mkdir /mnt/$1-$n
+		fs_crash work /mnt/$1-$n /keep/$1-$n $(($(arg seed) + n)) || fail "fs_crash: $?" &
+	done
+}
+
+check() {
+	local n
+	for n in 1 2; do
+		fs_crash check /mnt/$1-$n /keep/$1-$n >/tmp/said || fail "$1: $(cat /tmp/said)"
+		say "TAP $1: $(cat /tmp/said)"
+	done
+}
+
+stage1() {
+	mkfs.pkernfs -q region0 && mkfs.pkernfs -q region1 || fail "mkfs"
+	mounts
+	kexec_load_next -s
+	work kexec
+	sleep $(arg wait)
+	kexec_jump
+}
+
+stage2() {
+	mounts
+	check kexec
+	kexec -s -p /boot/bzImage --initrd=/boot/initrd --command-line="$(k2_cmdline)" ||
+		fail "kexec -s -p: $?"
+	echo 1 >/proc/sys/kernel/unknown_nmi_panic
+	work panic
+	say "READY to crash"
+	sleep 60
+	fail "the NMI did not make it panic"
+}
+
+stage3() {
+	[ -e /proc/vmcore ] || fail "this is no crash kernel"
+	k2_sed='s/elfcorehdr=[^ ]*//'
+	kexec_load_next -s
+	kexec_jump
+}
+
+stage4() {
+	mounts
+	check kexec
+	check panic
+	umount /mnt
+	mount -t pkernfs region0 /mnt || fail "mount again"
+}
+'''
+
+
+def once(t, name):
+    rand = random.SystemRandom()
+    seed, wait = rand.randrange(1 << 30), rand.uniform(0.1, 1.5)
+    m = t.machine(name, append='%s seed=%d wait=%.3f' % (APPEND, seed, wait)).start()
+    m.wait('READY to crash')
+    time.sleep(rand.uniform(0.05, 1))
+    q = m.qmp()
+    q.command('inject-nmi')
+    q.close()
+    m.finish()
+    said = [text.split('TAP ', 1)[1] for _, text in m.console.lines if 'TAP ' in text]
+    t.check(len(said) == 6, 'not all was checked')
+    return said
+
+
+def run(t):
+    rounds = 10 if t.s.name.endswith('-long') else 1
+    under_way = 0
+    for n in range(rounds):
+        said = once(t, 'vm%d' % n)
+        under_way += sum('one begun' in text for text in said[:2] + said[4:])
+        if rounds == 1:
+            t.note('; '.join(said[:2] + said[4:]))
+    if rounds > 1:
+        t.note('%d rounds; an operation was under way %d times of %d' %
+               (rounds, under_way, 4 * rounds))
