@@ -293,7 +293,8 @@ static void pkernfs_ss_test_dirty_strict(struct kunit *test)
 		{ RW, PKERNFS_SS_A | BIT_ULL(10), -EUCLEAN },
 	};
 	struct pkernfs_ss_test *t = test->priv;
-	int i, large, bad, ret;
+	int i, large, ret;
+	bool bad;
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		for (large = 0; large < 2; large++) {
@@ -304,9 +305,8 @@ static void pkernfs_ss_test_dirty_strict(struct kunit *test)
 						  cases[i].attr);
 			KUNIT_ASSERT_EQ(test, ret, 0);
 			*pkernfs_ss_test_entry(&t->a.ss, SZ_2M) |= cases[i].bits;
-			bad = !cases[i].bits ? 0 : -EUCLEAN;
-			KUNIT_EXPECT_EQ_MSG(test, pkernfs_ss_walk(&t->a.ss, &v), bad,
-					    "case %d", i);
+			bad = pkernfs_ss_walk(&t->a.ss, &v) == -EUCLEAN;
+			KUNIT_EXPECT_EQ_MSG(test, bad, cases[i].bits != 0, "case %d", i);
 			v.dirty = true;
 			KUNIT_EXPECT_EQ_MSG(test, pkernfs_ss_walk(&t->a.ss, &v),
 					    cases[i].tracked, "case %d, tracked", i);

@@ -147,8 +147,7 @@ static inline bool shim_fails(void)
 #define kmemdup(p, n, gfp)	\
 	((void)(gfp), shim_fails() ? NULL : memcpy(malloc(n), p, n))
 #define kfree(p)		free(p)
-#define bitmap_zalloc(n, gfp)	\
-	((unsigned long *)kvcalloc(BITS_TO_LONGS(n), sizeof(long), gfp))
+#define bitmap_zalloc(n, gfp)	kvcalloc(BITS_TO_LONGS(n), sizeof(long), gfp)
 #define kvfree(p)		free((void *)(p))
 
 extern phys_addr_t shim_base;

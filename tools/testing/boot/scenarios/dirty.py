@@ -55,8 +55,8 @@ stage2() {
 	region_mount
 	want_state adopted
 	# That would lose what is dirty.
-	vmm restore && fail "attached without dirty tracking"
-	vmm restore --by-ioas $maps && fail "attached by IOAS, without dirty tracking"
+	vmm restore exit && fail "attached without dirty tracking"
+	vmm restore --by-ioas $maps exit && fail "attached by IOAS, without dirty tracking"
 	want_state adopted
 	driven restore --track --pause-at map
 	want_state detached
