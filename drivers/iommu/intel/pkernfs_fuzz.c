@@ -954,6 +954,8 @@ static const char *pkernfs_fuzz_boot(struct pkernfs_fuzz *z)
 	if (!pkernfs_prove_unit(z->iommu, z->at, z->scalable ? DMA_RTADDR_SMT : 0, &z->r, &t,
 				&why)) {
 		pkernfs_prove_devices(z->iommu, &z->r, &t, &named);
+		if (z->enter)
+			bad = bad ?: z->enter(z);
 		/* All that pkernfs_stop_unnamed() would read; here only whether it can. */
 		for (rid = 0; rid < 1 << 16; rid += 0x7f) {
 			const struct context_entry *context = pkernfs_tree_context(&t, rid);

@@ -41,6 +41,7 @@ struct pkernfs_fuzz_source {
  * @saved: what they hold
  * @used: a bit for each block of the region; for checks
  * @holds: a count for each granule of the region; for checks
+ * @enter: what comes after the proof of all devices, or NULL
  * @adopted: devices that were adopted in all runs so far
  * @refused: devices that were cut off in all runs so far
  */
@@ -58,6 +59,7 @@ struct pkernfs_fuzz {
 	void *saved;
 	unsigned long *used;
 	u32 *holds;
+	const char *(*enter)(struct pkernfs_fuzz *z);
 	u64 adopted, refused;
 };
 

@@ -10,6 +10,8 @@
 #include <linux/pkernfs_pci.h>
 
 #include "iommu.h"
+#include "pasid.h"
+#include "../iommu-pages.h"
 #include "../../../fs/pkernfs/pkernfs.h"
 #include "pkernfs_fuzz.h"
 
@@ -26,12 +28,11 @@ static void pkernfs_fuzz_stop_rid(u16 segment, u16 rid)
 {
 }
 
-static void pkernfs_fuzz_mode(struct kunit *test, bool scalable)
+static struct pkernfs_fuzz *pkernfs_fuzz_make(struct kunit *test, bool scalable)
 {
 	struct pkernfs_fuzz *z = kunit_kzalloc(test, sizeof(*z), GFP_KERNEL);
 	struct pkernfs_region *r = pkernfs_region_get(0);
-	const char *bad, *why;
-	unsigned int i;
+	const char *why;
 
 	KUNIT_ASSERT_NOT_NULL(test, z);
 	if (!r || r->core || r->bytes < PKERNFS_FUZZ_MIN || pkernfs_sb_find(r, &why))
@@ -42,6 +43,14 @@ static void pkernfs_fuzz_mode(struct kunit *test, bool scalable)
 	/* As mkfs does it; the next time it finds the region so. */
 	KUNIT_ASSERT_EQ(test, pkernfs_region_remap(r, &z->sb), 0);
 	kunit_activate_static_stub(test, pkernfs_iommu_stop_rid, pkernfs_fuzz_stop_rid);
+	return z;
+}
+
+static void pkernfs_fuzz_mode(struct kunit *test, bool scalable)
+{
+	struct pkernfs_fuzz *z = pkernfs_fuzz_make(test, scalable);
+	const char *bad;
+	unsigned int i;
 
 	bad = pkernfs_fuzz_run(z, NULL);
 	KUNIT_EXPECT_STREQ_MSG(test, bad ?: "", "", "undamaged");
@@ -99,4 +108,135 @@ static struct kunit_suite pkernfs_fuzz_suite = {
 	.test_cases = pkernfs_fuzz_cases,
 };
 
+#ifdef CONFIG_FAULT_INJECTION
+/* --- Each allocation of an adoption fails --------------------------------------- */
+
+#define PKERNFS_FAULTS_MOST	1000	/* allocations: the sweep has to come to an end */
+
+/*
+ * As at boot, for each device that was proven: an entry in this kernel's tables. It
+ * is what the record says, or there is none and the device is stopped.
+ */
+static const char *pkernfs_faults_enter(struct pkernfs_fuzz *z)
+{
+	const char *bad = NULL;
+	struct pkernfs_device *pd;
+
+	list_for_each_entry(pd, &pkernfs_devices, node) {
+		struct context_entry *c;
+		struct pkernfs_fixed *f;
+		union pkernfs_entry want;
+		struct pkernfs_aim aim;
+		bool in, adopted;
+		const void *at;
+
+		if (pd->region != &z->r || pd->state != PKERNFS_STATE_ADOPTED)
+			continue;
+		f = pkernfs_to_fixed(pd->fixed);
+		pkernfs_adopt_entry(pd);
+		c = iommu_context_addr(z->iommu, PCI_BUS_NUM(pd->rid), pd->rid & 0xff, 0);
+		in = c && context_present(c);
+		adopted = pd->state == PKERNFS_STATE_ADOPTED;
+		if (in != adopted) {
+			bad = "entered and stopped, or neither";
+			continue;
+		}
+		if (!in) {
+			if (f->pasid_table || !xa_empty(&f->d.iommu_array))
+				bad = "something is left of an entry";
+			continue;
+		}
+		aim = pkernfs_fixed_aim(f);
+		want = pkernfs_entry_make(z->iommu, &aim);
+		at = z->scalable ? (void *)get_pasid_table_from_pde(f->pasid_table->table) : c;
+		if (memcmp(at, &want, sizeof(want)) ||
+		    f->did != le16_to_cpu(pd->rec->iommu.did))
+			bad = "entered as something else";
+		context_clear_entry(c);
+		domain_detach_iommu(&f->d, z->iommu);
+	}
+	if (!ida_is_empty(&z->iommu->domain_ida))
+		bad = bad ?: "a domain id is left";
+	return bad;
+}
+
+static void pkernfs_faults_free_tables(struct intel_iommu *iommu)
+{
+	unsigned int bus;
+
+	for (bus = 0; bus < 256; bus++) {
+		iommu_free_pages(iommu_context_addr(iommu, bus, 0, 0));
+		if (sm_supported(iommu))
+			iommu_free_pages(iommu_context_addr(iommu, bus, 0x80, 0));
+	}
+	memset(iommu->root_entry, 0, SZ_4K);
+}
+
+static void pkernfs_faults_sweep(struct kunit *test, bool scalable)
+{
+	struct pkernfs_fuzz *z = pkernfs_fuzz_make(test, scalable);
+	unsigned int n, failed = 0, all = 0;
+	const int mode = intel_iommu_sm;
+	const char *bad = NULL;
+	bool hit = true;
+
+	mutex_init(&z->iommu->did_lock);
+	spin_lock_init(&z->iommu->lock);
+	ida_init(&z->iommu->domain_ida);
+	z->iommu->node = NUMA_NO_NODE;
+	z->iommu->root_entry = kunit_kzalloc(test, SZ_4K, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, z->iommu->root_entry);
+	z->enter = pkernfs_faults_enter;
+
+	for (n = 1; hit && !bad && n < PKERNFS_FAULTS_MOST; n++) {
+		z->adopted = 0;
+		current->fail_nth = n;
+		bad = pkernfs_fuzz_run(z, NULL);
+		hit = !current->fail_nth;
+		current->fail_nth = 0;
+		KUNIT_EXPECT_STREQ_MSG(test, bad ?: "", "", "allocation %u", n);
+		all = z->adopted;
+		failed += all < 3;
+
+		intel_iommu_sm = scalable;
+		pkernfs_faults_free_tables(z->iommu);
+		intel_iommu_sm = mode;
+		cond_resched();
+	}
+	KUNIT_EXPECT_FALSE(test, hit);
+	KUNIT_EXPECT_EQ_MSG(test, all, 3, "without a fault");
+	/* Loading, proving and entering: what is never refused has tested nothing. */
+	KUNIT_EXPECT_GT(test, failed, 10);
+	kunit_info(test, "%u allocations, %u of them cost a device", n - 2, failed);
+	ida_destroy(&z->iommu->domain_ida);
+	pkernfs_fuzz_exit(z);
+}
+
+static void pkernfs_faults_legacy(struct kunit *test)
+{
+	pkernfs_faults_sweep(test, false);
+}
+
+static void pkernfs_faults_scalable(struct kunit *test)
+{
+	pkernfs_faults_sweep(test, true);
+}
+
+static struct kunit_case pkernfs_faults_cases[] = {
+	KUNIT_CASE_SLOW(pkernfs_faults_legacy),
+	KUNIT_CASE_SLOW(pkernfs_faults_scalable),
+	{}
+};
+
+/* Of use only when failslab and fail_page_alloc are told to, which is not at boot. */
+static struct kunit_suite pkernfs_faults_suite = {
+	.name = "pkernfs_adopt_faults",
+	.suite_init = pkernfs_fuzz_suite_init,
+	.suite_exit = pkernfs_fuzz_suite_exit,
+	.test_cases = pkernfs_faults_cases,
+};
+
+kunit_test_suites(&pkernfs_fuzz_suite, &pkernfs_faults_suite);
+#else
 kunit_test_suite(pkernfs_fuzz_suite);
+#endif

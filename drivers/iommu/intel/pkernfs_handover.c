@@ -645,14 +645,19 @@ bool pkernfs_vtd_keep_translation(struct intel_iommu *iommu)
 	return pkernfs_handed_over[iommu->seq_id];
 }
 
-static int pkernfs_adopt_device(struct pkernfs_device *pd)
+/**
+ * pkernfs_adopt_entry - enter a proven device in this kernel's own tables
+ * @pd: device
+ *
+ * Context: the unit's root table is not in use yet
+ * Return: 0; or -EUCLEAN, with the device stopped, and nothing of it in the tables
+ */
+int pkernfs_adopt_entry(struct pkernfs_device *pd)
 {
 	struct pkernfs_fixed *f = pkernfs_to_fixed(pd->fixed);
 	u16 did = le16_to_cpu(pd->rec->iommu.did);
 	int ret;
 
-	if (!pd->pdev)
-		return pkernfs_device_fail(pd, "it was not found on its bus");
 	ret = pkernfs_fixed_take_did(f, did);
 	if (ret)
 		return pkernfs_device_fail(pd, "domain id %u cannot be had (%d)", did, ret);
@@ -662,6 +667,13 @@ static int pkernfs_adopt_device(struct pkernfs_device *pd)
 		return pkernfs_device_fail(pd, "no memory");
 	}
 	return 0;
+}
+
+static int pkernfs_adopt_device(struct pkernfs_device *pd)
+{
+	if (!pd->pdev)
+		return pkernfs_device_fail(pd, "it was not found on its bus");
+	return pkernfs_adopt_entry(pd);
 }
 
 /**
