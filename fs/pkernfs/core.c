@@ -264,14 +264,8 @@ static void pkernfs_reclaim_work(struct work_struct *work)
 	pkernfs_orphan_reclaim(c);
 }
 
-/**
- * pkernfs_core_new - load the metadata of a region
- * @r: the region; r->sb has proven itself
- * @why: set on error
- *
- * Return: the core, or an error pointer: -EUCLEAN, -ENOMEM.
- */
-struct pkernfs_core *pkernfs_core_new(struct pkernfs_region *r, const char **why)
+static struct pkernfs_core *pkernfs_core_make(struct pkernfs_region *r, bool check,
+					      const char **why)
 {
 	struct pkernfs_core *c = kzalloc_obj(*c);
 	int err;
@@ -280,6 +274,7 @@ struct pkernfs_core *pkernfs_core_new(struct pkernfs_region *r, const char **why
 	if (!c)
 		return ERR_PTR(-ENOMEM);
 	c->r = r;
+	c->check = check;
 	c->stores_left = -1;
 	init_rwsem(&c->lock);
 	INIT_LIST_HEAD(&c->orphans);
@@ -290,6 +285,18 @@ struct pkernfs_core *pkernfs_core_new(struct pkernfs_region *r, const char **why
 		return ERR_PTR(err);
 	}
 	return c;
+}
+
+/**
+ * pkernfs_core_new - load the metadata of a region
+ * @r: the region; r->sb has proven itself
+ * @why: set on error
+ *
+ * Return: the core, or an error pointer: -EUCLEAN, -ENOMEM.
+ */
+struct pkernfs_core *pkernfs_core_new(struct pkernfs_region *r, const char **why)
+{
+	return pkernfs_core_make(r, false, why);
 }
 
 void pkernfs_core_free(struct pkernfs_core *c)
@@ -311,6 +318,8 @@ int pkernfs_core_load_locked(struct pkernfs_region *r)
 		return 0;
 	if (!r->virt)
 		return -ENXIO;
+	if (r->claimed)
+		return -EBUSY;
 
 	sb = pkernfs_sb_find(r, &why);
 	if (!sb) {
@@ -340,7 +349,8 @@ int pkernfs_core_load_locked(struct pkernfs_region *r)
  * Any number of times; only the first one does something. Sets r->sb, r->core, and
  * on failure r->reason. Process context, from the time that regions are mapped.
  *
- * Return: 0; -EINVAL: no superblock proves itself; -EUCLEAN: damaged; -ENOMEM.
+ * Return: 0; -EINVAL: no superblock proves itself; -EUCLEAN: damaged; -EBUSY: claimed
+ * through its device; -ENOMEM.
  */
 int pkernfs_core_load(struct pkernfs_region *r)
 {
@@ -352,6 +362,58 @@ int pkernfs_core_load(struct pkernfs_region *r)
 	return err;
 }
 
+/*
+ * Read all metadata once more, as the next kernel would, while nobody changes it; @c:
+ * of the region, if it is loaded. Nothing is written.
+ */
+static struct pkernfs_core *pkernfs_core_again(struct pkernfs_region *r,
+					       struct pkernfs_core *c, const char **why)
+{
+	unsigned int nofs = memalloc_nofs_save();
+	struct pkernfs_core *next;
+
+	/* The lock of @next is taken inside. */
+	if (c)
+		down_read_nested(&c->lock, SINGLE_DEPTH_NESTING);
+	next = pkernfs_core_make(r, true, why);
+	if (c)
+		up_read(&c->lock);
+	memalloc_nofs_restore(nofs);
+	return next;
+}
+
+/**
+ * pkernfs_core_check - would the next kernel load this region?
+ * @r: the region
+ * @result: reason and numbers are set
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int pkernfs_core_check(struct pkernfs_region *r, struct pkernfs_region_check *result)
+{
+	const char *why = NULL;
+	struct pkernfs_core *next;
+
+	lockdep_assert_held(&pkernfs_format_lock);
+	if (!r->sb)
+		WRITE_ONCE(r->sb, pkernfs_sb_find(r, &why));
+	if (!r->sb) {
+		strscpy_pad(result->reason, why ?: "not formatted", sizeof(result->reason));
+		return 0;
+	}
+	next = pkernfs_core_again(r, r->core, &why);
+	if (PTR_ERR(next) == -ENOMEM)
+		return -ENOMEM;
+	if (IS_ERR(next)) {
+		strscpy_pad(result->reason, why, sizeof(result->reason));
+		return 0;
+	}
+	result->inodes = next->inodes - 1 - next->inodes_free;
+	result->orphans = list_count_nodes(&next->orphans);
+	pkernfs_core_free(next);
+	return 0;
+}
+
 #ifdef CONFIG_PKERNFS_TEST
 /*
  * Would the next kernel load what this one has made? A change that the checks at
@@ -359,13 +421,9 @@ int pkernfs_core_load(struct pkernfs_region *r)
  */
 void pkernfs_core_verify(struct pkernfs_core *c)
 {
-	unsigned int nofs = memalloc_nofs_save();
-	struct pkernfs_core *next;
 	const char *why;
+	struct pkernfs_core *next = pkernfs_core_again(c->r, c, &why);
 
-	/* The lock of @next is taken inside. */
-	down_read_nested(&c->lock, SINGLE_DEPTH_NESTING);
-	next = pkernfs_core_new(c->r, &why);
 	if (!IS_ERR(next)) {
 		WARN_ON_ONCE(next->inodes_free != c->inodes_free);
 		pkernfs_core_free(next);
@@ -373,8 +431,6 @@ void pkernfs_core_verify(struct pkernfs_core *c)
 		WARN(PTR_ERR(next) != -ENOMEM, "region %u cannot be loaded again: %s\n",
 		     c->r->index, why);
 	}
-	up_read(&c->lock);
-	memalloc_nofs_restore(nofs);
 }
 #endif
 

@@ -294,7 +294,7 @@ static void pkernfs_format_root(struct pkernfs_region *r, const struct pkernfs_s
 	ser->crc = cpu_to_le32(pkernfs_inode_crc(ser));
 }
 
-static void pkernfs_area_zero(struct pkernfs_region *r, const struct pkernfs_area *a)
+void pkernfs_area_zero(struct pkernfs_region *r, const struct pkernfs_area *a)
 {
 	memset(pkernfs_block(r, pkernfs_area_start(a)), 0,
 	       pkernfs_area_count(a) << PKERNFS_BLOCK_SHIFT);
@@ -340,7 +340,7 @@ void pkernfs_format_write(struct pkernfs_region *r, const struct pkernfs_sb *lay
 }
 
 /* Has this kernel a preserved device whose record and tables are in the region? */
-static bool pkernfs_format_devices(struct pkernfs_region *r)
+bool pkernfs_format_devices(struct pkernfs_region *r)
 {
 	struct pkernfs_device *pd;
 
@@ -397,6 +397,9 @@ int pkernfs_format(struct pkernfs_region *r, const struct pkernfs_format *opt,
 	err = -EBUSY;
 	*why = "not mapped: see the kernel log";
 	if (!r->virt)
+		goto out;
+	*why = "somebody has its device open";
+	if (r->claimed)
 		goto out;
 	*why = "mounted, or its memory is in use";
 	if (r->core && pkernfs_core_in_use(r->core))

@@ -335,6 +335,8 @@ int pkernfs_journal_replay(struct pkernfs_core *c, const char **why)
 		return 0;
 
 	*why = pkernfs_journal_damage(c, commit, bytes);
+	if (!*why && c->check)
+		*why = "redo log: an operation that was committed is not finished";
 	if (*why)
 		return -EUCLEAN;
 	pkernfs_load_say(pr_info,

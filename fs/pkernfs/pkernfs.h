@@ -136,6 +136,7 @@ struct pkernfs_node {
  * @tx_used: bytes of records in the journal, of the transaction under way
  * @tx_seq: sequence number of the next commit
  * @tx_overflow: the transaction does not fit
+ * @check: only looked at: nothing is written, not even what the log says
  * @orphans: nodes to be freed when they are idle
  * @reclaim: looks at @orphans
  * @sb: mounted there, NULL: not mounted; pkernfs_format_lock
@@ -162,6 +163,7 @@ struct pkernfs_core {
 	size_t tx_used;
 	u32 tx_seq;
 	bool tx_overflow;
+	bool check;
 
 	struct list_head orphans;
 	struct delayed_work reclaim;
@@ -214,6 +216,8 @@ void pkernfs_format_write(struct pkernfs_region *r, const struct pkernfs_sb *sb,
 			  const struct pkernfs_bad_block_ser *bad);
 int pkernfs_format(struct pkernfs_region *r, const struct pkernfs_format *opt,
 		   const char **why);
+bool pkernfs_format_devices(struct pkernfs_region *r);
+void pkernfs_area_zero(struct pkernfs_region *r, const struct pkernfs_area *a);
 
 /* --- journal.c: the redo log ------------------------------------------------ */
 
@@ -363,6 +367,7 @@ void pkernfs_acl_done(struct inode *inode, struct pkernfs_acls *acls, bool store
 struct pkernfs_core *pkernfs_core_new(struct pkernfs_region *r, const char **why);
 void pkernfs_core_free(struct pkernfs_core *c);
 int pkernfs_core_load_locked(struct pkernfs_region *r);
+int pkernfs_core_check(struct pkernfs_region *r, struct pkernfs_region_check *result);
 void pkernfs_core_quiesce(struct pkernfs_core *c);
 bool pkernfs_core_in_use(struct pkernfs_core *c);
 bool pkernfs_node_fit(const struct pkernfs_node *n);

@@ -129,7 +129,9 @@ static int pkernfs_load_for_mount(struct super_block *sb, struct fs_context *fc)
 	mutex_unlock(&pkernfs_format_lock);
 	if (!err)
 		return 0;
-	if (err == -EINVAL && !r->reason)
+	if (err == -EBUSY)
+		errorf(fc, "pkernfs: region %u: /dev/pkernfs%u is in use", r->index, r->index);
+	else if (err == -EINVAL && !r->reason)
 		errorf(fc, "pkernfs: region %u is not formatted; see mkfs.pkernfs(8)",
 		       r->index);
 	else

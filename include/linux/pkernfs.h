@@ -52,7 +52,10 @@ struct pkernfs_why {
  * @index: place in pkernfs=, from 0; ~0 when only the hardware told of it
  * @virt: kernel mapping of all of it; set at boot, NULL: none
  * @sb: superblock copy that proved itself, NULL: no valid superblock
- * @core: metadata in memory; set by pkernfs_core_load(), never cleared
+ * @core: metadata in memory; set by pkernfs_core_load(); goes when the region is made
+ *	anew, or claimed
+ * @claimed: somebody has its device open and wants it for himself: it is not loaded
+ *	meanwhile; pkernfs_format_lock
  * @reason: why it cannot be mounted, NULL: it can (or is not formatted)
  * @sb_why: reasons that a superblock copy was refused for, where they need room
  * @dir: its directory in sysfs, /sys/fs/pkernfs/regionN
@@ -70,6 +73,7 @@ struct pkernfs_region {
 	void *virt;
 	const struct pkernfs_sb *sb;
 	struct pkernfs_core *core;
+	bool claimed;
 	const char *reason;
 	struct pkernfs_why sb_why[2];
 	struct kobject *dir;

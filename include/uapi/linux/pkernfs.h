@@ -22,6 +22,8 @@ enum {
 	PKERNFS_CMD_INFO,
 	PKERNFS_CMD_RELEASE,
 	PKERNFS_CMD_FORMAT = 0x10,
+	PKERNFS_CMD_REGION_INFO = 0x20,
+	PKERNFS_CMD_REGION_CHECK,
 };
 
 /* States of a device file */
@@ -213,6 +215,49 @@ struct pkernfs_format {
 	__aligned_u64 small_blocks;
 };
 
+/* pkernfs_region_info.flags */
+#define PKERNFS_REGION_FORMATTED	1	/* a superblock proves itself */
+#define PKERNFS_REGION_MOUNTED		2
+#define PKERNFS_REGION_BUSY		4	/* pages in use, or a preserved device */
+#define PKERNFS_REGION_CLAIMED		8	/* by somebody who has it open */
+
+/**
+ * struct pkernfs_region_info - ioctl(PKERNFS_REGION_INFO) on /dev/pkernfsN
+ * @size: sizeof(struct pkernfs_region_info)
+ * @flags: set: PKERNFS_REGION_*
+ * @base: set: physical address of the region
+ * @bytes: set: its size
+ */
+struct pkernfs_region_info {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 base;
+	__aligned_u64 bytes;
+};
+
+/**
+ * struct pkernfs_region_check - ioctl(PKERNFS_REGION_CHECK) on /dev/pkernfsN
+ * @size: sizeof(struct pkernfs_region_check)
+ * @flags: must be 0
+ * @inodes: set: inodes in use
+ * @orphans: set: of them, unlinked ones that somebody still uses
+ * @reason: set: what would keep a kernel from loading the region; empty: nothing
+ *
+ * Has the region looked at as the next kernel would, mounted or not, and with no
+ * operation under way meanwhile. Changes nothing.
+ *
+ * Errors: -ENOMEM.
+ */
+struct pkernfs_region_check {
+	__u32 size;
+	__u32 flags;
+	__u32 inodes;
+	__u32 orphans;
+	char reason[128];
+};
+
+#define PKERNFS_REGION_INFO	_IO(PKERNFS_TYPE, PKERNFS_CMD_REGION_INFO)
+#define PKERNFS_REGION_CHECK	_IO(PKERNFS_TYPE, PKERNFS_CMD_REGION_CHECK)
 #define PKERNFS_FORMAT		_IO(PKERNFS_TYPE, PKERNFS_CMD_FORMAT)
 #define PKERNFS_FREEZE		_IO(PKERNFS_TYPE, PKERNFS_CMD_FREEZE)
 #define PKERNFS_QUIESCE_IRQ	_IO(PKERNFS_TYPE, PKERNFS_CMD_QUIESCE_IRQ)
