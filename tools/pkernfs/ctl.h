@@ -40,6 +40,13 @@ bool take_flag(int *argc, char **argv, const char *name);
 /* --- mkfs.c --- */
 int cmd_mkfs(int argc, char **argv);
 
+/* --- fsck.c, dump.c, save.c --- */
+int cmd_fsck(int argc, char **argv);
+int cmd_dump(int argc, char **argv);
+int cmd_save(int argc, char **argv);
+int cmd_restore(int argc, char **argv);
+const char *region_device(const char *name);
+
 /* --- status.c --- */
 int cmd_status(int argc, char **argv);
 int cmd_list(int argc, char **argv);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * pkernfsctl: look at regions, their files and preserved devices, and act on
- * them. Called as mkfs.pkernfs it makes a filesystem.
+ * them. Called as mkfs.pkernfs, fsck.pkernfs or dump.pkernfs it is that command.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +29,14 @@ static const struct command commands[] = {
 	  "take that back", cmd_disarm },
 	{ "mkfs",     "[OPTION...] REGION",
 	  "make an empty filesystem; see mkfs.pkernfs(8)", cmd_mkfs },
+	{ "fsck",     "[-n|-p|-y] REGION",
+	  "check and mend a region; see fsck.pkernfs(8)", cmd_fsck },
+	{ "dump",     "[--json] REGION",
+	  "print the metadata of a region; see dump.pkernfs(8)", cmd_dump },
+	{ "save",     "[-q] REGION FILE",
+	  "save a region that is not in use to a file", cmd_save },
+	{ "restore",  "[-q] FILE REGION",
+	  "make a region what it was when it was saved", cmd_restore },
 	{ NULL, NULL, NULL, NULL }
 };
 
@@ -63,18 +71,30 @@ static void help(void)
 	for (c = commands; c->name; c++)
 		printf("  %-9s %-18s %s\n", c->name, c->args, c->help);
 	printf("\nREGION is region0, region1...: the place in pkernfs= on the kernel's\n"
-	       "command line. FILE is a device file in a mounted region.\n"
+	       "command line; for fsck and dump also a file that has one in it. FILE is a\n"
+	       "device file in a mounted region; with save and restore an ordinary file.\n"
 	       "Exit codes: 0 done, 1 refused, 2 usage, 3 no pkernfs here.\n");
 }
 
 int main(int argc, char **argv)
 {
+	static const struct {
+		const char *name;
+		int (*run)(int argc, char **argv);
+	} names[] = {
+		{ "mkfs.pkernfs", cmd_mkfs },
+		{ "fsck.pkernfs", cmd_fsck },
+		{ "dump.pkernfs", cmd_dump },
+	};
 	const char *slash = strrchr(argv[0], '/');
 	const struct command *c;
+	unsigned int i;
 
-	if (!strcmp(slash ? slash + 1 : argv[0], "mkfs.pkernfs")) {
-		progname = "mkfs.pkernfs";
-		return cmd_mkfs(argc - 1, argv + 1);
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (strcmp(slash ? slash + 1 : argv[0], names[i].name))
+			continue;
+		progname = names[i].name;
+		return names[i].run(argc - 1, argv + 1);
 	}
 	if (argc < 2)
 		return usage_error("no command", NULL);
@@ -90,7 +110,8 @@ int main(int argc, char **argv)
 	for (c = commands; c->name; c++) {
 		if (strcmp(argv[1], c->name))
 			continue;
-		if (argc > 2 && !strcmp(argv[2], "--help") && c->run != cmd_mkfs) {
+		if (argc > 2 && !strcmp(argv[2], "--help") && c->run != cmd_mkfs &&
+		    c->run != cmd_fsck && c->run != cmd_dump) {
 			printf("Usage: %s %s %s\n%s\n", progname, c->name, c->args,
 			       c->help);
 			return EXIT_OK;

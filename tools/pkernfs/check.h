@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What is valid in a region, and how it is mended.
+ *
+ * This is not the kernel's loader but a second opinion that shares nothing with it
+ * but the format; tools/testing/fuzz has both judge the same damaged regions. Each
+ * finding is a row of the table in check.c. What is mended is mended in memory, at
+ * once, and the whole check is done again until it finds nothing.
+ */
+#ifndef PKERNFS_CHECK_H
+#define PKERNFS_CHECK_H
+
+#include "image.h"
+
+enum problem {
+	P_SB_NONE, P_SB_COPY, P_SB_DIFFER,
+	P_JOURNAL_HEAD, P_JOURNAL_DAMAGE, P_JOURNAL_REPLAY,
+	P_RECORDS,
+	P_INODE_ID, P_INODE_CRC, P_INODE_JUNK, P_INODE_TYPE, P_INODE_FLAGS, P_INODE_SIZE,
+	P_SYMLINK, P_SPECIAL_FEATURE, P_SPECIAL_DATA, P_SPECIAL_RDEV,
+	P_XATTR_FEATURE, P_XATTR_BLOCK, P_XATTR_CRC, P_XATTR_ENTRY,
+	P_EXTENT_RANGE, P_EXTENT_OVERLAP, P_EXTENT_SHARED, P_EXTENT_NO_ROOM,
+	P_CHAIN_BLOCK, P_CHAIN_CRC, P_CHAIN_INDEX,
+	P_ENTRY_LENGTH, P_ENTRY_NAME, P_ENTRY_INODE, P_ENTRY_TYPE, P_ENTRY_TWICE,
+	P_DIR_TWICE, P_DIR_PARENT, P_DIR_LOOP, P_DIR_FULL, P_REMOVED_FULL,
+	P_ROOT_MISSING, P_ROOT_OCCUPIED, P_NAMELESS, P_NLINK,
+	P_LOST_FOUND, P_NO_ROOM,
+	PROBLEMS
+};
+
+/* problem_info.flags */
+#define P_MILD		1	/* the kernel goes on all the same */
+#define P_PREEN		2	/* mended by -p */
+#define P_UNFIXED	4	/* cannot be mended */
+
+/**
+ * struct problem_info - a row of what can be found
+ * @name: short, for programs
+ * @what: is wrong
+ * @action: what is done about it
+ * @flags: P_*
+ */
+struct problem_info {
+	const char *name;
+	const char *what;
+	const char *action;
+	unsigned int flags;
+};
+
+extern const struct problem_info problem_info[PROBLEMS];
+
+/**
+ * struct node - an inode of the region that is in use
+ * @mode: type and rights, 0: the slot is free
+ * @mended: something had to be guessed: who claims the same memory goes first
+ * @names: entries of directories that name it
+ * @subdirs: entries in it that name a directory
+ * @dir: directory: where its name is
+ * @seen: directory: 1: leads to the root, 2: being looked at
+ * @entries: directory: names in it
+ * @block: directory: its chain
+ * @blocks: number of them
+ */
+struct node {
+	uint16_t mode;
+	bool mended;
+	uint32_t names;
+	uint32_t subdirs;
+	uint32_t dir;
+	uint8_t seen;
+	uint32_t entries;
+	uint64_t *block;
+	uint32_t blocks;
+};
+
+/**
+ * struct check - a check of a region
+ * @img: the region
+ * @report: called for each finding; NULL: nobody listens
+ * @arg: for it
+ * @count: findings of each kind
+ * @found: findings that keep the kernel from loading the region
+ * @mild: the others
+ * @left: findings that could not be mended, of the last round
+ * @fixed: in this round
+ * @unsafe: findings that -p does not mend
+ * @frozen: records of preserved devices: nothing may be changed
+ * @files: inodes in use, of the last round
+ * @orphans: of them, those that nothing names and nobody misses
+ * @granules_used: of data
+ * @inodes: size of the table
+ * @granules: size of the data area
+ * @node: by number
+ * @pool: a bit for each block of the pool: in use
+ * @owner: inode that has a granule, 0: none
+ * @shared: extents whose memory has another owner: by inode and slot
+ * @shareds: number of them
+ * @lost: inode of lost+found, 0: not looked for yet
+ */
+struct check {
+	struct image *img;
+	void (*report)(struct check *k, enum problem p, const char *where);
+	void *arg;
+	unsigned int count[PROBLEMS];
+	unsigned int found, mild, left, fixed, unsafe;
+	bool frozen;
+	uint32_t files, orphans;
+	uint64_t granules_used;
+
+	uint32_t inodes;
+	uint64_t granules;
+	struct node *node;
+	uint8_t *pool;
+	uint32_t *owner;
+	struct shared {
+		uint32_t ino, slot;
+	} *shared;
+	unsigned int shareds;
+	uint32_t lost;
+};
+
+bool check_run(struct check *k, struct image *img);
+void check_exit(struct check *k);
+
+/* --- for the parts of the checker ------------------------------------------- */
+
+bool check_found(struct check *k, enum problem p, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+bool check_has(const struct check *k, uint64_t incompat);
+bool check_take(struct check *k, uint64_t block);
+uint64_t check_free_block(struct check *k);
+struct pkernfs_inode_ser *check_inode_change(struct check *k, uint32_t ino);
+void check_inode_seal(struct pkernfs_inode_ser *ser);
+void check_block_seal(void *block);
+bool check_chain_block(struct check *k, uint32_t ino, uint32_t magic, uint64_t block,
+		       uint64_t from);
+
+/* check_inode.c */
+void check_inodes(struct check *k);
+void check_shared(struct check *k);
+uint32_t check_inode_new(struct check *k, uint16_t mode, uint64_t parent);
+
+/* check_dir.c */
+void check_dir_load(struct check *k, uint32_t ino);
+void check_names(struct check *k);
+void check_links(struct check *k);
+
+static inline struct node *check_node(struct check *k, uint64_t ino)
+{
+	return ino < k->inodes && k->node[ino].mode ? &k->node[ino] : NULL;
+}
+
+#endif

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * fsck.pkernfs: check a region, and mend it.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "check.h"
+#include "ctl.h"
+
+/* Exit codes of fsck(8), or'ed */
+enum {
+	FSCK_CLEAN = 0,
+	FSCK_FIXED = 1,
+	FSCK_LEFT = 4,
+	FSCK_ERROR = 8,
+	FSCK_USAGE = 16,
+};
+
+enum mode { MODE_NO, MODE_PREEN, MODE_YES };
+
+static const struct option options[] = {
+	{ "no",		no_argument,	NULL, 'n' },
+	{ "yes",	no_argument,	NULL, 'y' },
+	{ "preen",	no_argument,	NULL, 'p' },
+	{ "help",	no_argument,	NULL, 'h' },
+	{ "version",	no_argument,	NULL, 'V' },
+	{ NULL, 0, NULL, 0 }
+};
+
+static void fsck_help(void)
+{
+	printf("Usage: fsck.pkernfs [-n|-p|-y] FILE|REGION\n\n"
+	       "Check a region: a file that has one in it, or a region of this machine.\n\n"
+	       "  -n, --no       change nothing (the default)\n"
+	       "  -p, --preen    mend what can be mended without any loss, or nothing\n"
+	       "  -y, --yes      mend all\n"
+	       "      --help, --version\n\n"
+	       "A region of this machine that is mounted or in use is only looked at.\n"
+	       "Exit codes: 0 clean, 1 mended, 4 something is left, 8 error, 16 usage.\n");
+}
+
+static void fsck_row(struct check *k, enum problem p, const char *where)
+{
+	const struct problem_info *info = &problem_info[p];
+	enum mode mode = *(enum mode *)k->arg;
+
+	printf("%s: %s; %s%s [%s]\n", where, info->what,
+	       !info->action ? "cannot be mended" : mode == MODE_NO ? "would be: " : "",
+	       info->action ?: "", info->name);
+}
+
+/* What is mounted changes under our hands: let the kernel look, which can wait. */
+static int fsck_online(struct image *img)
+{
+	struct pkernfs_region_check c = { .size = sizeof(c) };
+
+	if (ioctl(img->fd, PKERNFS_REGION_CHECK, &c)) {
+		complain("%s: %s", img->path, strerror(errno));
+		return FSCK_ERROR;
+	}
+	if (c.reason[0]) {
+		printf("%s: %s; not mended, as it is in use\n", img->path, c.reason);
+		return FSCK_LEFT;
+	}
+	printf("%s: in use, and clean: %u inodes, %u orphans\n", img->path, c.inodes, c.orphans);
+	return FSCK_CLEAN;
+}
+
+static int fsck_offline(struct image *img, enum mode mode)
+{
+	struct check k = { .report = fsck_row, .arg = &mode };
+	bool mended = check_run(&k, img), write;
+	int ret = FSCK_CLEAN, err;
+
+	write = mode == MODE_YES || (mode == MODE_PREEN && !k.unsafe);
+	if (write && k.frozen && img->changes) {
+		complain("%s: holds preserved devices: nothing is changed", img->path);
+		write = false;
+		mended = false;
+	}
+	if (k.found + k.mild == k.count[P_RECORDS]) {
+		mended = true;
+	} else if (!write) {
+		if (mode == MODE_PREEN)
+			complain("%s: run fsck.pkernfs -y", img->path);
+		mended = false;
+	} else if (img->changes) {
+		err = image_commit(img);
+		if (err) {
+			complain("%s: %s", img->path, strerror(err));
+			check_exit(&k);
+			return FSCK_ERROR;
+		}
+		ret = FSCK_FIXED;
+	}
+	if (!mended)
+		ret |= FSCK_LEFT;
+	if (k.count[P_SB_NONE])
+		printf("%s: not a region\n", img->path);
+	else
+		printf("%s: %s: %u inodes, %u orphans, %llu of %llu MiB used\n", img->path,
+		       ret & FSCK_LEFT ? "damaged" : ret ? "mended" : "clean", k.files, k.orphans,
+		       (unsigned long long)k.granules_used << (PKERNFS_GRANULE_SHIFT - 20),
+		       (unsigned long long)k.granules << (PKERNFS_GRANULE_SHIFT - 20));
+	check_exit(&k);
+	return ret;
+}
+
+static int fsck(const char *path, enum mode mode)
+{
+	struct image img;
+	int ret, err;
+
+	err = image_open(&img, path, mode == MODE_NO ? IMAGE_CLAIM : IMAGE_WRITE);
+	if (err == EBUSY && mode == MODE_NO) {
+		err = image_open(&img, path, IMAGE_LOOK);
+		if (!err) {
+			ret = fsck_online(&img);
+			image_close(&img);
+			return ret;
+		}
+	}
+	if (err) {
+		complain("%s: %s", path, err == EBUSY ? "mounted or in use" :
+			 err == EINVAL ? "not a region" : strerror(err));
+		return FSCK_ERROR;
+	}
+	ret = fsck_offline(&img, mode);
+	image_close(&img);
+	return ret;
+}
+
+int cmd_fsck(int argc, char **argv)
+{
+	enum mode mode = MODE_NO;
+	int opt, modes = 0;
+
+	/* getopt wants argv[0]; fsck(8) adds -a, which is -p, and -C FD. */
+	optind = 1;
+	while ((opt = getopt_long(argc + 1, argv - 1, "npayhV", options, NULL)) != -1) {
+		switch (opt) {
+		case 'n':
+			mode = MODE_NO;
+			break;
+		case 'p':
+		case 'a':
+			mode = MODE_PREEN;
+			break;
+		case 'y':
+			mode = MODE_YES;
+			break;
+		case 'h':
+			fsck_help();
+			return FSCK_CLEAN;
+		case 'V':
+			printf("fsck.pkernfs %s, format version %d\n", VERSION,
+			       PKERNFS_FORMAT_VERSION);
+			return FSCK_CLEAN;
+		default:
+			return FSCK_USAGE;
+		}
+		modes++;
+	}
+	argc -= optind - 1;
+	argv += optind - 1;
+	if (modes > 1 || argc != 1) {
+		complain("%s; try --help", modes > 1 ? "one of -n, -p, -y" : "one region is needed");
+		return FSCK_USAGE;
+	}
+	return fsck(region_device(argv[0]), mode);
+}
