@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Build the validator of handovers for userspace, from the sources of the kernel, with
-# AddressSanitizer and UBSan; print the path of the program.
+# Build the validator of handovers, or the load of regions, for userspace, from the
+# sources of the kernel, with AddressSanitizer and UBSan; print the path of the program.
 #
-# Usage: build.sh replay|libfuzzer FOLDER
+# Usage: build.sh replay|libfuzzer FOLDER [handover|region]
 #
 #   replay     by gcc: so many runs by seed
 #   libfuzzer  by clang
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 . "$here/../../kernel/env.sh"
-kind=${1:?usage: build.sh replay|libfuzzer FOLDER} out=${2:?no folder}
+kind=${1:?usage: build.sh replay|libfuzzer FOLDER} out=${2:?no folder} what=${3:-handover}
 ksrc=$("$repo/tools/kernel/fetch.sh")
 
 # Headers that userspace has not: each is shim.h.
@@ -27,21 +27,38 @@ for h in $headers; do
 done
 
 vtd=$repo/drivers/iommu/intel fs=$repo/fs/pkernfs
-sources="$vtd/pkernfs_prove.c $vtd/pkernfs_tree.c $vtd/pkernfs_ss.c $vtd/pkernfs_fuzz.c
-	$fs/core.c $fs/bad.c $fs/xattr.c $fs/format.c $fs/journal.c $fs/alloc.c $fs/extent.c $fs/dirent.c
-	$fs/record.c $here/shim.c $here/handover.c
-	$ksrc/tools/lib/find_bit.c $ksrc/tools/lib/bitmap.c $ksrc/tools/lib/hweight.c
+sources="$fs/core.c $fs/bad.c $fs/xattr.c $fs/format.c $fs/journal.c $fs/alloc.c $fs/extent.c
+	$fs/dirent.c 	$here/shim.c $ksrc/tools/lib/find_bit.c $ksrc/tools/lib/bitmap.c $ksrc/tools/lib/hweight.c
 	$ksrc/tools/lib/vsprintf.c"
 flags="-std=gnu11 -O2 -g -fno-omit-frame-pointer -fms-extensions -msse4.2 -w -Werror=implicit-function-declaration
 	-fno-strict-aliasing -D_GNU_SOURCE -D__KERNEL__ -DCONFIG_PKERNFS_FS=1
 	-DCONFIG_PHYS_ADDR_T_64BIT=1 -I$here -I$out/include -I$repo/include
 	-I$ksrc/tools/include"
+case $what in
+handover)
+	sources="$sources $vtd/pkernfs_prove.c $vtd/pkernfs_tree.c $vtd/pkernfs_ss.c
+		$vtd/pkernfs_fuzz.c $fs/record.c $here/shim_device.c $here/handover.c" ;;
+region)
+	sources="$sources $here/tree.c $here/golden.c $here/region.c" ;;
+*)	die "no such thing: $what" ;;
+esac
 case $kind in
 replay)	cc=gcc sanitize=address,undefined ;;
 libfuzzer) cc=clang sanitize=fuzzer,address,undefined flags="$flags -DLIBFUZZER" ;;
 *)	die "no such program: $kind" ;;
 esac
+sanitize="-fsanitize=$sanitize -fno-sanitize=alignment -fno-sanitize-recover=all"
+program=$out/$kind
+[ "$what" = handover ] || program=$program-$what
+objects=
+# The checker of the tools has headers of its own, those of userspace.
+[ "$what" = handover ] || for f in "$here/verdict.c" "$repo"/tools/pkernfs/{check,check_dir,check_inode,image,sums}.c; do
+	o=$out/$kind-$(basename "$f" .c).o
+	# shellcheck disable=SC2086
+	$cc -std=gnu11 -O2 -g -fno-omit-frame-pointer -msse4.2 -D_GNU_SOURCE \
+		-I"$repo/include/uapi" $sanitize -c -o "$o" "$f"
+	objects="$objects $o"
+done
 # shellcheck disable=SC2086
-$cc $flags -fsanitize=$sanitize -fno-sanitize=alignment -fno-sanitize-recover=all \
-	-o "$out/$kind" $sources
-echo "$out/$kind"
+$cc $flags $sanitize -o "$program" $sources $objects
+echo "$program"

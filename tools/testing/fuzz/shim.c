@@ -1,22 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the validator calls of the rest of pkernfs: devices, without locks, sysfs, PCI
- * and IOMMU behind them.
+ * What the load of a region calls of the rest of the kernel: nobody else is here.
  */
-#include <stdarg.h>
-
-#include "iommu.h"
-#include "../../../drivers/iommu/intel/pkernfs.h"
-#include "../../../fs/pkernfs/device.h"
+#include <linux/pkernfs.h>
 
 bool shim_verbose;
 u64 shim_fail;
 phys_addr_t shim_base;
 u64 shim_bytes;
 void *shim_virt;
-int intel_iommu_sm;
-int pkernfs_iommu_key;
-/* Nobody else is here. */
 DEFINE_MUTEX(pkernfs_transition_lock);
 LIST_HEAD(pkernfs_devices);
 
@@ -41,50 +33,6 @@ bool pkernfs_is_shutting_down(void)
 	return false;
 }
 
-struct pkernfs_device *pkernfs_device_new(struct pkernfs_region *r, u16 segment, u16 rid)
-{
-	struct pkernfs_device *pd = kzalloc_obj(*pd);
-
-	if (!pd)
-		return NULL;
-	pd->region = r;
-	pd->segment = segment;
-	pd->rid = rid;
-	return pd;
-}
-
-int pkernfs_device_add(struct pkernfs_device *pd)
-{
-	struct pkernfs_device *other;
-
-	list_for_each_entry(other, &pkernfs_devices, node)
-		if (other->segment == pd->segment && other->rid == pd->rid)
-			return -EBUSY;
-	list_add_tail(&pd->node, &pkernfs_devices);
-	return 0;
-}
-
-void pkernfs_device_put(struct pkernfs_device *pd)
-{
-	free(pd);
-}
-
-int pkernfs_device_fail(struct pkernfs_device *pd, const char *fmt, ...)
-{
-	va_list args;
-
-	pd->state = PKERNFS_STATE_FAILED;
-	if (shim_verbose) {
-		va_start(args, fmt);
-		fprintf(stderr, "%02x:%02x.%d is cut off: ", pd->rid >> 8, PCI_SLOT(pd->rid),
-			PCI_FUNC(pd->rid));
-		vfprintf(stderr, fmt, args);
-		fprintf(stderr, "\n");
-		va_end(args);
-	}
-	return -EUCLEAN;
-}
-
 bool pkernfs_region_fits(const struct pkernfs_region *r, const struct pkernfs_sb *sb)
 {
 	return true;
@@ -97,60 +45,4 @@ int pkernfs_region_remap(struct pkernfs_region *r, const struct pkernfs_sb *sb)
 
 void pkernfs_inode_times(struct inode *inode)
 {
-}
-
-int pkernfs_pci_expect(struct pkernfs_device *pd)
-{
-	return 0;
-}
-
-struct pkernfs_fixed *pkernfs_fixed_alloc(struct pkernfs_device *pd, struct intel_iommu *iommu)
-{
-	struct pkernfs_fixed *f = kzalloc_obj(*f);
-
-	if (!f)
-		return NULL;
-	f->pd = pd;
-	f->iommu = iommu;
-	return f;
-}
-
-struct pkernfs_fixed *pkernfs_fixed_with(struct pkernfs_fixed *f)
-{
-	struct pkernfs_device *pd;
-
-	list_for_each_entry(pd, &pkernfs_devices, node)
-		if (pd != f->pd && pd->fixed && pkernfs_to_fixed(pd->fixed)->ss.root == f->ss.root)
-			return pkernfs_to_fixed(pd->fixed);
-	return NULL;
-}
-
-static int shim_drop_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
-{
-	pkernfs_unhold(((struct pkernfs_device *)arg)->region, leaf->oa, leaf->bytes);
-	return 0;
-}
-
-static void shim_drop_table(phys_addr_t table, void *arg)
-{
-	pkernfs_pool_free(((struct pkernfs_device *)arg)->region, phys_to_virt(table));
-}
-
-void pkernfs_device_finish(struct pkernfs_device *pd)
-{
-	struct pkernfs_ss_visitor v = {
-		.leaf = shim_drop_leaf, .table_done = shim_drop_table, .arg = pd,
-	};
-
-	list_del(&pd->node);
-	pkernfs_ino_clear_device(pd->region, pd);
-	pkernfs_record_retract(pd);
-	if (pd->fixed) {
-		struct pkernfs_fixed *f = pkernfs_to_fixed(pd->fixed);
-
-		if (!pkernfs_fixed_with(f))
-			pkernfs_ss_walk(&f->ss, &v);
-		free(f);
-	}
-	free(pd);
 }

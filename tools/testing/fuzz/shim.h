@@ -127,6 +127,16 @@ static inline unsigned long find_last_bit(const unsigned long *bits, unsigned lo
 	return i ? i - 1 : n;
 }
 
+static inline size_t list_count_nodes(const struct list_head *head)
+{
+	const struct list_head *at;
+	size_t count = 0;
+
+	for (at = head->next; at != head; at = at->next)
+		count++;
+	return count;
+}
+
 /* --- memory ------------------------------------------------------------------- */
 
 /* Which allocation from now on fails, 0: none; less by one with each */
@@ -194,6 +204,9 @@ static inline void shim_lock(struct rw_semaphore *s)
 
 #define init_rwsem(s)		((s)->held = 0)
 #define down_read(s)		shim_lock(s)
+#define down_read_nested(s, n)	shim_lock(s)
+#define memalloc_nofs_save()	0
+#define memalloc_nofs_restore(x)	((void)(x))
 #define down_write(s)		shim_lock(s)
 #define up_read(s)		((s)->held--)
 #define up_write(s)		((s)->held--)

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Regions with one damage each, for each finding of fsck.pkernfs: the name of a damage
+ * is that of the finding, and what comes behind a dot tells two of one finding apart.
+ */
+#include "region.h"
+
+static struct pkernfs_sb *sb0(struct pkernfs_region *r)
+{
+	return pkernfs_block(r, 0);
+}
+
+static struct pkernfs_sb *sb1(struct pkernfs_region *r)
+{
+	return pkernfs_block(r, (r->bytes >> PKERNFS_BLOCK_SHIFT) - 1);
+}
+
+static struct pkernfs_journal_ser *journal(struct pkernfs_region *r)
+{
+	return pkernfs_block(r, 1);
+}
+
+static void *chain(struct pkernfs_region *r, u32 ino)
+{
+	return pkernfs_block(r, le64_to_cpu(region_inode(r, ino)->chain));
+}
+
+static struct pkernfs_xattr_block_ser *xattr(struct pkernfs_region *r, u32 ino)
+{
+	return pkernfs_block(r, le32_to_cpu(region_inode(r, ino)->xattr));
+}
+
+/* The entry of this inode in the first block of a directory */
+static struct pkernfs_dirent_ser *entry(struct pkernfs_region *r, u32 dir, u64 ino)
+{
+	struct pkernfs_dir_block_ser *b = chain(r, dir);
+	unsigned int unit;
+
+	for (unit = 0; unit < PKERNFS_DIR_UNITS; unit++) {
+		struct pkernfs_dirent_ser *de = (void *)b->unit[unit];
+
+		if (le64_to_cpu(de->ino) == ino && de->units == 1)
+			return de;
+	}
+	shim_die("no such entry");
+}
+
+static void both(struct pkernfs_region *r, void (*change)(struct pkernfs_sb *))
+{
+	change(sb0(r));
+	change(sb1(r));
+	region_seal_sb(sb0(r));
+	region_seal_sb(sb1(r));
+}
+
+/* --- superblock, log, records --------------------------------------------------------- */
+
+static void sb_none(struct pkernfs_region *r)
+{
+	sb0(r)->crc ^= 1;
+	sb1(r)->magic = 0;
+}
+
+static void sb_copy0(struct pkernfs_region *r)
+{
+	sb0(r)->label[0] ^= 1;
+}
+
+static void sb_copy1(struct pkernfs_region *r)
+{
+	memset(sb1(r), 0, sizeof(*sb1(r)));
+}
+
+static void sb_differ(struct pkernfs_region *r)
+{
+	sb1(r)->uuid[3] ^= 1;
+	region_seal_sb(sb1(r));
+}
+
+static void log_head(struct pkernfs_region *r)
+{
+	journal(r)->magic = 0;
+}
+
+static void log_damaged(struct pkernfs_region *r)
+{
+	journal(r)->bytes = cpu_to_le64(504);
+	journal(r)->commit = cpu_to_le64(1ULL << 32 | 12345);
+}
+
+/* The link count of a file is put right by the operation that is not finished. */
+static void log_committed(struct pkernfs_region *r)
+{
+	struct pkernfs_journal_rec_ser *rec = pkernfs_block(r, 2);
+	struct pkernfs_inode_ser *ser = region_inode(r, TREE_C);
+	u32 crc;
+
+	rec->offset = cpu_to_le64((void *)ser - r->virt);
+	rec->kind = cpu_to_le32(PKERNFS_REC_INODE);
+	rec->bytes = cpu_to_le32(PKERNFS_INODE_STATIC);
+	memcpy(rec + 1, ser, PKERNFS_INODE_STATIC);
+	ser->nlink = cpu_to_le32(7);
+	region_seal(ser);
+	journal(r)->bytes = cpu_to_le64(sizeof(*rec) + PKERNFS_INODE_STATIC);
+	crc = crc32c(~0, &journal(r)->bytes, 8);
+	crc = crc32c(crc, rec, sizeof(*rec) + PKERNFS_INODE_STATIC);
+	journal(r)->commit = cpu_to_le64(1ULL << 32 | crc);
+}
+
+static void record_frozen(struct pkernfs_region *r)
+{
+	struct pkernfs_dev_record *rec = pkernfs_block(r, pkernfs_area_start(&sb0(r)->records));
+
+	rec->state = cpu_to_le32(PKERNFS_RECORD_FROZEN);
+	region_inode(r, TREE_C)->crc ^= 1;
+}
+
+/* --- inodes ------------------------------------------------------------------------- */
+
+#define INODE(name, INO, ...)						\
+static void name(struct pkernfs_region *r)				\
+{									\
+	struct pkernfs_inode_ser *ser = region_inode(r, INO);		\
+									\
+	__VA_ARGS__;							\
+	region_seal(ser);						\
+}
+
+INODE(inode_flags, TREE_STATE, ser->flags = cpu_to_le16(0x100))
+INODE(inode_size, TREE_STATE, ser->size = cpu_to_le64(~0ULL))
+INODE(inode_type, TREE_STATE, ser->mode = cpu_to_le16(0xf180))
+INODE(inode_number, TREE_STATE, ser->ino = cpu_to_le64(9))
+INODE(symlink_end, TREE_LINK, memset(ser->target, 'x', sizeof(ser->target)))
+INODE(symlink_empty, TREE_LINK, ser->target[0] = 0; ser->size = 0)
+INODE(special_data, TREE_FIFO, ser->size = cpu_to_le64(5))
+INODE(special_rdev, TREE_FIFO, ser->rdev = cpu_to_le32(0x103))
+INODE(xattr_block, TREE_STATE, ser->xattr = region_inode(r, TREE_ROOT)->xattr)
+INODE(extent_range, TREE_RAM, ser->extent[3].phys = 0)
+INODE(extent_overlap, TREE_RAM, ser->extent[3].logical = ser->extent[2].logical)
+INODE(extent_shared, TREE_STATE, ser->extent[0].phys = region_inode(r, TREE_C)->extent[0].phys)
+INODE(chain_block, TREE_RAM, ser->chain = cpu_to_le64(1))
+INODE(dir_parent, TREE_B, ser->parent = cpu_to_le64(TREE_VM0))
+INODE(links, TREE_STATE, ser->nlink = cpu_to_le32(3))
+INODE(links_none, TREE_STATE, ser->nlink = 0)
+INODE(links_dir, TREE_A, ser->nlink = cpu_to_le32(2))
+INODE(root, TREE_ROOT, ser->mode = 0)
+INODE(root_occupied, TREE_ROOT, ser->mode = cpu_to_le16(S_IFREG | 0600); ser->chain = 0)
+
+static void inode_magic(struct pkernfs_region *r)
+{
+	region_inode(r, TREE_STATE)->magic ^= 1;
+}
+
+static void inode_crc(struct pkernfs_region *r)
+{
+	region_inode(r, TREE_STATE)->uid = cpu_to_le32(1);
+}
+
+static void inode_junk(struct pkernfs_region *r)
+{
+	memset(region_inode(r, TREE_END + 5), 0x5a, 64);
+}
+
+static void no_special(struct pkernfs_sb *sb)
+{
+	sb->feature_incompat &= ~cpu_to_le64(PKERNFS_INCOMPAT_SPECIAL);
+}
+
+static void special(struct pkernfs_region *r)
+{
+	both(r, no_special);
+}
+
+/* Two granules of two files, and all that is free is single granules. */
+static void extent_no_room(struct pkernfs_region *r)
+{
+	u64 data = r->base + (pkernfs_area_start(&sb0(r)->data) << PKERNFS_BLOCK_SHIFT);
+	u64 end = data + (pkernfs_area_count(&sb0(r)->data) << PKERNFS_BLOCK_SHIFT);
+	struct pkernfs_inode_ser *ser = region_inode(r, TREE_ORPHAN);
+	u64 next = le64_to_cpu(ser->extent[0].phys) + PKERNFS_GRANULE_SIZE;
+
+	ser->extent[1].logical = cpu_to_le64(PKERNFS_GRANULE_SIZE);
+	ser->extent[1].phys = cpu_to_le64(next);
+	ser->extent[1].bytes = cpu_to_le64(end - next);
+	region_seal(ser);
+	ser = region_inode(r, TREE_STATE);
+	ser->extent[0] = region_inode(r, TREE_C)->extent[0];
+	region_seal(ser);
+}
+
+/* --- attributes ---------------------------------------------------------------------- */
+
+static void no_xattr(struct pkernfs_sb *sb)
+{
+	sb->feature_incompat &= ~cpu_to_le64(PKERNFS_INCOMPAT_XATTR);
+}
+
+static void attributes(struct pkernfs_region *r)
+{
+	both(r, no_xattr);
+}
+
+static void xattr_crc(struct pkernfs_region *r)
+{
+	xattr(r, TREE_STATE)->crc ^= 1;
+}
+
+static void xattr_space(struct pkernfs_region *r)
+{
+	xattr(r, TREE_STATE)->entry[8] = 99;
+	pkernfs_block_seal(xattr(r, TREE_STATE));
+}
+
+static void xattr_twice(struct pkernfs_region *r)
+{
+	struct pkernfs_xattr_block_ser *b = xattr(r, TREE_STATE);
+
+	memcpy(b->entry + 8 + 4, "one", 3);
+	pkernfs_block_seal(b);
+}
+
+static void xattr_length(struct pkernfs_region *r)
+{
+	xattr(r, TREE_ROOT)->bytes = 0;
+	pkernfs_block_seal(xattr(r, TREE_ROOT));
+}
+
+/* --- chains and names ------------------------------------------------------------------ */
+
+#define NAMES(name, DIR, ...)						\
+static void name(struct pkernfs_region *r)				\
+{									\
+	struct pkernfs_dir_block_ser *b = chain(r, DIR);		\
+									\
+	__VA_ARGS__;							\
+	pkernfs_block_seal(b);						\
+}
+
+NAMES(chain_dir, TREE_MANY, b->next = cpu_to_le64(3))
+NAMES(chain_loop, TREE_MANY, b->next = region_inode(r, TREE_MANY)->chain)
+NAMES(chain_index, TREE_VM0, b->index = cpu_to_le32(1))
+NAMES(entry_length, TREE_VM0, entry(r, TREE_VM0, TREE_RAM)->units = 2)
+NAMES(entry_zero, TREE_VM0, entry(r, TREE_VM0, TREE_RAM)->len = 0)
+NAMES(entry_name, TREE_VM0, entry(r, TREE_VM0, TREE_STATE)->name[2] = '/')
+NAMES(entry_inode, TREE_VM0, entry(r, TREE_VM0, TREE_STATE)->ino = cpu_to_le64(60))
+NAMES(entry_root, TREE_VM0, entry(r, TREE_VM0, TREE_STATE)->ino = cpu_to_le64(TREE_ROOT))
+NAMES(entry_type, TREE_VM0, entry(r, TREE_VM0, TREE_STATE)->type = DT_CHR)
+NAMES(entry_twice, TREE_ROOT, memcpy(entry(r, TREE_ROOT, TREE_FIFO)->name, "link", 4))
+NAMES(nameless, TREE_VM0, memset(entry(r, TREE_VM0, TREE_STATE), 0, 32))
+NAMES(nameless_dir, TREE_ROOT, memset(entry(r, TREE_ROOT, TREE_A), 0, 32))
+NAMES(dir_twice, TREE_VM0, entry(r, TREE_VM0, TREE_STATE)->ino = cpu_to_le64(TREE_A);
+	entry(r, TREE_VM0, TREE_A)->type = DT_DIR)
+
+static void chain_crc(struct pkernfs_region *r)
+{
+	((struct pkernfs_dir_block_ser *)chain(r, TREE_VM0))->crc ^= 1;
+}
+
+/* a/b, and a has its only name in b */
+static void dir_loop(struct pkernfs_region *r)
+{
+	struct pkernfs_dir_block_ser *b = chain(r, TREE_B);
+	struct pkernfs_dirent_ser *de = (void *)b->unit[20];
+	struct pkernfs_inode_ser *ser;
+
+	de->ino = cpu_to_le64(TREE_A);
+	de->units = 1;
+	de->len = 1;
+	de->type = DT_DIR;
+	de->name[0] = 'a';
+	pkernfs_block_seal(b);
+	nameless_dir(r);
+	ser = region_inode(r, TREE_A);
+	ser->parent = cpu_to_le64(TREE_B);
+	region_seal(ser);
+	ser = region_inode(r, TREE_B);
+	le32_add_cpu(&ser->nlink, 1);
+	region_seal(ser);
+	ser = region_inode(r, TREE_ROOT);
+	le32_add_cpu(&ser->nlink, -1);
+	region_seal(ser);
+}
+
+static void dir_removed(struct pkernfs_region *r)
+{
+	struct pkernfs_inode_ser *ser = region_inode(r, TREE_VM0);
+	struct pkernfs_dir_block_ser *b = chain(r, TREE_ROOT);
+
+	memset(entry(r, TREE_ROOT, TREE_VM0), 0, 32);
+	pkernfs_block_seal(b);
+	ser->nlink = 0;
+	region_seal(ser);
+	ser = region_inode(r, TREE_ROOT);
+	le32_add_cpu(&ser->nlink, -1);
+	region_seal(ser);
+}
+
+/* Something else has the name of lost+found, and there is no lack of slots. */
+static void lost_found(struct pkernfs_region *r)
+{
+	nameless(r);
+}
+
+/* No slot is left for lost+found. */
+static void no_room(struct pkernfs_region *r)
+{
+	u32 ino;
+
+	nameless(r);
+	for (ino = TREE_END; ino < REGION_INODES; ino++) {
+		struct pkernfs_inode_ser *ser = region_inode(r, ino);
+
+		ser->magic = cpu_to_le32(PKERNFS_INODE_MAGIC);
+		ser->generation = cpu_to_le32(1);
+		ser->ino = cpu_to_le64(ino);
+		ser->mode = cpu_to_le16(S_IFREG | 0600);
+		region_seal(ser);
+	}
+}
+
+static void whole(struct pkernfs_region *r)
+{
+}
+
+static const struct {
+	const char *name;
+	void (*make)(struct pkernfs_region *r);
+} goldens[] = {
+	{ "whole", whole },
+	{ "superblock", sb_none }, { "superblock-copy", sb_copy0 },
+	{ "superblock-copy.1", sb_copy1 }, { "superblock-differs", sb_differ },
+	{ "log-head", log_head }, { "log-damaged", log_damaged },
+	{ "log-committed", log_committed }, { "records", record_frozen },
+	{ "inode-id", inode_magic }, { "inode-id.number", inode_number },
+	{ "inode-checksum", inode_crc }, { "inode-junk", inode_junk },
+	{ "inode-type", inode_type }, { "inode-flags", inode_flags },
+	{ "inode-size", inode_size }, { "symlink", symlink_end },
+	{ "symlink.empty", symlink_empty }, { "special", special },
+	{ "special-data", special_data }, { "special-number", special_rdev },
+	{ "attributes", attributes }, { "attributes-block", xattr_block },
+	{ "attributes-checksum", xattr_crc }, { "attributes-entry", xattr_space },
+	{ "attributes-entry.twice", xattr_twice }, { "attributes-entry.length", xattr_length },
+	{ "extent-range", extent_range }, { "extent-overlap", extent_overlap },
+	{ "extent-shared", extent_shared }, { "extent-no-room", extent_no_room },
+	{ "chain-block", chain_block }, { "chain-block.names", chain_dir },
+	{ "chain-block.loop", chain_loop }, { "chain-checksum", chain_crc },
+	{ "chain-index", chain_index }, { "entry-length", entry_length },
+	{ "entry-length.zero", entry_zero }, { "entry-name", entry_name },
+	{ "entry-inode", entry_inode }, { "entry-inode.root", entry_root },
+	{ "entry-type", entry_type }, { "entry-twice", entry_twice },
+	{ "directory-twice", dir_twice }, { "directory-parent", dir_parent },
+	{ "directory-loop", dir_loop }, { "directory-removed", dir_removed },
+	{ "root", root }, { "root-occupied", root_occupied },
+	{ "nameless", nameless }, { "nameless.directory", nameless_dir },
+	{ "links", links }, { "links.none", links_none }, { "links.directory", links_dir },
+	{ "lost+found", lost_found }, { "no-room", no_room },
+};
+
+/* Damage a region; not 0: there is no such damage. */
+int region_golden(struct pkernfs_region *r, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(goldens); i++) {
+		if (strcmp(goldens[i].name, name))
+			continue;
+		goldens[i].make(r);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+void region_goldens(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(goldens); i++)
+		puts(goldens[i].name);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A region in userspace, for those who damage it.
+ */
+#ifndef _PKERNFS_FUZZ_REGION_H
+#define _PKERNFS_FUZZ_REGION_H
+
+#include "../../../fs/pkernfs/pkernfs.h"
+
+/* Where the machine has it that is given these regions. */
+#define REGION_BASE	(512ULL << 20)
+#define REGION_BYTES	(64ULL << 20)
+#define REGION_INODES	64
+
+/* Inodes of the tree; one that is free again comes after them. */
+enum {
+	TREE_ROOT = 1, TREE_VM0, TREE_RAM, TREE_STATE, TREE_LINK, TREE_FIFO, TREE_NULL,
+	TREE_MANY, TREE_NAMES, TREE_A, TREE_B, TREE_C, TREE_ORPHAN, TREE_END
+};
+
+/* tree.c */
+void region_memory(struct pkernfs_region *r);
+void region_make(struct pkernfs_region *r);
+bool region_load(struct pkernfs_region *r, const char **why);
+void region_unload(struct pkernfs_region *r);
+int region_create(struct pkernfs_core *c, u32 dir, const char *name, umode_t mode, u32 *ino);
+int region_link(struct pkernfs_core *c, u32 dir, const char *name, u32 ino);
+void region_list(struct pkernfs_core *c);
+
+static inline struct pkernfs_inode_ser *region_inode(struct pkernfs_region *r, u32 ino)
+{
+	/* Where mkfs puts them, whatever the superblock may say by now. */
+	return pkernfs_block(r, 1 + PKERNFS_JOURNAL_BLOCKS) + ino * PKERNFS_INODE_SIZE;
+}
+
+static inline void region_seal(struct pkernfs_inode_ser *ser)
+{
+	ser->crc = cpu_to_le32(pkernfs_inode_crc(ser));
+}
+
+static inline void region_seal_sb(struct pkernfs_sb *sb)
+{
+	sb->crc = cpu_to_le32(crc32c(~0, sb, offsetof(struct pkernfs_sb, crc)));
+}
+
+/* golden.c */
+int region_golden(struct pkernfs_region *r, const char *name);
+void region_goldens(void);
+
+/* verdict.c: the tools' checker, which knows nothing of the kernel's headers */
+struct verdict {
+	bool whole;		/* nothing that keeps the kernel from loading it */
+	bool mended;		/* whole after the repair */
+	bool clean;		/* and the second run finds nothing at all */
+	bool no_room;		/* a copy of shared memory did not fit */
+};
+
+void verdict_set_up(void *mem, u64 base, u64 bytes, bool say);
+void verdict_look(struct verdict *v);
+void verdict_undo(void);
+
+#endif

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A region with a tree of files in it, made by the kernel's own code.
+ */
+#include <limits.h>
+#include <sys/mman.h>
+
+#include "region.h"
+
+/* Nothing, on both sides: as far as 32 bits count blocks */
+#define GUARD	(16ULL << 40)
+
+static void region_must(bool ok, const char *what)
+{
+	if (!ok)
+		shim_die(what);
+}
+
+/* Memory for a region, with nothing around it. */
+void region_memory(struct pkernfs_region *r)
+{
+	void *p = mmap(NULL, GUARD + REGION_BYTES + GUARD, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	region_must(p != MAP_FAILED &&
+		    !mprotect(p + GUARD, REGION_BYTES, PROT_READ | PROT_WRITE), "no memory");
+	memset(r, 0, sizeof(*r));
+	r->base = REGION_BASE;
+	r->bytes = REGION_BYTES;
+	r->virt = p + GUARD;
+	shim_base = r->base;
+	shim_bytes = r->bytes;
+	shim_virt = r->virt;
+}
+
+bool region_load(struct pkernfs_region *r, const char **why)
+{
+	*why = NULL;
+	r->core = NULL;
+	r->sb = pkernfs_sb_find(r, why);
+	if (!r->sb) {
+		*why = *why ?: "not formatted";
+		return false;
+	}
+	r->core = pkernfs_core_new(r, why);
+	if (!IS_ERR(r->core))
+		return true;
+	r->core = NULL;
+	return false;
+}
+
+void region_unload(struct pkernfs_region *r)
+{
+	if (r->core)
+		pkernfs_core_free(r->core);
+	r->core = NULL;
+}
+
+/* --- names, as dir.c does it ---------------------------------------------------- */
+
+static int region_enter(struct pkernfs_core *c, struct pkernfs_node *d, const char *name,
+			u32 ino, umode_t mode, struct pkernfs_place *at)
+{
+	struct qstr q = { .name = (const u8 *)name, .len = strlen(name) };
+	int err = pkernfs_dirent_room(c, d, &q, at);
+
+	if (!err)
+		pkernfs_dirent_add(c, d, at, &q, ino, fs_umode_to_dtype(mode));
+	return err;
+}
+
+static int region_finish(struct pkernfs_core *c, struct pkernfs_node *d,
+			 struct pkernfs_place *at, int err)
+{
+	if (!err)
+		err = pkernfs_tx_commit(c);
+	if (err)
+		pkernfs_dirent_drop(c, at);
+	else
+		pkernfs_dirent_keep(d, at);
+	return err;
+}
+
+/* Without a name: an orphan. */
+int region_create(struct pkernfs_core *c, u32 dir, const char *name, umode_t mode, u32 *ino)
+{
+	struct pkernfs_place at = {};
+	struct pkernfs_inode_ser *ser;
+	struct pkernfs_node *n;
+	int err = pkernfs_tx_begin(c);
+
+	if (err)
+		return err;
+	*ino = pkernfs_ino_find(c);
+	n = *ino ? pkernfs_node_new(c, *ino, S_ISREG(mode)) : NULL;
+	if (!n) {
+		pkernfs_tx_end(c);
+		return -ENOSPC;
+	}
+	ser = pkernfs_tx_inode(c, *ino);
+	memset(ser, 0, PKERNFS_INODE_STATIC);
+	ser->magic = cpu_to_le32(PKERNFS_INODE_MAGIC);
+	ser->generation = cpu_to_le32(le32_to_cpu(n->ser->generation) + 1);
+	ser->ino = cpu_to_le64(*ino);
+	ser->mode = cpu_to_le16(mode);
+	ser->nlink = cpu_to_le32(S_ISDIR(mode) ? 2 : !!name);
+	if (S_ISLNK(mode)) {
+		strcpy(ser->target, "vm0/ram");
+		ser->size = cpu_to_le64(strlen(ser->target));
+	} else if (S_ISCHR(mode)) {
+		ser->rdev = cpu_to_le32(0x103);
+	}
+	if (name)
+		err = region_enter(c, c->node[dir], name, *ino, mode, &at);
+	if (!err && S_ISDIR(mode)) {
+		pkernfs_tx_inode(c, *ino)->parent = cpu_to_le64(dir);
+		le32_add_cpu(&pkernfs_tx_inode(c, dir)->nlink, 1);
+	}
+	err = region_finish(c, c->node[dir], &at, err);
+	if (err)
+		pkernfs_node_free(c, n);
+	pkernfs_tx_end(c);
+	return err;
+}
+
+int region_link(struct pkernfs_core *c, u32 dir, const char *name, u32 ino)
+{
+	struct pkernfs_place at = {};
+	int err = pkernfs_tx_begin(c);
+
+	if (err)
+		return err;
+	err = region_enter(c, c->node[dir], name, ino, S_IFREG, &at);
+	if (!err)
+		le32_add_cpu(&pkernfs_tx_inode(c, ino)->nlink, 1);
+	err = region_finish(c, c->node[dir], &at, err);
+	pkernfs_tx_end(c);
+	return err;
+}
+
+/* --- the tree ---------------------------------------------------------------------- */
+
+static void region_size(struct pkernfs_core *c, u32 ino, u64 size)
+{
+	region_must(!pkernfs_tx_begin(c), "no transaction");
+	pkernfs_tx_inode(c, ino)->size = cpu_to_le64(size);
+	region_must(!pkernfs_tx_commit(c), "no commit");
+	pkernfs_tx_end(c);
+}
+
+/* One granule, which says whose it is. */
+static void region_data(struct pkernfs_core *c, u32 ino, u64 logical)
+{
+	const struct pkernfs_extent *e;
+
+	region_must(!pkernfs_extent_fill(c, c->node[ino], logical, logical), "no data");
+	e = pkernfs_extent_find(c->node[ino], logical);
+	sprintf(pkernfs_granule_virt(c, e->granule + (logical - e->logical)),
+		"inode %u granule %llu", ino, (unsigned long long)logical);
+}
+
+static void region_mk(struct pkernfs_core *c, u32 dir, const char *name, umode_t mode, u32 want)
+{
+	u32 ino;
+
+	region_must(!region_create(c, dir, name, mode, &ino) && ino == want,
+		    "the tree grows otherwise");
+}
+
+/**
+ * region_make - format a region and make the tree
+ * @r: the region
+ *
+ * The same each time, to the bit. Afterwards it is loaded.
+ */
+void region_make(struct pkernfs_region *r)
+{
+	struct pkernfs_format opt = {
+		.inodes = REGION_INODES, .pool_blocks = 64, .label = "damaged"
+	};
+	char name[PKERNFS_NAME_MAX + 1];
+	struct pkernfs_sb sb;
+	struct pkernfs_core *c;
+	const char *why;
+	u32 i;
+
+	memset(name, 'x', sizeof(name));
+	region_must(!pkernfs_layout(r->base, r->bytes, 0, &opt, &sb), "no layout");
+	pkernfs_format_write(r, &sb);
+	region_must(region_load(r, &why), "an empty region is not loaded");
+	c = r->core;
+
+	region_mk(c, TREE_ROOT, "vm0", S_IFDIR | 0700, TREE_VM0);
+	region_mk(c, TREE_VM0, "ram", S_IFREG | 0600, TREE_RAM);
+	region_mk(c, TREE_VM0, "state", S_IFREG | 0600, TREE_STATE);
+	region_mk(c, TREE_ROOT, "link", S_IFLNK | 0777, TREE_LINK);
+	region_mk(c, TREE_ROOT, "fifo", S_IFIFO | 0644, TREE_FIFO);
+	region_mk(c, TREE_ROOT, "null", S_IFCHR | 0666, TREE_NULL);
+	region_mk(c, TREE_ROOT, "many", S_IFDIR | 0755, TREE_MANY);
+	region_mk(c, TREE_ROOT, "names", S_IFREG | 0644, TREE_NAMES);
+	region_mk(c, TREE_ROOT, "a", S_IFDIR | 0755, TREE_A);
+	region_mk(c, TREE_A, "b", S_IFDIR | 0755, TREE_B);
+	region_mk(c, TREE_B, "c", S_IFREG | 0644, TREE_C);
+	region_mk(c, TREE_ROOT, NULL, S_IFREG | 0600, TREE_ORPHAN);
+
+	/* Extents that cannot be joined, more than an inode has; blocks of names. */
+	for (i = 0; i < 11; i++)
+		region_data(c, TREE_RAM, 2 * i);
+	region_size(c, TREE_RAM, 22 * PKERNFS_GRANULE_SIZE);
+	region_data(c, TREE_STATE, 0);
+	region_size(c, TREE_STATE, 100);
+	region_data(c, TREE_C, 0);
+	region_data(c, TREE_C, 1);
+	region_size(c, TREE_C, PKERNFS_GRANULE_SIZE + 1);
+	region_data(c, TREE_ORPHAN, 0);
+	for (i = 0; i < 25; i++) {
+		name[200] = 0;
+		name[0] = 'a' + i;
+		region_must(!region_link(c, TREE_MANY, name, TREE_NAMES), "no link");
+	}
+	region_must(!pkernfs_xattr_set(c, c->node[TREE_STATE], PKERNFS_XATTR_USER, "one",
+				       "1", 1, 0) &&
+		    !pkernfs_xattr_set(c, c->node[TREE_STATE], PKERNFS_XATTR_USER, "two",
+				       "22", 2, 0) &&
+		    !pkernfs_xattr_set(c, c->node[TREE_ROOT], PKERNFS_XATTR_TRUSTED, "root",
+				       "", 0, 0), "no attribute");
+
+	/* A slot that is free again */
+	region_mk(c, TREE_ROOT, NULL, S_IFREG | 0600, TREE_END);
+	region_must(!pkernfs_tx_begin(c), "no transaction");
+	pkernfs_tx_inode(c, TREE_END)->nlink = 0;
+	region_must(!pkernfs_tx_commit(c), "no commit");
+	pkernfs_tx_end(c);
+	region_must(!pkernfs_node_destroy(c, c->node[TREE_END]), "cannot be removed");
+}
+
+/* --- what is in it ------------------------------------------------------------------ */
+
+static void region_list_data(struct pkernfs_core *c, struct pkernfs_node *n)
+{
+	u32 i, g;
+
+	for (i = 0; i < n->extents; i++)
+		for (g = 0; g < n->extent[i].count; g++)
+			printf("\t%llu:%.40s", (unsigned long long)n->extent[i].logical + g,
+			       (char *)pkernfs_granule_virt(c, n->extent[i].granule + g));
+}
+
+static void region_list_dir(struct pkernfs_core *c, struct pkernfs_node *d, const char *path)
+{
+	const struct pkernfs_dirent_ser *de;
+	char name[PATH_MAX];
+	u64 cookie = 0;
+
+	while ((de = pkernfs_dirent_next(c, d, &cookie))) {
+		struct pkernfs_node *n = c->node[le64_to_cpu(de->ino)];
+
+		snprintf(name, sizeof(name), "%s/%.*s", path, de->len, de->name);
+		printf("%s\t%o\t%llu\t%u", name, le16_to_cpu(n->ser->mode),
+		       (unsigned long long)le64_to_cpu(n->ser->size), n->ino);
+		region_list_data(c, n);
+		putchar('\n');
+		if (de->type == DT_DIR)
+			region_list_dir(c, n, name);
+	}
+}
+
+/* All names: path, mode, size, inode, and what each granule says of itself. */
+void region_list(struct pkernfs_core *c)
+{
+	down_read(&c->lock);
+	region_list_dir(c, c->node[PKERNFS_ROOT_INO], "");
+	up_read(&c->lock);
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What fsck.pkernfs makes of a region in memory: its checker, behind an interface that
+ * both this world and that of the kernel's sources can include.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "../../pkernfs/check.h"
+
+struct verdict {
+	bool whole, mended, clean, no_room;
+};
+
+static struct image image;
+static bool verbose;
+
+void verdict_set_up(void *mem, uint64_t base, uint64_t bytes, bool say);
+void verdict_look(struct verdict *v);
+void verdict_undo(void);
+
+static void report(struct check *k, enum problem p, const char *where)
+{
+	const struct problem_info *info = &problem_info[p];
+
+	(void)k;
+	if (verbose)
+		fprintf(stderr, "fsck: %s: %s; %s [%s]\n", where, info->what,
+			info->action ?: "nothing can be done", info->name);
+}
+
+void verdict_set_up(void *mem, uint64_t base, uint64_t bytes, bool say)
+{
+	image_memory(&image, mem, base, bytes);
+	verbose = say;
+}
+
+/* Look, mend, and look again. The region is mended until verdict_undo(). */
+void verdict_look(struct verdict *v)
+{
+	struct check k = { .report = report }, second = { .report = report };
+
+	memset(v, 0, sizeof(*v));
+	v->mended = check_run(&k, &image);
+	v->whole = !k.found;
+	v->no_room = k.count[P_EXTENT_NO_ROOM];
+	check_exit(&k);
+	if (!v->mended)
+		return;
+	if (verbose)
+		fprintf(stderr, "fsck: second run\n");
+	check_run(&second, &image);
+	v->clean = second.found + second.mild == second.count[P_RECORDS];
+	check_exit(&second);
+}
+
+void verdict_undo(void)
+{
+	image_undo(&image);
+}
