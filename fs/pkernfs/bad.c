@@ -131,7 +131,7 @@ bool pkernfs_bad_in(struct pkernfs_core *c, const void *data, u64 bytes)
 {
 	u64 at = data - c->r->virt, page = at >> PKERNFS_BLOCK_SHIFT;
 
-	return pkernfs_bad_first(c, page, DIV_ROUND_UP_ULL(at + bytes, PKERNFS_BLOCK_SIZE) -
+	return pkernfs_bad_first(c, page, DIV_ROUND_UP(at + bytes, PKERNFS_BLOCK_SIZE) -
 				 page) != U64_MAX;
 }
 
@@ -147,7 +147,7 @@ bool pkernfs_bad_in(struct pkernfs_core *c, const void *data, u64 bytes)
 bool pkernfs_bad_span(struct pkernfs_core *c, const void *data, u64 *bytes)
 {
 	u64 at = data - c->r->virt, page = at >> PKERNFS_BLOCK_SHIFT;
-	u64 end = DIV_ROUND_UP_ULL(at + *bytes, PKERNFS_BLOCK_SIZE);
+	u64 end = DIV_ROUND_UP(at + *bytes, PKERNFS_BLOCK_SIZE);
 	u64 bad = pkernfs_bad_first(c, page, end - page);
 
 	if (bad == U64_MAX)
