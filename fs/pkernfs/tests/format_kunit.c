@@ -100,7 +100,7 @@ static void pkernfs_test_without_small(struct kunit *test)
 	const char *why = NULL;
 
 	KUNIT_ASSERT_EQ(test, pkernfs_layout(r->base, r->bytes, 0, &opt, &sb), 0);
-	pkernfs_format_write(r, &sb);
+	pkernfs_format_write(r, &sb, NULL);
 	pkernfs_test_load(test, r);
 	n = pkernfs_test_file(test, r->core, "file");
 	KUNIT_EXPECT_EQ(test, r->core->gpool[PKERNFS_GPOOL_4K].granules, 0);
