@@ -477,7 +477,7 @@ static bool use(struct source *s)
 		pkernfs_listxattr((struct dentry *)&info.vfs, list, sizeof(list));
 		pkernfs_xattr_get(c, n, PKERNFS_XATTR_USER, "one", big, sizeof(big));
 		for (at = 0; n->slots && at < 4; at++)
-			pkernfs_extent_seek(n, at, at & 1);
+			pkernfs_extent_seek(n, at << n->pool->shift, at & 1);
 	}
 	if (!chance(s, 16))
 		return false;
@@ -491,10 +491,11 @@ static bool use(struct source *s)
 			continue;
 		pkernfs_xattr_set(c, n, PKERNFS_XATTR_USER, "three", big, pick(s, 4096), 0);
 		if (n->slots) {
-			at = pick(s, 24);
+			at = pick(s, 24) << n->pool->shift;
 			if (chance(s, 4))
-				pkernfs_extent_fill(c, n, at, at);
-			pkernfs_extent_cut(c, n, at, at + pick(s, 4), -1);
+				pkernfs_extent_fill(c, n, at, at, n->pool);
+			pkernfs_extent_cut(c, n, at,
+					   at + ((1 + pick(s, 4)) << n->pool->shift) - 1, -1);
 		} else if (S_ISDIR(le16_to_cpu(n->ser->mode))) {
 			snprintf(big, 200, "%0*u", (int)(1 + pick(s, 150)), ino);
 			region_create(c, ino, big, chance(s, 2) ? S_IFREG : S_IFDIR, &fresh);
@@ -539,7 +540,7 @@ static void still_there(u64 intact, const struct verdict *v)
 		n = r.core->node[ino];
 		if (!n || !n->ser->nlink)
 			shim_die("fsck has lost a file that was whole");
-		if (n->slots && !v->no_room && pkernfs_extent_total(n) != granules)
+		if (n->slots && !v->no_room && pkernfs_extent_total(n) >> n->pool->shift != granules)
 			shim_die("fsck has lost data of a file that was whole");
 	}
 }
@@ -600,7 +601,7 @@ static void set_up(void)
 	region_unload(&r);
 	pristine = malloc(FRONT + PKERNFS_BLOCK_SIZE);
 	before = malloc(FRONT);
-	if (!pristine || !before || pkernfs_area_start(&sb.data) * PKERNFS_BLOCK_SIZE != FRONT)
+	if (!pristine || !before || pkernfs_area_start(&sb.small) * PKERNFS_BLOCK_SIZE != FRONT)
 		shim_die("no memory, or another layout");
 	memcpy(pristine, r.virt, FRONT);
 	memcpy(pristine + FRONT, pkernfs_block(&r, LAST), PKERNFS_BLOCK_SIZE);

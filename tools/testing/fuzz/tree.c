@@ -149,13 +149,13 @@ static void region_size(struct pkernfs_core *c, u32 ino, u64 size)
 }
 
 /* One granule, which says whose it is. */
-static void region_data(struct pkernfs_core *c, u32 ino, u64 logical)
+static void region_data(struct pkernfs_core *c, u32 ino, unsigned int pool, u64 logical)
 {
-	const struct pkernfs_extent *e;
+	struct pkernfs_gpool *p = &c->gpool[pool];
+	u64 pos = logical << p->shift, bytes;
 
-	region_must(!pkernfs_extent_fill(c, c->node[ino], logical, logical), "no data");
-	e = pkernfs_extent_find(c->node[ino], logical);
-	sprintf(pkernfs_granule_virt(c, e->granule + (logical - e->logical)),
+	region_must(!pkernfs_extent_fill(c, c->node[ino], pos, pos, p), "no data");
+	sprintf(pkernfs_extent_data(c, c->node[ino], pos, &bytes),
 		"inode %u granule %llu", ino, (unsigned long long)logical);
 }
 
@@ -186,7 +186,7 @@ void region_make(struct pkernfs_region *r)
 
 	memset(name, 'x', sizeof(name));
 	region_must(!pkernfs_layout(r->base, r->bytes, 0, &opt, &sb), "no layout");
-	pkernfs_format_write(r, &sb);
+	pkernfs_format_write(r, &sb, NULL);
 	region_must(region_load(r, &why), "an empty region is not loaded");
 	c = r->core;
 
@@ -205,14 +205,14 @@ void region_make(struct pkernfs_region *r)
 
 	/* Extents that cannot be joined, more than an inode has; blocks of names. */
 	for (i = 0; i < 11; i++)
-		region_data(c, TREE_RAM, 2 * i);
+		region_data(c, TREE_RAM, PKERNFS_GPOOL_2M, 2 * i);
 	region_size(c, TREE_RAM, 22 * PKERNFS_GRANULE_SIZE);
-	region_data(c, TREE_STATE, 0);
+	region_data(c, TREE_STATE, PKERNFS_GPOOL_2M, 0);
 	region_size(c, TREE_STATE, 100);
-	region_data(c, TREE_C, 0);
-	region_data(c, TREE_C, 1);
+	region_data(c, TREE_C, PKERNFS_GPOOL_2M, 0);
+	region_data(c, TREE_C, PKERNFS_GPOOL_2M, 1);
 	region_size(c, TREE_C, PKERNFS_GRANULE_SIZE + 1);
-	region_data(c, TREE_ORPHAN, 0);
+	region_data(c, TREE_ORPHAN, PKERNFS_GPOOL_2M, 0);
 	for (i = 0; i < 25; i++) {
 		name[200] = 0;
 		name[0] = 'a' + i;
@@ -243,7 +243,7 @@ static void region_list_data(struct pkernfs_core *c, struct pkernfs_node *n)
 	for (i = 0; i < n->extents; i++)
 		for (g = 0; g < n->extent[i].count; g++)
 			printf("\t%llu:%.40s", (unsigned long long)n->extent[i].logical + g,
-			       (char *)pkernfs_granule_virt(c, n->extent[i].granule + g));
+			       (char *)pkernfs_granule_virt(c, n->pool, n->extent[i].granule + g));
 }
 
 static void region_list_dir(struct pkernfs_core *c, struct pkernfs_node *d, const char *path)
