@@ -46,37 +46,23 @@ static u32 pkernfs_bad_file(struct pkernfs_core *c, u64 page, pgoff_t *index, bo
 }
 
 /*
- * The inode of a file that somebody may have mapped, with a reference on its
- * superblock; NULL: nobody has. pkernfs_format_lock keeps the superblock's memory.
+ * Remove the mappings of the page, and tell those who want to be told at once. The
+ * superblock is kept meanwhile, or what is in its inode cache could be on its way out;
+ * the caller drops it when it holds no lock any more. NULL: not mounted.
  */
-static struct inode *pkernfs_bad_inode(struct pkernfs_core *c, u32 ino)
+static struct super_block *pkernfs_bad_unmap(struct pkernfs_core *c, u32 ino, pgoff_t index,
+					     int flags)
 {
-	struct super_block *sb;
+	struct super_block *sb = c->sb;
 	struct inode *inode;
+	LIST_HEAD(tell);
 
-	mutex_lock(&pkernfs_format_lock);
-	sb = c->sb;
-	if (sb && !atomic_inc_not_zero(&sb->s_active))
-		sb = NULL;
-	mutex_unlock(&pkernfs_format_lock);
-	if (!sb)
+	lockdep_assert_held(&pkernfs_format_lock);
+	if (!sb || !atomic_inc_not_zero(&sb->s_active))
 		return NULL;
 	inode = ilookup(sb, ino);
 	if (!inode)
-		deactivate_super(sb);
-	return inode;
-}
-
-/* Remove the mappings of the page, and tell those who want to be told at once. */
-static void pkernfs_bad_unmap(struct pkernfs_core *c, u32 ino, pgoff_t index, int flags)
-{
-	struct inode *inode = pkernfs_bad_inode(c, ino);
-	struct super_block *sb;
-	LIST_HEAD(tell);
-
-	if (!inode)
-		return;
-	sb = inode->i_sb;
+		return sb;	/* nobody has opened it */
 	filemap_invalidate_lock(inode->i_mapping);
 	pkernfs_poison_collect(inode->i_mapping, index, flags, &tell);
 	unmap_mapping_range(inode->i_mapping,
@@ -85,7 +71,30 @@ static void pkernfs_bad_unmap(struct pkernfs_core *c, u32 ino, pgoff_t index, in
 	filemap_invalidate_unlock(inode->i_mapping);
 	pkernfs_poison_tell(flags, &tell);
 	iput(inode);
-	deactivate_super(sb);
+	return sb;
+}
+
+static void pkernfs_bad_report(struct pkernfs_core *c, u64 page, u32 ino, pgoff_t index,
+			       bool held)
+{
+	u64 phys = c->r->base + (page << PKERNFS_BLOCK_SHIFT);
+	const char *more = "";
+	u32 granule;
+
+	if (ino) {
+		if (held)
+			more = "; a frozen device reaches it, its DMA goes on";
+		else if (!pkernfs_folio_idle(pfn_folio(PHYS_PFN(phys))))
+			more = "; pinned, DMA to it may go on";
+		pr_err("region %u: memory error at %#llx: inode %u, offset %#llx%s\n",
+		       c->r->index, phys, ino, (u64)index << PAGE_SHIFT, more);
+		return;
+	}
+	if (pkernfs_page_granule(c, page, &granule))
+		more = "in no file";
+	else
+		more = "metadata; save the files, and make a new filesystem";
+	pr_err("region %u: memory error at %#llx: %s\n", c->r->index, phys, more);
 }
 
 /**
@@ -104,41 +113,40 @@ int pkernfs_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 			   unsigned long nr_pages, int flags)
 {
 	struct pkernfs_region *r = pkernfs_region_find(PFN_PHYS(pfn), PAGE_SIZE);
+	struct super_block *sb = NULL;
 	struct pkernfs_core *c;
 	pgoff_t index = 0;
 	int err = -ENXIO;
-	u32 ino, granule;
 	bool held;
 	u64 page;
+	u32 ino;
 
 	if (WARN_ON_ONCE(!r))
 		return err;
 	page = pfn - PHYS_PFN(r->base);
 
+	/* Outermost, and held to the end: mkfs may not free what is looked at. */
 	mutex_lock(&pkernfs_format_lock);
 	c = r->core;
-	if (c)
-		err = pkernfs_bad_add(c, page);
-	mutex_unlock(&pkernfs_format_lock);
 	if (!c) {
 		pr_err("region %u: memory error at %#llx: not loaded, not remembered\n",
 		       r->index, (u64)PFN_PHYS(pfn));
-		return err;
+		goto out;
 	}
+	err = pkernfs_bad_add(c, page);
 	ino = pkernfs_bad_file(c, page, &index, &held);
 	if (ino)
-		pkernfs_bad_unmap(c, ino, index, flags);
-
-	if (ino)
-		pr_err("region %u: memory error at %#llx: inode %u, offset %#llx%s\n",
-		       r->index, (u64)PFN_PHYS(pfn), ino, (u64)index << PAGE_SHIFT,
-		       held ? "; a frozen device reaches it, its DMA goes on" :
-		       pkernfs_folio_idle(pfn_folio(pfn)) ? "" :
-		       "; pinned, DMA to it may go on");
-	else
-		pr_err("region %u: memory error at %#llx: %s\n", r->index, (u64)PFN_PHYS(pfn),
-		       pkernfs_page_granule(c, page, &granule) ? "in no file" : "metadata; save the files, and make a new filesystem");
+		sb = pkernfs_bad_unmap(c, ino, index, flags);
+	pkernfs_bad_report(c, page, ino, index, held);
 	if (err && err != -EEXIST)
 		pr_err("region %u: the error is not remembered: %pe\n", r->index, ERR_PTR(err));
-	return err == -EEXIST ? 0 : err == -EOPNOTSUPP ? -EIO : err;
+	if (err == -EEXIST)
+		err = 0;
+	if (err == -EOPNOTSUPP)
+		err = -EIO;
+out:
+	mutex_unlock(&pkernfs_format_lock);
+	if (sb)
+		deactivate_super(sb);
+	return err;
 }
