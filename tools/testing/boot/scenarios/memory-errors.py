@@ -2,19 +2,21 @@
 """Memory errors: SIGBUS, EIO, a list that lives on, and memory that nobody gets again.
 
 By madvise(MADV_HWPOISON) and hard_offline_page, in mapped files. The list is there
-after a kexec and after mkfs.
+after a kexec and after mkfs. A device that reaches such a page is not frozen; one that
+is frozen goes on, and the log says so.
 """
 
 from pkboot import dma, selftests
 
 STAGES = 2
 MEMORY = '1G'
-PKERNFS = '64M@512M'
+PKERNFS = '64M@512M,256M@640M'
+DEVICES = (dma.NIC,)
 TIMEOUT = 120
 
 
 def FILES():
-    return selftests.vfio_files('fs_poison') + [
+    return selftests.vfio_files('fs_poison') + [('/bin/pkernfs-vmm', dma.vmm())] + [
         ('/bin/pkernfsctl', dma.ctl()), ('/bin/mkfs.pkernfs', dma.ctl())]
 
 
@@ -24,7 +26,32 @@ tap() {
 	say "TAP $1 $(grep -c '^ok' /tmp/tap) passed"
 }
 
+frozen() {
+	region_mount region1
+	mkdir /mnt/vm0
+	mkfifo /tmp/control
+	vmm run --bind --control /tmp/control phase=bound wait freeze &
+	until dmesg | grep -q 'PHASE bound'; do sleep 0.1; done
+	fs_poison hit /mnt/vm0/ram 1000 || fail "fs_poison hit"
+	echo go >/tmp/control
+	! wait $! || fail "FREEZE of a page with a memory error"
+	dmesg | grep -q 'there is a memory error in the pages of IOVA' || fail "and no reason"
+	want_state ordinary
+
+	rm /mnt/vm0/ram
+	vmm run --control /tmp/control freeze phase=frozen wait unfreeze &
+	until dmesg | grep -q 'PHASE frozen'; do sleep 0.1; done
+	fs_poison hit /mnt/vm0/ram 1000 || fail "fs_poison hit"
+	dmesg | grep -q 'a frozen device reaches it, its DMA goes on' || fail "not reported"
+	want_state frozen
+	echo go >/tmp/control
+	wait $! || fail "the VMM: $?"
+	umount /mnt
+}
+
 stage1() {
+	mkfs.pkernfs -q region1 || fail "mkfs of region 1"
+	frozen
 	mkfs.pkernfs -q region0 || fail "mkfs"
 	region_mount
 	tap fs_poison test /mnt
