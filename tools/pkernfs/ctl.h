@@ -61,6 +61,9 @@ const char *state_name(uint32_t state);
 int get_info(int fd, struct pkernfs_info *info);
 void print_info(const struct pkernfs_info *info, bool json);
 
+/* --- granules.c --- */
+int cmd_granules(int argc, char **argv);
+
 /* --- arm.c --- */
 int cmd_arm(int argc, char **argv);
 int cmd_disarm(int argc, char **argv);

@@ -22,7 +22,22 @@ _HELD = r'''
 _BY_FILE = '--by-file '
 
 GUEST = live.guest(first=_BY_FILE + live.FIRST, gone=_HELD, mounted=_HELD)
-VARIANTS = {'restore': {'GUEST': live.guest(second=_BY_FILE + live.SECOND)}}
+
+# The same with guest RAM in granules of 4 KiB.
+_SMALL = r'''
+	umount /mnt
+	mkfs.pkernfs -q -f -s 45056 region0 || fail "mkfs --small"
+	region_mount
+	mkdir /mnt/vm0
+	pkernfsctl granules 4k /mnt/vm0 || fail "granules"
+'''
+_SMALL_HELD = _HELD.replace('granules_held', 'small_held').replace('80', '40960')
+
+VARIANTS = {
+    'restore': {'GUEST': live.guest(second=_BY_FILE + live.SECOND)},
+    'small': {'GUEST': live.guest(first=_BY_FILE + live.FIRST, before=_SMALL,
+                                  gone=_SMALL_HELD)},
+}
 
 
 def run(t):
