@@ -6,7 +6,7 @@ V ?=
 comma := ,
 boot := tools/testing/boot/run.py
 
-export KSRC PKERNFS_CACHE
+export KSRC PKERNFS_CACHE WHAT
 
 help:
 	@echo 'Tests (Debian 12 or 13, as root or with sudo; kernels and QEMU come by themselves):'
@@ -14,6 +14,7 @@ help:
 	@echo '  make check T=a,b      these alone, by name;  V=1 shows the consoles'
 	@echo '  make list             the names'
 	@echo '  make fuzz TIME=600    libFuzzer on the code that validates a handover'
+	@echo '  make fuzz WHAT=region the same on the load of a region, and on fsck'
 	@echo '  make bench            what it costs, beside hugetlbfs, tmpfs and LUO'
 	@echo '  make demo             a live update to watch'
 	@echo

@@ -38,7 +38,7 @@ struct pkernfs_chardev {
 	struct pkernfs_region *r;
 	bool claim;
 	bool written;
-	struct mutex lock;
+	struct mutex lock;	/* @bounce */
 	void *bounce;
 };
 
@@ -199,7 +199,7 @@ static ssize_t pkernfs_chardev_write(struct file *file, const char __user *from,
 
 	mutex_lock(&d->lock);
 	while (count && !fatal_signal_pending(current)) {
-		size_t bytes = min(count, (size_t)PKERNFS_CHARDEV_STEP);
+		size_t bytes = min_t(size_t, count, PKERNFS_CHARDEV_STEP);
 
 		err = -ENOSPC;
 		if (*ppos >= d->r->bytes)

@@ -437,8 +437,7 @@ void check_shared(struct check *k)
 		struct pkernfs_extent_ser e;
 
 		/* Cleared meanwhile, or in a chain that was cut: the next round tells. */
-		if (!k->node[ino].mode ||
-		    (slot >= SLOTS_OF_CHAIN(k->node[ino].blocks)))
+		if (!k->node[ino].mode || slot >= SLOTS_OF_CHAIN(k->node[ino].blocks))
 			continue;
 		e = *check_slot(k, ino, slot, &block);
 		count = le64toh(e.bytes) >> PKERNFS_GRANULE_SHIFT;

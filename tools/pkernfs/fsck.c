@@ -168,7 +168,8 @@ int cmd_fsck(int argc, char **argv)
 	argc -= optind - 1;
 	argv += optind - 1;
 	if (modes > 1 || argc != 1) {
-		complain("%s; try --help", modes > 1 ? "one of -n, -p, -y" : "one region is needed");
+		complain("%s; try --help",
+			 modes > 1 ? "one of -n, -p, -y" : "one region is needed");
 		return FSCK_USAGE;
 	}
 	return fsck(region_device(argv[0]), mode);

@@ -200,7 +200,9 @@ void *image_change(struct image *img, uint64_t block)
 		img->change = realloc(img->change, img->room * sizeof(*c));
 	}
 	c = img->change ? &img->change[img->changes++] : NULL;
-	if (!c || !(c->old = malloc(BLOCK))) {
+	if (c)
+		c->old = malloc(BLOCK);
+	if (!c || !c->old) {
 		fprintf(stderr, "%s: no memory\n", img->path);
 		exit(8);
 	}

@@ -42,7 +42,7 @@ static struct pkernfs_dirent_ser *entry(struct pkernfs_region *r, u32 dir, u64 i
 		if (le64_to_cpu(de->ino) == ino && de->units == 1)
 			return de;
 	}
-	shim_die("no such entry");
+	shim_die("no such name");
 }
 
 static void both(struct pkernfs_region *r, void (*change)(struct pkernfs_sb *))

@@ -8,7 +8,7 @@
  * damaged region what the kernel says, mend it so that the kernel takes it and a second
  * run finds nothing, and lose no file that was not damaged.
  *
- * usage: see usage(). With -DLIBFUZZER it is libFuzzer's.
+ * usage: see say_usage(). With -DLIBFUZZER it is libFuzzer's.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -420,7 +420,7 @@ static bool committed(void)
  * With nothing in the log the load is without a single store: the memory is read-only
  * meanwhile. With something there only the replay may have written, and all of it.
  */
-static bool load(const char **why)
+static bool try_load(const char **why)
 {
 	bool log = committed(), ok;
 	const struct pkernfs_sb *use;
@@ -545,11 +545,11 @@ static void still_there(u64 intact, const struct verdict *v)
 	}
 }
 
-static void run(struct source *s)
+static void judge(struct source *s)
 {
 	struct verdict v;
 	const char *why;
-	bool ok, log;
+	bool ok, log, changed = false;
 	u64 intact;
 
 	damage(s);
@@ -569,7 +569,7 @@ static void run(struct source *s)
 	}
 	verdict_undo();
 
-	ok = load(&why);
+	ok = try_load(&why);
 	if (shim_verbose)
 		fprintf(stderr, "kernel: %s\n", ok ? "loaded" : why);
 	if (ok != v.whole)
@@ -578,14 +578,15 @@ static void run(struct source *s)
 	runs++;
 	loaded += ok;
 	if (ok) {
-		log |= use(s);
+		changed = use(s);
 		region_unload(&r);
-		if (!region_load(&r, &why)) {
+		if (changed && !region_load(&r, &why)) {
 			fprintf(stderr, "%s\n", why);
 			shim_die("what was changed in it makes it unfit to be loaded again");
 		}
 		region_unload(&r);
 	}
+	log |= changed;
 	if (log)
 		restore_all();
 	else
@@ -617,7 +618,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	if (!pristine)
 		set_up();
 	if (bytes)
-		run(&s);
+		judge(&s);
 	return 0;
 }
 #else
@@ -735,7 +736,7 @@ static int mutants(u64 count, const char *path)
 		/* A replay changes it: it is written as it is before. */
 		front = malloc(FRONT);
 		memcpy(front, r.virt, FRONT);
-		ok = load(&why);
+		ok = try_load(&why);
 		region_unload(&r);
 		memcpy(r.virt, front, FRONT);
 		free(front);
@@ -754,14 +755,14 @@ static void fuzz(u64 count)
 	for (; seed < end; seed++) {
 		struct source s = { .state = seed * 0x2545f4914f6cdd1dULL };
 
-		run(&s);
+		judge(&s);
 	}
 	printf("%llu runs: %llu loaded, %llu refused, %llu mended\n", (unsigned long long)runs,
 	       (unsigned long long)loaded, (unsigned long long)(runs - loaded),
 	       (unsigned long long)mended);
 }
 
-static int usage(void)
+static int say_usage(void)
 {
 	fprintf(stderr, "usage: region [RUNS [FIRST_SEED]]\n"
 			"       region -v SEED          one run, and what it says\n"
@@ -788,7 +789,7 @@ int main(int argc, char **argv)
 	}
 	shim_verbose = argc == 3 && !strcmp(argv[1], "-v");
 	if (!shim_verbose && argc > 1 && !strtoull(argv[1], NULL, 0))
-		return usage();
+		return say_usage();
 	if (argc > 2)
 		seed = strtoull(argv[2], NULL, 0);
 	fuzz(shim_verbose ? 1 : argc > 1 ? strtoull(argv[1], NULL, 0) : 100000);

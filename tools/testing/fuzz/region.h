@@ -6,6 +6,7 @@
 #define _PKERNFS_FUZZ_REGION_H
 
 #include "../../../fs/pkernfs/pkernfs.h"
+#include "verdict.h"
 
 /* Where the machine has it that is given these regions. */
 #define REGION_BASE	(512ULL << 20)
@@ -46,17 +47,5 @@ static inline void region_seal_sb(struct pkernfs_sb *sb)
 /* golden.c */
 int region_golden(struct pkernfs_region *r, const char *name);
 void region_goldens(void);
-
-/* verdict.c: the tools' checker, which knows nothing of the kernel's headers */
-struct verdict {
-	bool whole;		/* nothing that keeps the kernel from loading it */
-	bool mended;		/* whole after the repair */
-	bool clean;		/* and the second run finds nothing at all */
-	bool no_room;		/* a copy of shared memory did not fit */
-};
-
-void verdict_set_up(void *mem, u64 base, u64 bytes, bool say);
-void verdict_look(struct verdict *v);
-void verdict_undo(void);
 
 #endif

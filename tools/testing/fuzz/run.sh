@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Let libFuzzer search for so many seconds: `make fuzz'. Installs clang if need be.
 #
+# WHAT=region: damaged regions, otherwise handovers.
+#
 # Usage: run.sh [SECONDS [libFuzzer option or file]...]
 #
 # What it learns is kept for the next time. A file that it has found something with is
@@ -16,9 +18,11 @@ seconds=${1:-60}
 	echo "skipped: no clang with libFuzzer can be installed" >&2
 	exit 4
 }
+what=${WHAT:-handover}
 out=$cache/fuzz/$(basename "$overlay")
+[ "$what" = handover ] || out=$out-$what
 mkdir -p "$out/corpus" "$out/found"
-program=$("$here/build.sh" libfuzzer "$out" | tail -1)
+program=$("$here/build.sh" libfuzzer "$out" "$what" | tail -1)
 for f in "$@"; do
 	# Files only: no search.
 	[ ! -f "$f" ] || exec "$program" "$@"

@@ -9,6 +9,7 @@ u64 shim_fail;
 phys_addr_t shim_base;
 u64 shim_bytes;
 void *shim_virt;
+/* Nobody else is here. */
 DEFINE_MUTEX(pkernfs_transition_lock);
 LIST_HEAD(pkernfs_devices);
 

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What fsck.pkernfs makes of a region in memory. Its checker has the headers of
+ * userspace and knows nothing of the kernel's: both worlds can include this.
+ */
+#ifndef _PKERNFS_FUZZ_VERDICT_H
+#define _PKERNFS_FUZZ_VERDICT_H
+
+struct verdict {
+	bool whole;		/* nothing that keeps the kernel from loading it */
+	bool mended;		/* whole after the repair */
+	bool clean;		/* and the second run finds nothing at all */
+	bool no_room;		/* a copy of shared memory did not fit */
+};
+
+void verdict_set_up(void *mem, unsigned long long base, unsigned long long bytes, bool say);
+void verdict_look(struct verdict *v);
+void verdict_undo(void);
+
+#endif
