@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0
+"""/dev/pkernfsN: who may open it when; fsck, dump, save and restore through it.
+
+With a device that is frozen the region can be looked at, but not claimed, and tables
+and records are zeroes for who looks.
+"""
+
+from pkboot import dma, live
+
+LIKE = live
+STAGES = 1
+TIMEOUT = 60
+APPEND = ''
+
+
+def FILES():
+    return dma.files(True) + [('/bin/' + n + '.pkernfs', dma.ctl()) for n in ('fsck', 'dump')]
+
+
+GUEST = r'''
+dev=/dev/pkernfs0
+
+# busy WHAT: it cannot be claimed
+busy() {
+	! ( : <>$dev ) 2>/dev/null || fail "$1: opened for writing"
+	! fsck.pkernfs -y region0 >/tmp/out 2>&1 || fail "$1: fsck -y"
+	grep -q "mounted or in use" /tmp/out || fail "$1: fsck -y says: $(cat /tmp/out)"
+	! pkernfsctl save -q region0 /tmp/saved 2>/dev/null || fail "$1: save"
+	[ ! -e /tmp/saved ] || fail "$1: save has left a file"
+	fsck.pkernfs -n region0 >/tmp/out || fail "$1: fsck -n: $(cat /tmp/out)"
+	grep -q "in use, and clean" /tmp/out || fail "$1: fsck -n says: $(cat /tmp/out)"
+	dump.pkernfs --json region0 >/tmp/dump || fail "$1: dump"
+}
+
+# block N: does it hold anything but zeroes?
+used() {
+	dd if=$dev bs=4096 skip="$1" count="${2:-1}" 2>/dev/null | tr -d '\0' | grep -q .
+}
+
+stage1() {
+	region_make
+	echo whole >/mnt/vm0/file
+	dd if=/dev/urandom of=/mnt/vm0/data bs=1M count=3 2>/dev/null
+	mkdir -p /mnt/a/b
+	sum=$(md5sum </mnt/vm0/data)
+	busy "mounted"
+
+	umount /mnt
+	exec 5<$dev
+	exec 6<>$dev
+	! ( : <>$dev ) 2>/dev/null || fail "claimed twice"
+	! mount -t pkernfs region0 /mnt 2>/dev/null || fail "mounted while it is claimed"
+	! mkfs.pkernfs -q -f region0 2>/dev/null || fail "formatted while it is claimed"
+	exec 6>&-
+	# The areas of devices are not written: the last granule begins with them.
+	tail=$(($(cat $region/size) / 4096 - 512))
+	! dd if=/bin/busybox of=$dev bs=4096 count=1 seek=$tail conv=notrunc 2>/dev/null ||
+		fail "a record was written"
+	used 0 || fail "there is no superblock"
+
+	fsck.pkernfs -n region0 >/tmp/out || fail "fsck -n: $(cat /tmp/out)"
+	pkernfsctl save -q region0 /tmp/saved || fail "save"
+	[ $(du -k /tmp/saved | cut -f1) -lt 20000 ] || fail "the file is not sparse"
+	fsck.pkernfs -n /tmp/saved >/tmp/out || fail "fsck of the file: $(cat /tmp/out)"
+
+	region_mount
+	rm -r /mnt/vm0 /mnt/a
+	echo other >/mnt/other
+	umount /mnt
+	cp /tmp/saved /tmp/damaged
+	printf x | dd of=/tmp/damaged bs=1 seek=300000 conv=notrunc 2>/dev/null
+	! pkernfsctl restore -q /tmp/damaged region0 2>/dev/null || fail "restore of a damaged file"
+	region_mount
+	[ "$(cat /mnt/other)" = other ] || fail "a restore that was refused has changed something"
+	umount /mnt
+	pkernfsctl restore -q /tmp/saved region0 || fail "restore"
+	region_mount
+	[ "$(cat /mnt/vm0/file)" = whole -a "$(md5sum </mnt/vm0/data)" = "$sum" -a \
+		-d /mnt/a/b -a ! -e /mnt/other ] || fail "it is not what it was"
+	umount /mnt
+
+	# Damage: bits of the directory's inode, as no other is known to be used.
+	at=$((65 * 4096 + 2 * 512 + 40))
+	printf x | dd of=$dev bs=1 seek=$at conv=notrunc 2>/dev/null || fail "cannot be written"
+	! mount -t pkernfs region0 /mnt 2>/dev/null || fail "a damaged region is mounted"
+	[ "$(cat $region/state)" = refused ] || fail "its state is $(cat $region/state)"
+	rc=0; fsck.pkernfs -n region0 >/tmp/out || rc=$?
+	[ $rc = 4 ] || fail "fsck -n of it: $rc"
+	rc=0; fsck.pkernfs -y region0 >/tmp/out || rc=$?
+	[ $rc = 1 ] || fail "fsck -y of it: $rc: $(cat /tmp/out)"
+	region_mount
+	[ "$(md5sum </mnt/vm0/data)" = "$sum" ] || fail "fsck has lost data"
+	rm /mnt/vm0/*
+
+	vmm run --bind --size 160M freeze || fail "the VMM: $?"
+	busy "with a frozen device"
+	umount /mnt
+	busy "with a frozen device, not mounted"
+	! used $tail 320 || fail "records can be read"
+	grep -q '"inode": 2,' /tmp/dump || fail "dump shows no inode"
+	dump.pkernfs region0 >/tmp/out || fail "dump"
+	! grep -q ^record /tmp/out || fail "a record is shown"
+	region_mount
+	pkernfsctl release /mnt/vm0/nic0 || fail "release"
+	umount /mnt
+	fsck.pkernfs -n region0 >/tmp/out || fail "fsck in the end: $(cat /tmp/out)"
+}
+'''
+
+
+def run(t):
+    t.machine().start().finish()
