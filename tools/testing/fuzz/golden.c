@@ -356,6 +356,11 @@ static const struct {
 	{ "lost+found", lost_found }, { "no-room", no_room },
 };
 
+void region_golden_any(struct pkernfs_region *r, u64 n)
+{
+	goldens[n % ARRAY_SIZE(goldens)].make(r);
+}
+
 /* Damage a region; not 0: there is no such damage. */
 int region_golden(struct pkernfs_region *r, const char *name)
 {

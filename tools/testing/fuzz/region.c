@@ -35,7 +35,7 @@ static u8 *pristine, *before;
 static u64 touched[256];
 static unsigned int touches;
 static u64 pool_used;
-static bool touched_sb;
+static bool touched_sb, with_golden;
 static u64 runs, loaded, mended;
 
 /* --- where the damage comes from --------------------------------------------------- */
@@ -359,12 +359,20 @@ static void damage_any(struct source *s)
 	damage_bytes(s, p, PKERNFS_BLOCK_SIZE);
 }
 
-static void damage(struct source *s)
+/* Returns whether more has changed than is written down. */
+static bool damage(struct source *s)
 {
 	u64 n = 1 + pick(s, CHANGES);
 
 	touches = 0;
 	touched_sb = false;
+	/* What takes several changes at once chance alone would seldom find. */
+	if (with_golden && chance(s, 16)) {
+		region_golden_any(&r, pick(s, 0));
+		touched_sb = true;
+		if (chance(s, 2))
+			return true;
+	}
 	while (n-- && !s->over) {
 		switch (pick(s, 16)) {
 		case 0:
@@ -383,6 +391,7 @@ static void damage(struct source *s)
 			damage_pool(s);
 		}
 	}
+	return touched_sb;
 }
 
 static void restore(void)
@@ -399,6 +408,8 @@ static void restore_all(void)
 {
 	memcpy(r.virt, pristine, FRONT);
 	memcpy(pkernfs_block(&r, LAST), pristine + FRONT, PKERNFS_BLOCK_SIZE);
+	/* The first record */
+	memset(pkernfs_block(&r, pkernfs_area_start(&sb.records)), 0, PKERNFS_BLOCK_SIZE);
 	touches = 0;
 }
 
@@ -552,9 +563,10 @@ static void judge(struct source *s)
 	bool ok, log, changed = false;
 	u64 intact;
 
-	damage(s);
+	changed = damage(s);
 	intact = untouched();
-	log = committed();
+	log = changed || committed();
+	changed = false;
 	verdict_look(&v);
 	if (v.mended) {
 		mended++;
@@ -752,6 +764,7 @@ static void fuzz(u64 count)
 
 	signal(SIGABRT, say_seed);
 	set_up();
+	with_golden = true;
 	for (; seed < end; seed++) {
 		struct source s = { .state = seed * 0x2545f4914f6cdd1dULL };
 

@@ -45,6 +45,7 @@ static inline void region_seal_sb(struct pkernfs_sb *sb)
 }
 
 /* golden.c */
+void region_golden_any(struct pkernfs_region *r, u64 n);
 int region_golden(struct pkernfs_region *r, const char *name);
 void region_goldens(void);
 
