@@ -20,7 +20,7 @@ PKERNFS = '32M@480M,64M@512M,32M@576M'
 TIMEOUT = 90
 RUNS = 300
 SECONDS = 30                # no more than this, of an idle host
-MIN_RUNS = 100
+MIN_RUNS = 30               # of a busy one
 
 BASE = 512 << 20
 FRONT = 2 << 20

@@ -9,7 +9,8 @@ from pkboot import dma, live
 
 LIKE = live
 STAGES = 1
-TIMEOUT = 60
+TIMEOUT = 120
+PKERNFS = '128M@512M'
 APPEND = ''
 
 
@@ -92,7 +93,7 @@ stage1() {
 	[ "$(md5sum </mnt/vm0/data)" = "$sum" ] || fail "fsck has lost data"
 	rm /mnt/vm0/*
 
-	vmm run --bind --size 160M freeze || fail "the VMM: $?"
+	vmm run --bind --size 64M freeze || fail "the VMM: $?"
 	busy "with a frozen device"
 	umount /mnt
 	busy "with a frozen device, not mounted"
