@@ -9,7 +9,7 @@
 #
 # Prints the path of an archive, an initramfs in which all lies below /r. Debian comes by
 # debootstrap, once, and is kept in the cache folder; the archive is made anew when
-# XFSTESTS or our patch have changed. Needs root, for debootstrap and chroot.
+# XFSTESTS or teach.sh have changed. Needs root, for debootstrap and chroot.
 # Exit code 2: not root, or debootstrap or cpio is not installed.
 set -euo pipefail
 [ $# = 1 ] && [ "${1#-}" = "$1" ] || {
@@ -32,7 +32,7 @@ exec 9>"$work/.lock"
 flock 9
 stamp=$({
 	(cd "$xfstests" && find . -name .git -prune -o -type f -printf '%p %s %T@\n' | sort)
-	cat "$own/pkernfs.patch" "$0"
+	cat "$own/teach.sh" "$0"
 } | sha256sum)
 if [ -e "$image" ] && [ "$(cat "$work/.stamp" 2>/dev/null)" = "$stamp" ]; then
 	echo "$image"
@@ -61,7 +61,7 @@ fi
 rm -rf "$root/xfstests"
 mkdir -p "$root/xfstests" "$root/mnt/test" "$root/mnt/scratch"
 (cd "$xfstests" && tar -c --exclude=.git .) | tar -x -C "$root/xfstests"
-run patch -d "$root/xfstests" -p1 -F0 --no-backup-if-mismatch -i "$own/pkernfs.patch"
+run "$own/teach.sh" "$root/xfstests"
 run chroot "$root" make -C /xfstests -j"$(nproc)"
 # What is needed to build it is not needed to run it.
 (cd "$work/fs" && find r \( -path r/var/cache -o -path r/var/lib/apt -o -path r/usr/share/doc \

@@ -2,7 +2,7 @@
 """xfstests, the generic group, on pkernfs; what fails there also on tmpfs.
 
 XFSTESTS=/path is a checkout of xfstests, which is not a part of this project;
-XFSTESTS_ARGS says which tests (-g quick). tools/testing/xfstests has the patch that
+XFSTESTS_ARGS says which tests (-g quick). tools/testing/xfstests has the script that
 teaches it pkernfs, how the root filesystem is made (root and debootstrap are needed),
 and the list of tests that are not run. A test that fails on pkernfs must fail on the
 tmpfs of the bare kernel, too. The variant runs in a debug kernel.
