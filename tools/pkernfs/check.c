@@ -27,12 +27,20 @@ const struct problem_info problem_info[PROBLEMS] = {
 			       "finished", P_MILD | P_PREEN },
 	[P_RECORDS]	= { "records", "it says that a device is preserved",
 			    NULL, P_MILD | P_UNFIXED },
+	[P_BAD_LIST]	= { "bad-pages", "there is no list of bad pages",
+			    "made anew, empty: bad pages are not known any more", 0 },
+	[P_BAD_CRC]	= { "bad-pages-checksum", "wrong head or checksum of the list of bad pages",
+			    "believed as far as it can be", 0 },
+	[P_BAD_PAGE]	= { "bad-pages-entry", "bad pages out of order, or not in the region",
+			    "those that can be are kept, in order", 0 },
 	[P_INODE_ID]	= { "inode-id", "wrong magic or number", "put right", 0 },
 	[P_INODE_CRC]	= { "inode-checksum", "wrong checksum",
 			    "believed as far as it can be", 0 },
 	[P_INODE_JUNK]	= { "inode-junk", "no inode", "slot cleared", 0 },
 	[P_INODE_TYPE]	= { "inode-type", "unknown type", "made a regular file", 0 },
 	[P_INODE_FLAGS]	= { "inode-flags", "unknown flags", "cleared", 0 },
+	[P_INODE_GRANULES] = { "inode-granules", "impossible granules",
+			       "told by where its data is, and nothing wished for", 0 },
 	[P_INODE_SIZE]	= { "inode-size", "impossible size", "set to the end of its data", 0 },
 	[P_SYMLINK]	= { "symlink", "symbolic link without an end, or empty",
 			    "cut off where it may end", 0 },
@@ -46,12 +54,14 @@ const struct problem_info problem_info[PROBLEMS] = {
 			    "believed as far as they can be", 0 },
 	[P_XATTR_ENTRY]	= { "attributes-entry", "an attribute is damaged",
 			    "this one and those behind it removed", 0 },
-	[P_EXTENT_RANGE] = { "extent-range", "not a range of the data area, or of a file",
+	[P_EXTENT_RANGE] = { "extent-range", "not a range of its area, or of a file",
 			     "this part of the file is a hole", 0 },
 	[P_EXTENT_OVERLAP] = { "extent-overlap", "overlaps another one of the file",
 			       "removed", 0 },
 	[P_EXTENT_SHARED] = { "extent-shared", "memory that belongs to another file",
 			      "gets a copy of it", 0 },
+	[P_EXTENT_BAD]	= { "extent-bad", "there are bad pages in what is to be copied",
+			    "zeroes in the copy", 0 },
 	[P_EXTENT_NO_ROOM] = { "extent-no-room", "no room for a copy",
 			       "this part of the file is a hole", 0 },
 	[P_CHAIN_BLOCK]	= { "chain-block", "not a block of it, or used twice",
@@ -142,7 +152,7 @@ uint64_t check_free_block(struct check *k)
 	uint64_t block;
 
 	for (block = area_start(pool); area_has(pool, block); block++) {
-		if (!check_take(k, block))
+		if (check_bad(k, block, 1) || !check_take(k, block))
 			continue;
 		memset(image_change(k->img, block), 0, BLOCK);
 		return block;
@@ -362,46 +372,65 @@ static void check_records(struct check *k)
 
 static void check_free(struct check *k)
 {
+	struct gpool *p;
 	uint32_t ino;
 
 	for (ino = 0; k->node && ino < k->inodes; ino++)
 		free(k->node[ino].block);
 	free(k->node);
 	free(k->pool);
-	free(k->owner);
+	for (p = k->gpool; p < k->gpool + GPOOLS; p++) {
+		free(p->owner);
+		p->owner = NULL;
+	}
 	free(k->shared);
 	k->node = NULL;
 	k->pool = NULL;
-	k->owner = NULL;
 	k->shared = NULL;
 	k->shareds = 0;
 	k->lost = 0;
 }
 
+static bool check_gpool(struct gpool *p, const struct pkernfs_area *area, unsigned int shift)
+{
+	p->shift = shift;
+	p->start = area_start(area);
+	p->granules = area_count(area) >> (shift - PKERNFS_BLOCK_SHIFT);
+	p->owner = calloc(p->granules + 1, sizeof(*p->owner));
+	return p->owner;
+}
+
 static bool check_alloc(struct check *k)
 {
+	const struct pkernfs_sb *sb = &k->img->sb;
+
 	k->inodes = image_inodes(k->img);
-	k->granules = image_granules(k->img);
 	k->node = calloc(k->inodes, sizeof(*k->node));
-	k->pool = calloc(area_count(&k->img->sb.pool) / 8 + 1, 1);
-	k->owner = calloc(k->granules, sizeof(*k->owner));
-	return k->node && k->pool && k->owner;
+	k->pool = calloc(area_count(&sb->pool) / 8 + 1, 1);
+	return check_gpool(&k->gpool[GPOOL_2M], &sb->data, PKERNFS_GRANULE_SHIFT) &&
+	       check_gpool(&k->gpool[GPOOL_4K], &sb->small, PKERNFS_BLOCK_SHIFT) &&
+	       k->node && k->pool;
 }
 
 static void check_count(struct check *k)
 {
+	const struct gpool *p;
 	uint64_t g;
 	uint32_t ino;
 
 	k->files = 0;
 	k->orphans = 0;
-	k->granules_used = 0;
+	k->bytes = 0;
+	k->bytes_used = 0;
 	for (ino = 0; ino < k->inodes; ino++) {
 		k->files += !!k->node[ino].mode;
 		k->orphans += k->node[ino].mode && !image_inode(k->img, ino)->nlink;
 	}
-	for (g = 0; g < k->granules; g++)
-		k->granules_used += !!k->owner[g];
+	for (p = k->gpool; p < k->gpool + GPOOLS; p++) {
+		k->bytes += p->granules << p->shift;
+		for (g = 0; g < p->granules; g++)
+			k->bytes_used += (uint64_t)!!p->owner[g] << p->shift;
+	}
 }
 
 /* Look at everything once, and mend it. false: there was nothing to look at. */
@@ -418,6 +447,7 @@ static bool check_round(struct check *k)
 	}
 	check_log(k);
 	check_records(k);
+	check_bad_list(k);
 	check_inodes(k);
 	check_names(k);
 	check_links(k);

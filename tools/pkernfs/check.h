@@ -10,16 +10,20 @@
 #ifndef PKERNFS_CHECK_H
 #define PKERNFS_CHECK_H
 
+#include <string.h>
+
 #include "image.h"
 
 enum problem {
 	P_SB_NONE, P_SB_COPY, P_SB_DIFFER,
 	P_JOURNAL_HEAD, P_JOURNAL_DAMAGE, P_JOURNAL_REPLAY,
 	P_RECORDS,
-	P_INODE_ID, P_INODE_CRC, P_INODE_JUNK, P_INODE_TYPE, P_INODE_FLAGS, P_INODE_SIZE,
+	P_BAD_LIST, P_BAD_CRC, P_BAD_PAGE,
+	P_INODE_ID, P_INODE_CRC, P_INODE_JUNK, P_INODE_TYPE, P_INODE_FLAGS, P_INODE_GRANULES,
+	P_INODE_SIZE,
 	P_SYMLINK, P_SPECIAL_FEATURE, P_SPECIAL_DATA, P_SPECIAL_RDEV,
 	P_XATTR_FEATURE, P_XATTR_BLOCK, P_XATTR_CRC, P_XATTR_ENTRY,
-	P_EXTENT_RANGE, P_EXTENT_OVERLAP, P_EXTENT_SHARED, P_EXTENT_NO_ROOM,
+	P_EXTENT_RANGE, P_EXTENT_OVERLAP, P_EXTENT_SHARED, P_EXTENT_BAD, P_EXTENT_NO_ROOM,
 	P_CHAIN_BLOCK, P_CHAIN_CRC, P_CHAIN_INDEX,
 	P_ENTRY_LENGTH, P_ENTRY_NAME, P_ENTRY_INODE, P_ENTRY_TYPE, P_ENTRY_TWICE,
 	P_DIR_TWICE, P_DIR_PARENT, P_DIR_LOOP, P_DIR_FULL, P_REMOVED_FULL,
@@ -73,6 +77,23 @@ struct node {
 	uint32_t blocks;
 };
 
+/* Which granules: what PKERNFS_INODE_POOL says of a file. */
+enum { GPOOL_2M, GPOOL_4K, GPOOLS };
+
+/**
+ * struct gpool - granules of one size
+ * @shift: log2 of their size
+ * @start: first block of the area that they are in
+ * @granules: number of them, 0: the region has none of this size
+ * @owner: inode that has a granule, 0: none
+ */
+struct gpool {
+	unsigned int shift;
+	uint64_t start;
+	uint64_t granules;
+	uint32_t *owner;
+};
+
 /**
  * struct check - a check of a region
  * @img: the region
@@ -87,12 +108,13 @@ struct node {
  * @frozen: records of preserved devices: nothing may be changed
  * @files: inodes in use, of the last round
  * @orphans: of them, those that nothing names and nobody misses
- * @granules_used: of data
+ * @bytes: in granules of both sizes
+ * @bytes_used: of them, in files
  * @inodes: size of the table
- * @granules: size of the data area
  * @node: by number
  * @pool: a bit for each block of the pool: in use
- * @owner: inode that has a granule, 0: none
+ * @gpool: granules of data, by size
+ * @bad: list of bad pages, NULL: the region was made without one
  * @shared: extents whose memory has another owner: by inode and slot
  * @shareds: number of them
  * @lost: inode of lost+found, 0: not looked for yet
@@ -105,13 +127,13 @@ struct check {
 	unsigned int found, mild, left, fixed, unsafe;
 	bool frozen;
 	uint32_t files, orphans;
-	uint64_t granules_used;
+	uint64_t bytes, bytes_used;
 
 	uint32_t inodes;
-	uint64_t granules;
 	struct node *node;
 	uint8_t *pool;
-	uint32_t *owner;
+	struct gpool gpool[GPOOLS];
+	const struct pkernfs_bad_block_ser *bad;
 	struct shared {
 		uint32_t ino, slot;
 	} *shared;
@@ -135,15 +157,36 @@ void check_block_seal(void *block);
 bool check_chain_block(struct check *k, uint32_t ino, uint32_t magic, uint64_t block,
 		       uint64_t from);
 
+/* check_bad.c */
+void check_bad_list(struct check *k);
+bool check_bad(const struct check *k, uint64_t block, uint64_t blocks);
+
 /* check_inode.c */
 void check_inodes(struct check *k);
-void check_shared(struct check *k);
 uint32_t check_inode_new(struct check *k, uint16_t mode, uint64_t parent);
+
+/* check_data.c */
+void check_extent_blocks(struct check *k, uint32_t ino);
+void check_file(struct check *k, uint32_t ino);
+void check_shared(struct check *k);
 
 /* check_dir.c */
 void check_dir_load(struct check *k, uint32_t ino);
 void check_names(struct check *k);
 void check_links(struct check *k);
+
+/* First block of a granule */
+static inline uint64_t gpool_block(const struct gpool *p, uint64_t granule)
+{
+	return p->start + (granule << (p->shift - PKERNFS_BLOCK_SHIFT));
+}
+
+static inline bool check_zero(const void *p, size_t bytes)
+{
+	const uint8_t *at = p;
+
+	return !bytes || (!*at && !memcmp(at, at + 1, bytes - 1));
+}
 
 static inline struct node *check_node(struct check *k, uint64_t ino)
 {

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The check of inodes: what each says of itself, its attributes, and its data.
+ * The check of inodes: what each says of itself, and its attributes.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "check.h"
+#include <linux/posix_acl_xattr.h>
 
-/* As far as the kernel counts bytes of a file: whole granules only. */
-#define SIZE_MAX_FILE	((uint64_t)INT64_MAX & ~(PKERNFS_GRANULE_SIZE - 1))
-#define SLOTS_OF_CHAIN(n)	(PKERNFS_INODE_EXTENTS + (n) * PKERNFS_BLOCK_EXTENTS)
+#include "check.h"
 
 struct pkernfs_inode_ser *check_inode_change(struct check *k, uint32_t ino)
 {
@@ -51,13 +49,6 @@ static bool check_type_known(uint16_t mode)
 		return true;
 	}
 	return false;
-}
-
-static bool check_zero(const void *p, size_t bytes)
-{
-	const uint8_t *at = p;
-
-	return !bytes || (!*at && !memcmp(at, at + 1, bytes - 1));
 }
 
 /* --- what it says of itself ------------------------------------------------------ */
@@ -139,6 +130,24 @@ static bool check_special(struct check *k, uint32_t ino)
 	return true;
 }
 
+/* What it says of granules, but for where the data of a file is: see check_file(). */
+static void check_wish(struct check *k, uint32_t ino)
+{
+	struct pkernfs_inode_ser *ser = image_inode(k->img, ino);
+	uint16_t mode = le16toh(ser->mode), flags = le16toh(ser->flags);
+
+	if ((flags & PKERNFS_INODE_WISH) > PKERNFS_INODE_WISH_2M ||
+	    (!S_ISREG(mode) && !S_ISDIR(mode)))
+		flags &= ~PKERNFS_INODE_WISH;
+	if (!S_ISREG(mode))
+		flags &= ~PKERNFS_INODE_POOL;
+	if (flags == le16toh(ser->flags) || !check_found(k, P_INODE_GRANULES, "inode %u", ino))
+		return;
+	ser = check_inode_change(k, ino);
+	ser->flags = htole16(flags);
+	check_inode_seal(ser);
+}
+
 static void check_inode(struct check *k, uint32_t ino)
 {
 	struct pkernfs_inode_ser *ser = image_inode(k->img, ino);
@@ -146,7 +155,9 @@ static void check_inode(struct check *k, uint32_t ino)
 
 	if (check_zero(ser, PKERNFS_INODE_STATIC) || !check_identity(k, ino))
 		return;
-	flags = check_has(k, PKERNFS_INCOMPAT_FLAGS) ? PKERNFS_INODE_KNOWN : 0;
+	flags = check_has(k, PKERNFS_INCOMPAT_FLAGS) ? PKERNFS_INODE_CHATTR : 0;
+	if (check_has(k, PKERNFS_INCOMPAT_POOLS))
+		flags |= PKERNFS_INODE_POOL | PKERNFS_INODE_WISH;
 	if (le16toh(ser->flags) & ~flags && check_found(k, P_INODE_FLAGS, "inode %u", ino)) {
 		ser = check_inode_change(k, ino);
 		ser->flags &= htole16(flags);
@@ -159,6 +170,7 @@ static void check_inode(struct check *k, uint32_t ino)
 		check_inode_seal(ser);
 		k->node[ino].mended = true;
 	}
+	check_wish(k, ino);
 	if (S_ISLNK(le16toh(ser->mode)))
 		check_symlink(k, ino);
 	else if (!S_ISREG(le16toh(ser->mode)) && !S_ISDIR(le16toh(ser->mode)) &&
@@ -169,8 +181,22 @@ static void check_inode(struct check *k, uint32_t ino)
 
 /* --- attributes ------------------------------------------------------------------ */
 
+/* Space, name, and the form of an ACL; what an ACL says is judged at use. */
+static bool check_xattr_possible(const struct check *k, const struct pkernfs_xattr_ser *e)
+{
+	const struct posix_acl_xattr_header *head = (const void *)e->data;
+	uint16_t size = le16toh(e->value_len);
+
+	if (e->space != PKERNFS_XATTR_ACL_ACCESS && e->space != PKERNFS_XATTR_ACL_DEFAULT)
+		return e->space && e->space < PKERNFS_XATTR_SPACES && e->name_len &&
+		       !memchr(e->data, 0, e->name_len);
+	return check_has(k, PKERNFS_INCOMPAT_ACL) && !e->name_len && size >= sizeof(*head) &&
+	       !((size - sizeof(*head)) % sizeof(struct posix_acl_xattr_entry)) &&
+	       le32toh(head->a_version) == POSIX_ACL_XATTR_VERSION;
+}
+
 /* Length of the attributes that are sound */
-static uint32_t check_xattr_sound(const struct pkernfs_xattr_block_ser *b)
+static uint32_t check_xattr_sound(const struct check *k, const struct pkernfs_xattr_block_ser *b)
 {
 	uint32_t bytes = le32toh(b->bytes), at = 0, length, other;
 
@@ -180,8 +206,7 @@ static uint32_t check_xattr_sound(const struct pkernfs_xattr_block_ser *b)
 		const struct pkernfs_xattr_ser *e = (const void *)(b->entry + at), *o;
 
 		length = (sizeof(*e) + e->name_len + le16toh(e->value_len) + 3) & ~3U;
-		if (length > bytes - at || !e->space || e->space >= PKERNFS_XATTR_SPACES ||
-		    !e->name_len || memchr(e->data, 0, e->name_len))
+		if (length > bytes - at || !check_xattr_possible(k, e))
 			break;
 		for (other = 0; other < at;
 		     other += (sizeof(*o) + o->name_len + le16toh(o->value_len) + 3) & ~3U) {
@@ -226,7 +251,7 @@ static void check_xattr(struct check *k, uint32_t ino)
 	if (le32toh(b->crc) != image_block_crc(b) &&
 	    check_found(k, P_XATTR_CRC, "inode %u, block %u", ino, block))
 		check_block_seal(image_change(k->img, block));
-	sound = check_xattr_sound(b);
+	sound = check_xattr_sound(k, b);
 	if (sound && sound == le32toh(b->bytes) && !b->pad &&
 	    check_zero(b->entry + sound, PKERNFS_XATTR_BYTES - sound))
 		return;
@@ -241,220 +266,6 @@ static void check_xattr(struct check *k, uint32_t ino)
 	b->bytes = htole32(sound);
 	memset(b->entry + sound, 0, PKERNFS_XATTR_BYTES - sound);
 	check_block_seal(b);
-}
-
-/* --- data ------------------------------------------------------------------------ */
-
-/* The extents of a file so far, in granules, sorted */
-struct runs {
-	struct run {
-		uint64_t logical, count;
-	} run[SLOTS_OF_CHAIN(PKERNFS_CHAIN_MAX)];
-	uint32_t runs;
-};
-
-/* Add a run; false: it overlaps one that is there. */
-static bool check_run_add(struct runs *r, uint64_t logical, uint64_t count)
-{
-	uint32_t low = 0, high = r->runs, mid;
-
-	while (low < high) {
-		mid = (low + high) / 2;
-		if (r->run[mid].logical + r->run[mid].count <= logical)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	if (low < r->runs && r->run[low].logical < logical + count)
-		return false;
-	memmove(&r->run[low + 1], &r->run[low], (r->runs - low) * sizeof(*r->run));
-	r->run[low] = (struct run) { logical, count };
-	r->runs++;
-	return true;
-}
-
-/* Where a slot is stored: the block, and its place there */
-static struct pkernfs_extent_ser *check_slot(struct check *k, uint32_t ino, uint32_t slot,
-					     uint64_t *block)
-{
-	struct pkernfs_inode_ser *ser = image_inode(k->img, ino);
-	struct pkernfs_extent_block_ser *b;
-	uint32_t n;
-
-	*block = 0;
-	if (slot < PKERNFS_INODE_EXTENTS)
-		return &ser->extent[slot];
-	n = (slot - PKERNFS_INODE_EXTENTS) / PKERNFS_BLOCK_EXTENTS;
-	*block = k->node[ino].block[n];
-	b = image_block(k->img, *block);
-	return &b->extent[(slot - PKERNFS_INODE_EXTENTS) % PKERNFS_BLOCK_EXTENTS];
-}
-
-static void check_slot_set(struct check *k, uint32_t ino, uint32_t slot,
-			   const struct pkernfs_extent_ser *e)
-{
-	struct pkernfs_extent_ser *to;
-	uint64_t block;
-
-	to = check_slot(k, ino, slot, &block);
-	if (block) {
-		image_change(k->img, block);
-		*to = *e;
-		check_block_seal(image_block(k->img, block));
-	} else {
-		check_inode_change(k, ino);
-		*to = *e;
-		check_inode_seal(image_inode(k->img, ino));
-	}
-}
-
-static void check_slot_clear(struct check *k, uint32_t ino, uint32_t slot)
-{
-	check_slot_set(k, ino, slot, &(struct pkernfs_extent_ser) {});
-}
-
-static void check_share(struct check *k, uint32_t ino, uint32_t slot)
-{
-	k->shared = realloc(k->shared, (k->shareds + 1) * sizeof(*k->shared));
-	if (!k->shared) {
-		fprintf(stderr, "%s: no memory\n", k->img->path);
-		exit(8);
-	}
-	k->shared[k->shareds++] = (struct shared) { ino, slot };
-}
-
-static void check_extent(struct check *k, uint32_t ino, uint32_t slot, struct runs *runs)
-{
-	uint64_t data = image_data(k->img), size = k->granules << PKERNFS_GRANULE_SHIFT;
-	uint64_t logical, phys, bytes, block, g, i;
-	const struct pkernfs_extent_ser *e = check_slot(k, ino, slot, &block);
-
-	logical = le64toh(e->logical);
-	phys = le64toh(e->phys);
-	bytes = le64toh(e->bytes);
-	if (!bytes)
-		return;
-	if ((logical | phys | bytes) % PKERNFS_GRANULE_SIZE || phys < data ||
-	    phys - data >= size || bytes > size - (phys - data) ||
-	    logical >= SIZE_MAX_FILE || bytes > SIZE_MAX_FILE - logical) {
-		if (check_found(k, P_EXTENT_RANGE, "inode %u, extent %u", ino, slot))
-			check_slot_clear(k, ino, slot);
-		return;
-	}
-	logical >>= PKERNFS_GRANULE_SHIFT;
-	bytes >>= PKERNFS_GRANULE_SHIFT;
-	g = (phys - data) >> PKERNFS_GRANULE_SHIFT;
-	if (!check_run_add(runs, logical, bytes)) {
-		if (check_found(k, P_EXTENT_OVERLAP, "inode %u, extent %u", ino, slot))
-			check_slot_clear(k, ino, slot);
-		return;
-	}
-	for (i = 0; i < bytes; i++) {
-		if (!k->owner[g + i])
-			continue;
-		if (check_found(k, P_EXTENT_SHARED, "inode %u, extent %u: inode %u has it",
-				ino, slot, k->owner[g + i]))
-			check_share(k, ino, slot);
-		return;
-	}
-	for (i = 0; i < bytes; i++)
-		k->owner[g + i] = ino;
-}
-
-/* Blocks of the chain come before any extent: mending one needs to know where it is. */
-static void check_extent_blocks(struct check *k, uint32_t ino)
-{
-	struct node *n = &k->node[ino];
-	uint64_t block = le64toh(image_inode(k->img, ino)->chain), from = 0;
-
-	n->block = calloc(PKERNFS_CHAIN_MAX + 1, sizeof(*n->block));
-	if (!n->block) {
-		fprintf(stderr, "%s: no memory\n", k->img->path);
-		exit(8);
-	}
-	while (block) {
-		/* One that is too long ends as if a block were wrong. */
-		if (n->blocks == PKERNFS_CHAIN_MAX)
-			block = ~0ULL;
-		if (!check_chain_block(k, ino, PKERNFS_EXTENT_MAGIC, block, from))
-			return;
-		n->block[n->blocks++] = block;
-		from = block;
-		block = le64toh(((struct pkernfs_extent_block_ser *)
-				 image_block(k->img, block))->next);
-	}
-}
-
-static void check_file(struct check *k, uint32_t ino)
-{
-	static struct runs runs;
-	struct pkernfs_inode_ser *ser;
-	uint64_t end = 0;
-	uint32_t slot;
-
-	runs.runs = 0;
-	for (slot = 0; slot < SLOTS_OF_CHAIN(k->node[ino].blocks); slot++)
-		check_extent(k, ino, slot, &runs);
-
-	ser = image_inode(k->img, ino);
-	if (le64toh(ser->size) <= SIZE_MAX_FILE || !check_found(k, P_INODE_SIZE, "inode %u", ino))
-		return;
-	if (runs.runs)
-		end = runs.run[runs.runs - 1].logical + runs.run[runs.runs - 1].count;
-	ser = check_inode_change(k, ino);
-	ser->size = htole64(end << PKERNFS_GRANULE_SHIFT);
-	check_inode_seal(ser);
-}
-
-/* --- extents that share memory ----------------------------------------------------- */
-
-static uint64_t check_free_run(struct check *k, uint64_t count)
-{
-	uint64_t g, run = 0;
-
-	for (g = 0; g < k->granules; g++) {
-		run = k->owner[g] ? 0 : run + 1;
-		if (run == count)
-			return g + 1 - count;
-	}
-	return k->granules;
-}
-
-/**
- * check_shared - give each extent whose memory another file has a copy of it
- * @k: the check
- *
- * When all else is known, as what is free is known only then. Which of the two the
- * data belongs to nobody can tell.
- */
-void check_shared(struct check *k)
-{
-	unsigned int n;
-
-	for (n = 0; n < k->shareds; n++) {
-		uint32_t ino = k->shared[n].ino, slot = k->shared[n].slot;
-		uint64_t block, from, to, count, i;
-		struct pkernfs_extent_ser e;
-
-		/* Cleared meanwhile, or in a chain that was cut: the next round tells. */
-		if (!k->node[ino].mode || slot >= SLOTS_OF_CHAIN(k->node[ino].blocks))
-			continue;
-		e = *check_slot(k, ino, slot, &block);
-		count = le64toh(e.bytes) >> PKERNFS_GRANULE_SHIFT;
-		from = (le64toh(e.phys) - image_data(k->img)) >> PKERNFS_GRANULE_SHIFT;
-		to = check_free_run(k, count);
-		if (to == k->granules) {
-			if (check_found(k, P_EXTENT_NO_ROOM, "inode %u, extent %u", ino, slot))
-				check_slot_clear(k, ino, slot);
-			continue;
-		}
-		for (i = 0; i < count; i++) {
-			k->owner[to + i] = ino;
-			image_copy(k->img, from + i, to + i);
-		}
-		e.phys = htole64(image_data(k->img) + (to << PKERNFS_GRANULE_SHIFT));
-		check_slot_set(k, ino, slot, &e);
-	}
 }
 
 /* --- the root ------------------------------------------------------------------------ */

@@ -93,7 +93,7 @@ static void list_end(void)
 static void dump_sb(struct image *img, unsigned int copy)
 {
 	static const char * const areas[] = {
-		"journal", "inodes", "records", "handover", "pool", "data"
+		"journal", "inodes", "records", "handover", "pool", "data", "small"
 	};
 	const struct pkernfs_sb *sb = image_block(img, image_sb_block(img, copy));
 	const char *why = image_sb_damage(img, copy);
@@ -116,7 +116,7 @@ static void dump_sb(struct image *img, unsigned int copy)
 		sprintf(uuid + 2 * i, "%02x", sb->uuid[i]);
 	text("uuid", uuid, sizeof(uuid));
 	text("label", sb->label, sizeof(sb->label));
-	for (i = 0; i < 6; i++) {
+	for (i = 0; i < SB_AREAS; i++) {
 		snprintf(name, sizeof(name), "%s_start", areas[i]);
 		number(name, area_start(&a[i]));
 		snprintf(name, sizeof(name), "%s_blocks", areas[i]);
@@ -163,6 +163,26 @@ static void dump_records(struct image *img)
 		good(le32toh(rec->crc) == image_crc(~0, &rec->magic,
 						    offsetof(struct pkernfs_dev_record, crc) -
 						    offsetof(struct pkernfs_dev_record, magic)));
+		close_object();
+	}
+}
+
+static void dump_bad(struct image *img)
+{
+	const struct pkernfs_bad_block_ser *b = image_block(img, area_start(&img->sb.pool));
+	uint32_t i;
+
+	if (!(le64toh(img->sb.feature_incompat) & PKERNFS_INCOMPAT_BAD))
+		return;
+	if (le32toh(b->crc) != image_block_crc(b)) {
+		open_object("bad");
+		good(false);
+		close_object();
+	}
+	for (i = 0; i < le32toh(b->count) && i < PKERNFS_BAD_PAGES; i++) {
+		open_object("bad");
+		number("page", le64toh(b->page[i]));
+		address("phys", le64toh(img->sb.base) + le64toh(b->page[i]) * BLOCK);
 		close_object();
 	}
 }
@@ -226,7 +246,10 @@ static void dump_chain(struct image *img, const struct pkernfs_inode_ser *ser, u
 
 static void dump_xattr(struct image *img, const struct pkernfs_inode_ser *ser)
 {
-	static const char * const spaces[] = { "?", "user.", "trusted.", "security." };
+	static const char * const spaces[PKERNFS_XATTR_SPACES] = {
+		"?", "user.", "trusted.", "security.", "system.posix_acl_access",
+		"system.posix_acl_default"
+	};
 	const struct pkernfs_xattr_block_ser *b;
 	uint32_t block = le32toh(ser->xattr), at = 0, bytes, next;
 	char name[300];
@@ -278,6 +301,9 @@ static void dump_inode(struct image *img, uint32_t ino)
 	good(le32toh(ser->crc) == image_inode_crc(ser) && le64toh(ser->ino) == ino);
 	if (S_ISLNK(mode))
 		text("target", ser->target, sizeof(ser->target));
+	if (S_ISREG(mode))
+		number("granule", (le16toh(ser->flags) & PKERNFS_INODE_POOL) ==
+		       PKERNFS_INODE_POOL_4K ? PKERNFS_BLOCK_SIZE : PKERNFS_GRANULE_SIZE);
 	if (S_ISCHR(mode) || S_ISBLK(mode))
 		address("rdev", le32toh(ser->rdev));
 	if (!json)
@@ -317,6 +343,9 @@ static int dump(struct image *img)
 	list_end();
 	list("records");
 	dump_records(img);
+	list_end();
+	list("bad");
+	dump_bad(img);
 	list_end();
 	list("inodes");
 	for (ino = PKERNFS_ROOT_INO; ino < image_inodes(img); ino++)

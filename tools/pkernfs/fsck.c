@@ -104,8 +104,8 @@ static int fsck_offline(struct image *img, enum mode mode)
 	else
 		printf("%s: %s: %u inodes, %u orphans, %llu of %llu MiB used\n", img->path,
 		       ret & FSCK_LEFT ? "damaged" : ret ? "mended" : "clean", k.files, k.orphans,
-		       (unsigned long long)k.granules_used << (PKERNFS_GRANULE_SHIFT - 20),
-		       (unsigned long long)k.granules << (PKERNFS_GRANULE_SHIFT - 20));
+		       (unsigned long long)k.bytes_used >> 20,
+		       (unsigned long long)k.bytes >> 20);
 	check_exit(&k);
 	return ret;
 }

@@ -213,20 +213,20 @@ void *image_change(struct image *img, uint64_t block)
 }
 
 /**
- * image_copy - copy a granule of data when the changes are written
+ * image_copy - copy data when the changes are written
  * @img: the region
- * @from: granule
- * @to: granule; nobody's
+ * @from: first block, IMAGE_ZERO: zeroes
+ * @to: first block; nobody's
+ * @blocks: number of them
  */
-void image_copy(struct image *img, uint64_t from, uint64_t to)
+void image_copy(struct image *img, uint64_t from, uint64_t to, uint64_t blocks)
 {
 	img->copy = realloc(img->copy, (img->copies + 1) * sizeof(*img->copy));
 	if (!img->copy) {
 		fprintf(stderr, "%s: no memory\n", img->path);
 		exit(8);
 	}
-	img->copy[img->copies].from = from;
-	img->copy[img->copies++].to = to;
+	img->copy[img->copies++] = (struct image_copy) { from, to, blocks };
 }
 
 static void image_forget(struct image *img)
@@ -250,22 +250,28 @@ void image_undo(struct image *img)
 	image_forget(img);
 }
 
-static int image_copy_granule(struct image *img, const struct image_copy *copy)
+static int image_copy_blocks(struct image *img, const struct image_copy *copy)
 {
-	uint64_t from = image_granule_block(img, copy->from) * BLOCK;
-	uint64_t to = image_granule_block(img, copy->to) * BLOCK;
+	uint64_t from = copy->from * BLOCK, to = copy->to * BLOCK, bytes = copy->blocks * BLOCK;
+	bool zero = copy->from == IMAGE_ZERO;
 	static uint8_t piece[PIECE];
-	uint64_t at;
+	uint64_t at, part;
 	int err = 0;
 
 	if (img->fd < 0) {
-		memcpy(img->mem + to, img->mem + from, PKERNFS_GRANULE_SIZE);
+		if (zero)
+			memset(img->mem + to, 0, bytes);
+		else
+			memcpy(img->mem + to, img->mem + from, bytes);
 		return 0;
 	}
-	for (at = 0; at < PKERNFS_GRANULE_SIZE && !err; at += PIECE) {
-		err = image_pread(img->fd, piece, PIECE, from + at);
+	memset(piece, 0, sizeof(piece));
+	for (at = 0; at < bytes && !err; at += part) {
+		part = bytes - at < PIECE ? bytes - at : PIECE;
+		if (!zero)
+			err = image_pread(img->fd, piece, part, from + at);
 		if (!err)
-			err = image_pwrite(img->fd, piece, PIECE, to + at);
+			err = image_pwrite(img->fd, piece, part, to + at);
 	}
 	return err;
 }
@@ -285,7 +291,7 @@ int image_commit(struct image *img)
 	int err = 0, pass;
 
 	for (i = 0; i < img->copies && !err; i++)
-		err = image_copy_granule(img, &img->copy[i]);
+		err = image_copy_blocks(img, &img->copy[i]);
 	for (pass = 0; pass < 2 && !err && img->fd >= 0; pass++) {
 		for (i = 0; i < img->changes && !err; i++) {
 			uint64_t block = img->change[i].block;
@@ -343,11 +349,14 @@ uint64_t image_sb_block(const struct image *img, unsigned int copy)
 
 static const char *image_areas_damage(const struct image *img, const struct pkernfs_sb *sb)
 {
+	bool pools = le64toh(sb->feature_incompat) & PKERNFS_INCOMPAT_POOLS;
 	const struct pkernfs_area *a = &sb->journal;
+	unsigned int i, j, areas = pools ? SB_AREAS : SB_AREAS - 1;
 	uint64_t last = img->blocks - 1;
-	unsigned int i, j;
 
-	for (i = 0; i < 6; i++) {
+	if (!pools && (sb->small.start || sb->small.count))
+		return "small granules in a region without such";
+	for (i = 0; i < areas; i++) {
 		if (!area_start(&a[i]) || !area_count(&a[i]) || area_start(&a[i]) >= last ||
 		    area_count(&a[i]) > last - area_start(&a[i]))
 			return "an area lies outside of the region";
@@ -356,9 +365,11 @@ static const char *image_areas_damage(const struct image *img, const struct pker
 			    area_has(&a[j], area_start(&a[i])))
 				return "areas overlap";
 	}
-	if ((area_start(&sb->data) | area_count(&sb->data)) % BLOCKS_PER_GRANULE)
+	if ((area_start(&sb->data) | area_count(&sb->data) | area_start(&sb->small) |
+	     area_count(&sb->small)) % BLOCKS_PER_GRANULE)
 		return "data area not aligned to granules";
 	if (area_count(&sb->data) / BLOCKS_PER_GRANULE >= UINT32_MAX ||
+	    area_count(&sb->small) >= UINT32_MAX ||
 	    area_count(&sb->inodes) > (1U << 20) / (BLOCK / PKERNFS_INODE_SIZE) ||
 	    area_count(&sb->journal) < PKERNFS_JOURNAL_BLOCKS)
 		return "impossible size of an area";
@@ -426,22 +437,6 @@ struct pkernfs_inode_ser *image_inode(struct image *img, uint32_t ino)
 	uint64_t at = (uint64_t)ino * PKERNFS_INODE_SIZE;
 
 	return image_block(img, area_start(&img->sb.inodes) + at / BLOCK) + at % BLOCK;
-}
-
-uint64_t image_granules(const struct image *img)
-{
-	return area_count(&img->sb.data) / BLOCKS_PER_GRANULE;
-}
-
-uint64_t image_granule_block(const struct image *img, uint64_t granule)
-{
-	return area_start(&img->sb.data) + granule * BLOCKS_PER_GRANULE;
-}
-
-/* Physical address of the data area */
-uint64_t image_data(const struct image *img)
-{
-	return le64toh(img->sb.base) + area_start(&img->sb.data) * BLOCK;
 }
 
 uint32_t image_inode_crc(const struct pkernfs_inode_ser *ser)

@@ -17,6 +17,7 @@
 
 #define BLOCK		PKERNFS_BLOCK_SIZE
 #define SB_COPIES	2
+#define SB_AREAS	7	/* in a row: journal to small */
 
 /**
  * struct image - a region
@@ -35,7 +36,7 @@
  * @changes: number of them
  * @room: elements allocated
  * @mark: a bit for each block of the region: in @change
- * @copy: granules of data that are to be copied, by image_copy()
+ * @copy: blocks of data that are to be copied, by image_copy()
  * @copies: number of them
  */
 struct image {
@@ -58,10 +59,12 @@ struct image {
 	unsigned int room;
 	uint8_t *mark;
 	struct image_copy {
-		uint64_t from, to;
+		uint64_t from, to, blocks;
 	} *copy;
 	unsigned int copies;
 };
+
+#define IMAGE_ZERO	(~0ULL)	/* image_copy() from nowhere: zeroes */
 
 /* How image_open() opens a device. */
 enum image_use {
@@ -76,7 +79,7 @@ void image_close(struct image *img);
 
 void *image_block(struct image *img, uint64_t block);
 void *image_change(struct image *img, uint64_t block);
-void image_copy(struct image *img, uint64_t from, uint64_t to);
+void image_copy(struct image *img, uint64_t from, uint64_t to, uint64_t blocks);
 void image_undo(struct image *img);
 int image_commit(struct image *img);
 
@@ -87,9 +90,6 @@ const char *image_sb_damage(struct image *img, unsigned int copy);
 bool image_superblock(struct image *img);
 struct pkernfs_inode_ser *image_inode(struct image *img, uint32_t ino);
 uint32_t image_inodes(const struct image *img);
-uint64_t image_granules(const struct image *img);
-uint64_t image_granule_block(const struct image *img, uint64_t granule);
-uint64_t image_data(const struct image *img);
 uint32_t image_inode_crc(const struct pkernfs_inode_ser *ser);
 uint32_t image_block_crc(const void *block);
 uint64_t image_sb_block(const struct image *img, unsigned int copy);

@@ -76,13 +76,34 @@ static size_t piece_bytes(uint64_t bytes, uint64_t piece)
  * Granules that no file has are left out, if the region is whole; of a damaged one
  * all is saved, as what is in use is for fsck to find out.
  */
-static bool save_free(struct check *k, bool whole, uint64_t at)
+static bool save_free(struct check *k, bool whole, uint64_t block)
 {
-	uint64_t data = area_start(&k->img->sb.data) * BLOCK;
+	const struct gpool *p;
 
-	if (!whole || at < data || at - data >= k->granules << PKERNFS_GRANULE_SHIFT)
-		return false;
-	return !k->owner[(at - data) >> PKERNFS_GRANULE_SHIFT];
+	for (p = k->gpool; whole && p < k->gpool + GPOOLS; p++)
+		if (block >= p->start && block < gpool_block(p, p->granules))
+			return !p->owner[(block - p->start) >> (p->shift - PKERNFS_BLOCK_SHIFT)];
+	return false;
+}
+
+/* A piece, with zeroes where nothing is. */
+static int save_read(struct check *k, bool whole, uint8_t *buf, size_t bytes, uint64_t at)
+{
+	size_t done, run;
+	int err = 0;
+
+	for (done = 0; done < bytes && !err; done += run) {
+		bool free = save_free(k, whole, (at + done) / BLOCK);
+
+		for (run = BLOCK; done + run < bytes; run += BLOCK)
+			if (save_free(k, whole, (at + done + run) / BLOCK) != free)
+				break;
+		if (free)
+			memset(buf + done, 0, run);
+		else
+			err = transfer(k->img->fd, buf + done, run, at + done, false);
+	}
+	return err;
 }
 
 static int save_pieces(struct check *k, bool whole, int fd, uint32_t *table)
@@ -96,10 +117,7 @@ static int save_pieces(struct check *k, bool whole, int fd, uint32_t *table)
 		size_t bytes = piece_bytes(img->bytes, i);
 
 		at = i * SUMS_PIECE;
-		if (save_free(k, whole, at))
-			memset(buf, 0, bytes);
-		else
-			err = transfer(img->fd, buf, bytes, at, false);
+		err = save_read(k, whole, buf, bytes, at);
 		table[i] = htole32(image_crc(~0, buf, bytes));
 		for (part = 0; part < bytes && !err; part += BLOCK)
 			if (!zeroes(buf + part, BLOCK))

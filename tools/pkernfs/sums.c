@@ -121,8 +121,8 @@ int sums_renew(struct image *img)
 	uint8_t *buf = malloc(SUMS_PIECE);
 	struct sums_head head;
 	uint32_t *table;
+	uint64_t piece, last;
 	unsigned int i;
-	uint64_t g;
 	int err;
 
 	err = buf ? sums_read(img->fd, img->bytes, &head, &table) : ENOMEM;
@@ -133,8 +133,10 @@ int sums_renew(struct image *img)
 	for (i = 0; i < img->changes && !err; i++)
 		err = sums_piece(img, table, img->change[i].block * BLOCK / SUMS_PIECE, buf);
 	for (i = 0; i < img->copies && !err; i++) {
-		g = image_granule_block(img, img->copy[i].to) * BLOCK;
-		err = sums_piece(img, table, g / SUMS_PIECE, buf);
+		piece = img->copy[i].to * BLOCK / SUMS_PIECE;
+		last = (img->copy[i].to + img->copy[i].blocks - 1) * BLOCK / SUMS_PIECE;
+		for (; piece <= last && !err; piece++)
+			err = sums_piece(img, table, piece, buf);
 	}
 	if (!err)
 		err = sums_write(img->fd, &head, table);

@@ -52,7 +52,7 @@ program=$out/$kind
 [ "$what" = handover ] || program=$program-$what
 objects=
 # The checker of the tools has headers of its own, those of userspace.
-[ "$what" = handover ] || for f in "$here/verdict.c" "$repo"/tools/pkernfs/{check,check_dir,check_inode,image,sums}.c; do
+[ "$what" = handover ] || for f in "$here/verdict.c" "$repo"/tools/pkernfs/{check,check_bad,check_data,check_dir,check_inode,image,sums}.c; do
 	o=$out/$kind-$(basename "$f" .c).o
 	# shellcheck disable=SC2086
 	$cc -std=gnu11 -O2 -g -fno-omit-frame-pointer -msse4.2 -D_GNU_SOURCE \

@@ -115,6 +115,36 @@ static void record_frozen(struct pkernfs_region *r)
 	region_inode(r, TREE_C)->crc ^= 1;
 }
 
+/* --- bad pages ---------------------------------------------------------------------- */
+
+static struct pkernfs_bad_block_ser *bad(struct pkernfs_region *r)
+{
+	return pkernfs_block(r, pkernfs_area_start(&sb0(r)->pool));
+}
+
+#define BAD(name, ...)							\
+static void name(struct pkernfs_region *r)				\
+{									\
+	struct pkernfs_bad_block_ser *b = bad(r);			\
+									\
+	__VA_ARGS__;							\
+	pkernfs_block_seal(b);						\
+}
+
+BAD(bad_none, memset(b, 0x5a, sizeof(*b)))
+BAD(bad_magic, b->magic = 0)
+BAD(bad_head, b->generation = cpu_to_le32(1))
+BAD(bad_order, __le64 page = b->page[0]; b->page[0] = b->page[1]; b->page[1] = page)
+BAD(bad_twice, b->page[1] = b->page[0])
+BAD(bad_range, b->page[4] = cpu_to_le64(r->bytes >> PKERNFS_BLOCK_SHIFT))
+BAD(bad_count, b->count = cpu_to_le32(PKERNFS_BAD_PAGES + 1))
+BAD(bad_behind, b->count = cpu_to_le32(2))
+
+static void bad_crc(struct pkernfs_region *r)
+{
+	bad(r)->crc ^= 1;
+}
+
 /* --- inodes ------------------------------------------------------------------------- */
 
 #define INODE(name, INO, ...)						\
@@ -127,6 +157,12 @@ static void name(struct pkernfs_region *r)				\
 }
 
 INODE(inode_flags, TREE_STATE, ser->flags = cpu_to_le16(0x100))
+INODE(granules_pool, TREE_SMALL, ser->flags = cpu_to_le16(2 << 4))
+INODE(granules_other, TREE_SMALL, ser->flags = 0)
+INODE(granules_small, TREE_RAM, ser->flags = cpu_to_le16(PKERNFS_INODE_POOL_4K))
+INODE(granules_type, TREE_MANY, ser->flags |= cpu_to_le16(PKERNFS_INODE_POOL_4K))
+INODE(granules_wish, TREE_STATE, ser->flags |= cpu_to_le16(PKERNFS_INODE_WISH))
+INODE(granules_link, TREE_LINK, ser->flags = cpu_to_le16(PKERNFS_INODE_WISH_4K))
 INODE(inode_size, TREE_STATE, ser->size = cpu_to_le64(~0ULL))
 INODE(inode_type, TREE_STATE, ser->mode = cpu_to_le16(0xf180))
 INODE(inode_number, TREE_STATE, ser->ino = cpu_to_le64(9))
@@ -136,6 +172,10 @@ INODE(special_data, TREE_FIFO, ser->size = cpu_to_le64(5))
 INODE(special_rdev, TREE_FIFO, ser->rdev = cpu_to_le32(0x103))
 INODE(xattr_block, TREE_STATE, ser->xattr = region_inode(r, TREE_ROOT)->xattr)
 INODE(extent_range, TREE_RAM, ser->extent[3].phys = 0)
+INODE(extent_small, TREE_SMALL, ser->extent[3].phys = region_inode(r, TREE_RAM)->extent[0].phys)
+INODE(extent_bad, TREE_STATE, ser->extent[0].phys = region_inode(r, TREE_RAM)->extent[3].phys)
+INODE(shared_small, TREE_TINY,
+      ser->extent[0].phys = region_inode(r, TREE_SMALL)->extent[1].phys)
 INODE(extent_overlap, TREE_RAM, ser->extent[3].logical = ser->extent[2].logical)
 INODE(extent_shared, TREE_STATE, ser->extent[0].phys = region_inode(r, TREE_C)->extent[0].phys)
 INODE(chain_block, TREE_RAM, ser->chain = cpu_to_le64(1))
@@ -164,6 +204,17 @@ static void inode_junk(struct pkernfs_region *r)
 static void no_special(struct pkernfs_sb *sb)
 {
 	sb->feature_incompat &= ~cpu_to_le64(PKERNFS_INCOMPAT_SPECIAL);
+}
+
+static void no_pools(struct pkernfs_sb *sb)
+{
+	sb->feature_incompat &= ~cpu_to_le64(PKERNFS_INCOMPAT_POOLS);
+	memset(&sb->small, 0, sizeof(sb->small));
+}
+
+static void pools(struct pkernfs_region *r)
+{
+	both(r, no_pools);
 }
 
 static void special(struct pkernfs_region *r)
@@ -199,6 +250,29 @@ static void attributes(struct pkernfs_region *r)
 {
 	both(r, no_xattr);
 }
+
+static void no_acl(struct pkernfs_sb *sb)
+{
+	sb->feature_incompat &= ~cpu_to_le64(PKERNFS_INCOMPAT_ACL);
+}
+
+static void acls(struct pkernfs_region *r)
+{
+	both(r, no_acl);
+}
+
+#define ACL(name, ...)							\
+static void name(struct pkernfs_region *r)				\
+{									\
+	struct pkernfs_xattr_ser *e = (void *)xattr(r, TREE_TINY)->entry;	\
+									\
+	__VA_ARGS__;							\
+	pkernfs_block_seal(xattr(r, TREE_TINY));			\
+}
+
+ACL(acl_version, e->data[0]++)
+ACL(acl_length, le16_add_cpu(&e->value_len, -1))
+ACL(acl_name, e->name_len = 4; le16_add_cpu(&e->value_len, -4))
 
 static void xattr_crc(struct pkernfs_region *r)
 {
@@ -331,15 +405,28 @@ static const struct {
 	{ "superblock-copy.1", sb_copy1 }, { "superblock-differs", sb_differ },
 	{ "log-head", log_head }, { "log-damaged", log_damaged },
 	{ "log-committed", log_committed }, { "records", record_frozen },
+	{ "bad-pages", bad_none }, { "bad-pages-checksum", bad_crc },
+	{ "bad-pages-checksum.magic", bad_magic }, { "bad-pages-checksum.head", bad_head },
+	{ "bad-pages-entry", bad_order }, { "bad-pages-entry.twice", bad_twice },
+	{ "bad-pages-entry.range", bad_range }, { "bad-pages-entry.count", bad_count },
+	{ "bad-pages-entry.behind", bad_behind },
 	{ "inode-id", inode_magic }, { "inode-id.number", inode_number },
 	{ "inode-checksum", inode_crc }, { "inode-junk", inode_junk },
 	{ "inode-type", inode_type }, { "inode-flags", inode_flags },
+	{ "inode-flags.pools", pools },
+	{ "inode-granules", granules_pool }, { "inode-granules.other", granules_other },
+	{ "inode-granules.small", granules_small }, { "inode-granules.type", granules_type },
+	{ "inode-granules.wish", granules_wish }, { "inode-granules.link", granules_link },
 	{ "inode-size", inode_size }, { "symlink", symlink_end },
 	{ "symlink.empty", symlink_empty }, { "special", special },
 	{ "special-data", special_data }, { "special-number", special_rdev },
 	{ "attributes", attributes }, { "attributes-block", xattr_block },
 	{ "attributes-checksum", xattr_crc }, { "attributes-entry", xattr_space },
 	{ "attributes-entry.twice", xattr_twice }, { "attributes-entry.length", xattr_length },
+	{ "attributes-entry.acls", acls }, { "attributes-entry.acl-version", acl_version },
+	{ "attributes-entry.acl-length", acl_length }, { "attributes-entry.acl-name", acl_name },
+	{ "extent-range.small", extent_small }, { "extent-bad", extent_bad },
+	{ "extent-shared.small", shared_small },
 	{ "extent-range", extent_range }, { "extent-overlap", extent_overlap },
 	{ "extent-shared", extent_shared }, { "extent-no-room", extent_no_room },
 	{ "chain-block", chain_block }, { "chain-block.names", chain_dir },

@@ -74,8 +74,9 @@ static bool chance(struct source *s, unsigned int of)
 static u64 value(struct source *s)
 {
 	u64 data = r.base + (pkernfs_area_start(&sb.data) << PKERNFS_BLOCK_SHIFT);
+	u64 small = r.base + (pkernfs_area_start(&sb.small) << PKERNFS_BLOCK_SHIFT);
 
-	switch (pick(s, 10)) {
+	switch (pick(s, 12)) {
 	case 0:
 		return pick(s, 4);
 	case 1:
@@ -94,6 +95,10 @@ static u64 value(struct source *s)
 		return 1ULL << pick(s, 64);
 	case 8:
 		return pick(s, 300);
+	case 9:
+		return small + pick(s, 40) * PKERNFS_BLOCK_SIZE;
+	case 10:
+		return pick(s, LAST + 2);
 	default:
 		return pick(s, 0);
 	}
@@ -138,6 +143,10 @@ static void damage_bytes(struct source *s, u8 *p, size_t bytes)
 
 static void damage_extent(struct source *s, struct pkernfs_extent_ser *e)
 {
+	bool small = chance(s, 2);
+	u64 unit = small ? PKERNFS_BLOCK_SIZE : PKERNFS_GRANULE_SIZE;
+	const struct pkernfs_area *area = small ? &sb.small : &sb.data;
+
 	switch (pick(s, 4)) {
 	case 0:
 		put(&e->logical, value(s), 8);
@@ -149,11 +158,10 @@ static void damage_extent(struct source *s, struct pkernfs_extent_ser *e)
 		put(&e->bytes, value(s), 8);
 		break;
 	default:
-		e->logical = cpu_to_le64(pick(s, 30) * PKERNFS_GRANULE_SIZE);
-		e->phys = cpu_to_le64(r.base + (pkernfs_area_start(&sb.data) <<
-						PKERNFS_BLOCK_SHIFT) +
-				      pick(s, 31) * PKERNFS_GRANULE_SIZE);
-		e->bytes = cpu_to_le64((1 + pick(s, 3)) * PKERNFS_GRANULE_SIZE);
+		e->logical = cpu_to_le64(pick(s, 30) * unit);
+		e->phys = cpu_to_le64(r.base + (pkernfs_area_start(area) << PKERNFS_BLOCK_SHIFT) +
+				      pick(s, 36) * unit);
+		e->bytes = cpu_to_le64((1 + pick(s, 3)) * unit);
 	}
 }
 
@@ -174,7 +182,10 @@ static void damage_inode_at(struct source *s, struct pkernfs_inode_ser *ser)
 	};
 	unsigned int i;
 
-	switch (pick(s, 5)) {
+	switch (pick(s, 6)) {
+	case 5:
+		ser->flags = cpu_to_le16(pick(s, PKERNFS_INODE_KNOWN + 1));
+		break;
 	case 0:
 		i = pick(s, ARRAY_SIZE(fields));
 		put((u8 *)ser + fields[i][0], value(s), fields[i][1]);
@@ -248,6 +259,52 @@ static void damage_entry(struct source *s, struct pkernfs_dir_block_ser *b)
 	}
 }
 
+static void damage_bad(struct source *s, struct pkernfs_bad_block_ser *b)
+{
+	u32 count = le32_to_cpu(b->count), i;
+
+	switch (pick(s, 4)) {
+	case 0:
+		put(&b->count, value(s), 4);
+		break;
+	case 1:
+		put(&b->page[pick(s, PKERNFS_BAD_PAGES)], value(s), 8);
+		break;
+	case 2:
+		/* Many of them */
+		for (i = 0; i < PKERNFS_BAD_PAGES; i++)
+			b->page[i] = cpu_to_le64(32 * i);
+		b->count = cpu_to_le32(pick(s, PKERNFS_BAD_PAGES + 2));
+		break;
+	default:
+		if (count < PKERNFS_BAD_PAGES)
+			b->count = cpu_to_le32(count + 1);
+		put(&b->page[pick(s, 6)], pick(s, LAST + 2), 8);
+	}
+}
+
+static void damage_xattr(struct source *s, struct pkernfs_xattr_block_ser *b)
+{
+	struct pkernfs_xattr_ser *e = (void *)b->entry;
+
+	switch (pick(s, 5)) {
+	case 0:
+		e->space = pick(s, PKERNFS_XATTR_SPACES + 1);
+		break;
+	case 1:
+		e->name_len = pick(s, 8);
+		break;
+	case 2:
+		e->value_len = cpu_to_le16(pick(s, 64));
+		break;
+	case 3:
+		put(e->data, value(s), 4);
+		break;
+	default:
+		damage_bytes(s, (u8 *)b + 24, chance(s, 2) ? 64 : PKERNFS_BLOCK_SIZE - 24);
+	}
+}
+
 static void damage_pool_at(struct source *s, void *p)
 {
 	struct pkernfs_extent_block_ser *x = p;
@@ -266,6 +323,12 @@ static void damage_pool_at(struct source *s, void *p)
 		break;
 	case PKERNFS_EXTENT_MAGIC:
 		damage_extent(s, &x->extent[pick(s, 5)]);
+		break;
+	case PKERNFS_BAD_MAGIC:
+		damage_bad(s, p);
+		break;
+	case PKERNFS_XATTR_MAGIC:
+		damage_xattr(s, p);
 		break;
 	default:
 		damage_bytes(s, (u8 *)p + 24, chance(s, 2) ? 32 : PKERNFS_BLOCK_SIZE - 24);
@@ -493,6 +556,8 @@ static bool use(struct source *s)
 	if (!chance(s, 16))
 		return false;
 
+	if (chance(s, 4))
+		pkernfs_bad_add(c, pick(s, LAST + 1));
 	pkernfs_orphan_reclaim(c);
 	for (ino = TREE_ROOT; ino < TREE_END; ino++) {
 		struct pkernfs_node *n = c->node[ino];
@@ -504,9 +569,11 @@ static bool use(struct source *s)
 		if (n->slots) {
 			at = pick(s, 24) << n->pool->shift;
 			if (chance(s, 4))
-				pkernfs_extent_fill(c, n, at, at, n->pool);
+				pkernfs_extent_fill(c, n, at, at, &c->gpool[pick(s, PKERNFS_GPOOLS)]);
 			pkernfs_extent_cut(c, n, at,
 					   at + ((1 + pick(s, 4)) << n->pool->shift) - 1, -1);
+			if (n->pool == &c->gpool[PKERNFS_GPOOL_4K] && chance(s, 4))
+				pkernfs_extent_move(c, n, &c->gpool[PKERNFS_GPOOL_2M]);
 		} else if (S_ISDIR(le16_to_cpu(n->ser->mode))) {
 			snprintf(big, 200, "%0*u", (int)(1 + pick(s, 150)), ino);
 			region_create(c, ino, big, chance(s, 2) ? S_IFREG : S_IFDIR, &fresh);
@@ -540,10 +607,13 @@ static u64 untouched(void)
 
 static void still_there(u64 intact, const struct verdict *v)
 {
+	static const u8 granules[TREE_END] = {
+		[TREE_RAM] = 11, [TREE_STATE] = 1, [TREE_C] = 2,
+		[TREE_SMALL] = TREE_SMALL_GRANULES, [TREE_TINY] = 1,
+	};
 	u32 ino;
 
 	for (ino = TREE_ROOT; ino < TREE_END; ino++) {
-		u64 granules = ino == TREE_RAM ? 11 : ino == TREE_STATE ? 1 : ino == TREE_C ? 2 : 0;
 		struct pkernfs_node *n;
 
 		if (!(intact & 1ULL << ino))
@@ -551,7 +621,8 @@ static void still_there(u64 intact, const struct verdict *v)
 		n = r.core->node[ino];
 		if (!n || !n->ser->nlink)
 			shim_die("fsck has lost a file that was whole");
-		if (n->slots && !v->no_room && pkernfs_extent_total(n) >> n->pool->shift != granules)
+		if (n->slots && !v->no_room &&
+		    pkernfs_extent_total(n) >> n->pool->shift != granules[ino])
 			shim_die("fsck has lost data of a file that was whole");
 	}
 }

@@ -16,8 +16,12 @@
 /* Inodes of the tree; one that is free again comes after them. */
 enum {
 	TREE_ROOT = 1, TREE_VM0, TREE_RAM, TREE_STATE, TREE_LINK, TREE_FIFO, TREE_NULL,
-	TREE_MANY, TREE_NAMES, TREE_A, TREE_B, TREE_C, TREE_ORPHAN, TREE_END
+	TREE_MANY, TREE_NAMES, TREE_A, TREE_B, TREE_C, TREE_SMALL, TREE_TINY, TREE_ORPHAN,
+	TREE_END
 };
+
+/* What there is of TREE_SMALL: more extents than an inode has */
+#define TREE_SMALL_GRANULES	12
 
 /* tree.c */
 void region_memory(struct pkernfs_region *r);

@@ -302,6 +302,11 @@ struct dev_pagemap {
 #define fatal_signal_pending(x)	((void)(x), false)
 #define current			NULL
 
+static inline void le16_add_cpu(__le16 *p, u16 v)
+{
+	*p += v;
+}
+
 static inline void le32_add_cpu(__le32 *p, u32 v)
 {
 	*p += v;

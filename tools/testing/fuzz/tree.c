@@ -3,6 +3,7 @@
  * A region with a tree of files in it, made by the kernel's own code.
  */
 #include <limits.h>
+#include <linux/posix_acl_xattr.h>
 #include <sys/mman.h>
 
 #include "region.h"
@@ -148,6 +149,48 @@ static void region_size(struct pkernfs_core *c, u32 ino, u64 size)
 	pkernfs_tx_end(c);
 }
 
+static void region_flags(struct pkernfs_core *c, u32 ino, u16 flags)
+{
+	region_must(!pkernfs_tx_begin(c), "no transaction");
+	pkernfs_tx_inode(c, ino)->flags |= cpu_to_le16(flags);
+	region_must(!pkernfs_tx_commit(c), "no commit");
+	pkernfs_tx_end(c);
+}
+
+/* One whose entries say nothing. */
+static void region_acl(struct pkernfs_core *c, u32 ino, u8 space, unsigned int entries)
+{
+	struct {
+		struct posix_acl_xattr_header head;
+		struct posix_acl_xattr_entry entry[8];
+	} acl = { .head.a_version = cpu_to_le32(POSIX_ACL_XATTR_VERSION) };
+
+	region_must(!pkernfs_xattr_set(c, c->node[ino], space, "", &acl, sizeof(acl.head) +
+				       entries * sizeof(*acl.entry), 0), "no ACL");
+}
+
+/*
+ * Bad pages of all kinds: in a block of the pool, in granules that are free, and in those
+ * of files.
+ */
+static void region_bad(struct pkernfs_core *c)
+{
+	const struct pkernfs_sb *sb = c->r->sb;
+	u64 bytes, bad[] = {
+		pkernfs_area_start(&sb->pool) + pkernfs_area_count(&sb->pool) - 1,
+		pkernfs_area_start(&sb->small) + 32,
+		(pkernfs_extent_data(c, c->node[TREE_SMALL], 4 * PKERNFS_BLOCK_SIZE, &bytes) -
+		 c->r->virt) >> PKERNFS_BLOCK_SHIFT,
+		((pkernfs_extent_data(c, c->node[TREE_RAM], 6 * PKERNFS_GRANULE_SIZE, &bytes) -
+		  c->r->virt) >> PKERNFS_BLOCK_SHIFT) + 5,
+		pkernfs_area_start(&sb->data) + 27 * PKERNFS_BLOCKS_PER_GRANULE + 7,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		region_must(!pkernfs_bad_add(c, bad[ARRAY_SIZE(bad) - 1 - i]), "no bad page");
+}
+
 /* One granule, which says whose it is. */
 static void region_data(struct pkernfs_core *c, u32 ino, unsigned int pool, u64 logical)
 {
@@ -201,6 +244,8 @@ void region_make(struct pkernfs_region *r)
 	region_mk(c, TREE_ROOT, "a", S_IFDIR | 0755, TREE_A);
 	region_mk(c, TREE_A, "b", S_IFDIR | 0755, TREE_B);
 	region_mk(c, TREE_B, "c", S_IFREG | 0644, TREE_C);
+	region_mk(c, TREE_ROOT, "small", S_IFREG | 0644, TREE_SMALL);
+	region_mk(c, TREE_VM0, "tiny", S_IFREG | 0644, TREE_TINY);
 	region_mk(c, TREE_ROOT, NULL, S_IFREG | 0600, TREE_ORPHAN);
 
 	/* Extents that cannot be joined, more than an inode has; blocks of names. */
@@ -213,6 +258,13 @@ void region_make(struct pkernfs_region *r)
 	region_data(c, TREE_C, PKERNFS_GPOOL_2M, 1);
 	region_size(c, TREE_C, PKERNFS_GRANULE_SIZE + 1);
 	region_data(c, TREE_ORPHAN, PKERNFS_GPOOL_2M, 0);
+	for (i = 0; i < TREE_SMALL_GRANULES; i++)
+		region_data(c, TREE_SMALL, PKERNFS_GPOOL_4K, 2 * i);
+	region_size(c, TREE_SMALL, 2 * TREE_SMALL_GRANULES * PKERNFS_BLOCK_SIZE);
+	region_data(c, TREE_TINY, PKERNFS_GPOOL_4K, 0);
+	region_size(c, TREE_TINY, 9);
+	region_flags(c, TREE_MANY, PKERNFS_INODE_WISH_4K);
+	region_flags(c, TREE_STATE, PKERNFS_INODE_WISH_2M | PKERNFS_INODE_NODUMP);
 	for (i = 0; i < 25; i++) {
 		name[200] = 0;
 		name[0] = 'a' + i;
@@ -224,6 +276,11 @@ void region_make(struct pkernfs_region *r)
 				       "22", 2, 0) &&
 		    !pkernfs_xattr_set(c, c->node[TREE_ROOT], PKERNFS_XATTR_TRUSTED, "root",
 				       "", 0, 0), "no attribute");
+
+	region_acl(c, TREE_A, PKERNFS_XATTR_ACL_ACCESS, 5);
+	region_acl(c, TREE_A, PKERNFS_XATTR_ACL_DEFAULT, 3);
+	region_acl(c, TREE_TINY, PKERNFS_XATTR_ACL_ACCESS, 5);
+	region_bad(c);
 
 	/* A slot that is free again */
 	region_mk(c, TREE_ROOT, NULL, S_IFREG | 0600, TREE_END);
