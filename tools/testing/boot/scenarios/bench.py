@@ -58,7 +58,7 @@ stage1() {
 	say "size BENCH memory free $(($(awk '/^MemFree:/ { print $2 }' /proc/meminfo) * 1024))"
 }
 '''
-_PKERNFS = _EDU + r'''
+_KEPT = _EDU + r'''
 stage1() {
 	mkfs.pkernfs -q region0 || fail "mkfs"
 	mount -t pkernfs region0 /mnt || fail "mount"
@@ -147,7 +147,7 @@ def size(t):
 
 
 def restore(t):
-    ways = {'pkernfs': costs(t, 'restore', memory='8G', stages=2, guest=_PKERNFS,
+    ways = {'pkernfs': costs(t, 'restore', memory='8G', stages=2, guest=_KEPT,
                              pkernfs='5G@3G', files=dma.files(pkernfs=True) + bench())}
     for name, thp in (('memfd, 4 KiB', 'never'), ('memfd, THP', 'always')):
         ways[name] = costs(t, 'luo-' + thp, memory='8G', stages=2, guest=_LUO % thp,
