@@ -627,6 +627,18 @@ static void still_there(u64 intact, const struct verdict *v)
 	}
 }
 
+/* The first block of the pool that is free is bad. Has nobody taken it? */
+static bool bad_is_free(void)
+{
+	u64 list = pkernfs_area_start(&sb.pool);
+
+	if (touched_sb || memcmp(pkernfs_block(&r, list),
+				 pristine + (list << PKERNFS_BLOCK_SHIFT), PKERNFS_BLOCK_SIZE))
+		return true;
+	return pkernfs_bad_first(r.core, list + pool_used, 1) != U64_MAX &&
+	       !test_bit(pool_used, r.core->pool_map);
+}
+
 static void judge(struct source *s)
 {
 	struct verdict v;
@@ -648,6 +660,8 @@ static void judge(struct source *s)
 			shim_die("mended, and the kernel does not take it");
 		}
 		still_there(intact, &v);
+		if (v.onto_bad || !bad_is_free())
+			shim_die("fsck has used bad memory");
 		region_unload(&r);
 	}
 	verdict_undo();
@@ -725,7 +739,7 @@ static void say_seed(int sig)
 	fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
 }
 
-/* Only what is not zero, and of granules only what they say: the file is sparse. */
+/* Only what is not zero, and of 2 MiB only what they say: the file is sparse. */
 static int save(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -736,7 +750,7 @@ static int save(const char *path)
 	for (block = 0; block <= LAST; block++) {
 		void *p;
 
-		if (block > FRONT / PKERNFS_BLOCK_SIZE && block < LAST - 512)
+		if (block > pkernfs_area_start(&sb.data) && block < LAST - 512)
 			block = round_up(block, 512);
 		p = pkernfs_block(&r, block);
 		if (memchr_inv(p, 0, PKERNFS_BLOCK_SIZE) &&
@@ -751,6 +765,7 @@ static int golden(const char *name, const char *path)
 {
 	region_memory(&r);
 	region_make(&r);
+	sb = *r.sb;
 	region_unload(&r);
 	if (region_golden(&r, name)) {
 		fprintf(stderr, "no such damage: %s\n", name);

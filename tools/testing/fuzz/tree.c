@@ -170,14 +170,14 @@ static void region_acl(struct pkernfs_core *c, u32 ino, u8 space, unsigned int e
 }
 
 /*
- * Bad pages of all kinds: in a block of the pool, in granules that are free, and in those
- * of files.
+ * Bad pages of all kinds: in the next block of the pool, in granules that are free, and in
+ * those of files.
  */
 static void region_bad(struct pkernfs_core *c)
 {
 	const struct pkernfs_sb *sb = c->r->sb;
 	u64 bytes, bad[] = {
-		pkernfs_area_start(&sb->pool) + pkernfs_area_count(&sb->pool) - 1,
+		pkernfs_area_start(&sb->pool) + c->pool_blocks - c->pool_free,
 		pkernfs_area_start(&sb->small) + 32,
 		(pkernfs_extent_data(c, c->node[TREE_SMALL], 4 * PKERNFS_BLOCK_SIZE, &bytes) -
 		 c->r->virt) >> PKERNFS_BLOCK_SHIFT,

@@ -29,6 +29,16 @@ void verdict_set_up(void *mem, unsigned long long base, unsigned long long bytes
 	verbose = say;
 }
 
+static bool onto_bad(const struct check *k)
+{
+	unsigned int i;
+
+	for (i = 0; i < image.copies; i++)
+		if (check_bad(k, image.copy[i].to, image.copy[i].blocks))
+			return true;
+	return false;
+}
+
 /* Look, mend, and look again. The region is mended until verdict_undo(). */
 void verdict_look(struct verdict *v)
 {
@@ -38,6 +48,7 @@ void verdict_look(struct verdict *v)
 	v->mended = check_run(&k, &image);
 	v->whole = !k.found;
 	v->no_room = k.count[P_EXTENT_NO_ROOM];
+	v->onto_bad = v->mended && onto_bad(&k);
 	check_exit(&k);
 	v->clean = v->mended;
 	/* What a run ends with is a round that finds nothing: a second run now and then. */

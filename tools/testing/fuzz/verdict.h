@@ -11,6 +11,7 @@ struct verdict {
 	bool mended;		/* whole after the repair */
 	bool clean;		/* and the second run finds nothing at all */
 	bool no_room;		/* a copy of shared memory did not fit */
+	bool onto_bad;		/* a copy has been made onto a bad page */
 };
 
 void verdict_set_up(void *mem, unsigned long long base, unsigned long long bytes, bool say);

@@ -11,6 +11,11 @@ LOST = {
     'extent-overlap': {'inode 3 granule 6'},
     'extent-shared': {'inode 4 granule 0'},
     'extent-no-room': {'inode 4 granule 0'},
+    'extent-range.small': {'inode 13 granule 6'},
+    'extent-shared.small': {'inode 14 granule 0'},
+    'extent-bad': {'inode 4 granule 0'},
+    'inode-flags.pools': {'inode 13 granule %d' % n for n in range(0, 24, 2)} |
+                         {'inode 14 granule 0'},
     'chain-block': {'inode 3 granule %d' % n for n in (16, 18, 20)},
 }
 # What -p mends too

@@ -36,7 +36,7 @@ def run(t):
     rc, said = fsck('-n')
     t.check(rc == 0 and said.count('\n') == 1, 'a whole region: %d: %s' % (rc, said))
     whole = listing()
-    t.check(len(whole) == 14, 'the region has not the data that it should have')
+    t.check(len(whole) == 27, 'the region has not the data that it should have')
     todo = [n for n in goldens.names(program) if n != 'whole']
     for name in todo:
         def check(cond, text):
