@@ -34,9 +34,13 @@ bool pkernfs_is_shutting_down(void)
 	return false;
 }
 
+/* As who boots with shim_fit in the region, NULL: there is no memory map to fit. */
+const struct pkernfs_sb *shim_fit;
+
 bool pkernfs_region_fits(const struct pkernfs_region *r, const struct pkernfs_sb *sb)
 {
-	return true;
+	return !shim_fit || (sb->small.start == shim_fit->small.start &&
+			     sb->small.count == shim_fit->small.count);
 }
 
 int pkernfs_region_remap(struct pkernfs_region *r, const struct pkernfs_sb *sb)

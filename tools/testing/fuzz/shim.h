@@ -137,6 +137,8 @@ static inline size_t list_count_nodes(const struct list_head *head)
 	return count;
 }
 
+struct pkernfs_sb;
+
 /* --- memory ------------------------------------------------------------------- */
 
 /* Which allocation from now on fails, 0: none; less by one with each */
@@ -160,6 +162,7 @@ static inline bool shim_fails(void)
 #define bitmap_zalloc(n, gfp)	kvcalloc(BITS_TO_LONGS(n), sizeof(long), gfp)
 #define kvfree(p)		free((void *)(p))
 
+extern const struct pkernfs_sb *shim_fit;
 extern phys_addr_t shim_base;
 extern u64 shim_bytes;
 extern void *shim_virt;

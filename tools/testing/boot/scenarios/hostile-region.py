@@ -13,7 +13,7 @@ import os
 import struct
 import time
 
-from pkboot import goldens, selftests
+from pkboot import dma, goldens, selftests
 
 MEMORY = '1G'
 PKERNFS = '32M@480M,64M@512M,32M@576M'
@@ -34,6 +34,8 @@ def FILES():
 GUEST = r'''
 stage1() {
 	echo 6 >/proc/sys/kernel/printk
+	# Pages for granules as the host's regions have them.
+	mkfs.pkernfs -q --inodes 64 --pool 64 region1 || fail "mkfs"
 	fs_hostile 1 /mnt || fail "fs_hostile: $?"
 	dmesg | grep HOSTILE: && fail "the program is not content"
 	return 0

@@ -93,7 +93,7 @@ stage1() {
 	[ "$(md5sum </mnt/vm0/data)" = "$sum" ] || fail "fsck has lost data"
 	rm /mnt/vm0/*
 
-	vmm run --bind --size 64M freeze || fail "the VMM: $?"
+	vmm run --bind --size 64M --ring 4096 freeze || fail "the VMM: $?"
 	busy "with a frozen device"
 	umount /mnt
 	busy "with a frozen device, not mounted"
