@@ -184,7 +184,7 @@ void pkernfs_bad_withhold(struct pkernfs_core *c, struct pkernfs_gpool *p, u32 g
 	}
 }
 
-static const char *pkernfs_bad_damage(struct pkernfs_core *c,
+static const char *pkernfs_bad_damage(struct pkernfs_region *r,
 				      const struct pkernfs_bad_block_ser *b)
 {
 	u32 count = le32_to_cpu(b->count), i;
@@ -197,7 +197,7 @@ static const char *pkernfs_bad_damage(struct pkernfs_core *c,
 		return "bad pages: impossible number";
 	for (i = 0; i < count; i++, last = page) {
 		page = le64_to_cpu(b->page[i]);
-		if ((i && page <= last) || page >= c->r->bytes >> PKERNFS_BLOCK_SHIFT)
+		if ((i && page <= last) || page >= r->bytes >> PKERNFS_BLOCK_SHIFT)
 			return "bad pages: not in the region, or not ascending";
 	}
 	return NULL;
@@ -218,7 +218,7 @@ int pkernfs_bad_load(struct pkernfs_core *c, const char **why)
 
 	if (!b)
 		return 0;
-	*why = pkernfs_bad_damage(c, b);
+	*why = pkernfs_bad_damage(c->r, b);
 	if (*why)
 		return -EUCLEAN;
 	*why = "bad pages: no pool";
@@ -249,7 +249,8 @@ void pkernfs_bad_write(struct pkernfs_region *r, const struct pkernfs_sb *sb,
  *
  * Memory does not get better by mkfs.
  *
- * Return: a copy, to be freed with kfree(); NULL: there is none, or no memory.
+ * Return: a copy, to be freed with kfree(); NULL: there is none that is sound, or no
+ * memory.
  */
 struct pkernfs_bad_block_ser *pkernfs_bad_keep(struct pkernfs_region *r)
 {
@@ -258,7 +259,7 @@ struct pkernfs_bad_block_ser *pkernfs_bad_keep(struct pkernfs_region *r)
 	if (!r->sb || !(le64_to_cpu(r->sb->feature_incompat) & PKERNFS_INCOMPAT_BAD))
 		return NULL;
 	b = pkernfs_block(r, pkernfs_bad_home(r->sb));
-	if (!pkernfs_block_sound(b, PKERNFS_BAD_MAGIC, 0, 0))
+	if (pkernfs_bad_damage(r, b))
 		return NULL;
 	return kmemdup(b, sizeof(*b), GFP_KERNEL);
 }

@@ -286,8 +286,7 @@ void check_shared(struct check *k)
 		struct gpool *p;
 
 		/* Cleared meanwhile, or in a chain that was cut: the next round tells. */
-		if (!k->node[ino].mode ||
-		    (slot >= SLOTS_OF_CHAIN(k->node[ino].blocks)))
+		if (!k->node[ino].mode || slot >= SLOTS_OF_CHAIN(k->node[ino].blocks))
 			continue;
 		e = *check_slot(k, ino, slot, &block);
 		p = check_file_gpool(k, ino);

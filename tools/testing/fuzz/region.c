@@ -567,10 +567,11 @@ static bool use(struct source *s)
 			continue;
 		pkernfs_xattr_set(c, n, PKERNFS_XATTR_USER, "three", big, pick(s, 4096), 0);
 		if (n->slots) {
+			struct pkernfs_gpool *want = &c->gpool[pick(s, PKERNFS_GPOOLS)];
+
 			at = pick(s, 24) << n->pool->shift;
 			if (chance(s, 4))
-				pkernfs_extent_fill(c, n, at, at,
-						    &c->gpool[pick(s, PKERNFS_GPOOLS)]);
+				pkernfs_extent_fill(c, n, at, at, want);
 			pkernfs_extent_cut(c, n, at,
 					   at + ((1 + pick(s, 4)) << n->pool->shift) - 1, -1);
 			if (n->pool == &c->gpool[PKERNFS_GPOOL_4K] && chance(s, 4))
@@ -640,6 +641,23 @@ static bool bad_is_free(void)
 	       !test_bit(pool_used, r.core->pool_map);
 }
 
+/* mkfs makes a region that can be loaded of anything, and keeps only bad pages. */
+static void format_again(void)
+{
+	struct pkernfs_bad_block_ser *bad;
+	const char *why;
+
+	r.sb = pkernfs_sb_find(&r, &why);
+	bad = pkernfs_bad_keep(&r);
+	pkernfs_format_write(&r, &sb, bad);
+	kfree(bad);
+	if (!region_load(&r, &why)) {
+		fprintf(stderr, "%s\n", why);
+		shim_die("formatted, and the kernel does not take it");
+	}
+	region_unload(&r);
+}
+
 static void judge(struct source *s)
 {
 	struct verdict v;
@@ -683,6 +701,10 @@ static void judge(struct source *s)
 			shim_die("what was changed in it makes it unfit to be loaded again");
 		}
 		region_unload(&r);
+	}
+	if (chance(s, 32)) {
+		format_again();
+		log = true;
 	}
 	log |= changed;
 	if (log)

@@ -28,7 +28,7 @@ LAST = (64 << 20) - 4096
 
 
 def FILES():
-    return selftests.files('fs_hostile')
+    return selftests.files('fs_hostile') + [('/bin/mkfs.pkernfs', dma.ctl())]
 
 
 GUEST = r'''

@@ -91,7 +91,7 @@ stage1() {
 	[ $rc = 1 ] || fail "fsck -y of it: $rc: $(cat /tmp/out)"
 	region_mount
 	[ "$(md5sum </mnt/vm0/data)" = "$sum" ] || fail "fsck has lost data"
-	rm /mnt/vm0/*
+	rm /mnt/vm0/* /tmp/saved
 
 	vmm run --bind --size 64M --ring 4096 freeze || fail "the VMM: $?"
 	busy "with a frozen device"
