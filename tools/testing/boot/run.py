@@ -141,6 +141,7 @@ def main():
         def echo(now, text):
             out('%9.3f %s' % (now, text))
 
+    machine.sweep()
     count = {'passed': 0, 'failed': 0, 'skipped': 0}
     retried = 0
     build(scenarios)

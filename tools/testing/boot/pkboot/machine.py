@@ -56,6 +56,19 @@ def host_lock(alone):
             time.sleep(0.1)
 
 
+# Of this runner, by its name.
+_FOLDER = 'pkernfs-%d-' % os.getpid()
+
+
+def sweep():
+    """Remove what runners that were killed have left: their guests' RAM, above all."""
+    for parent in ('/dev/shm', tempfile.gettempdir()):
+        for name in os.listdir(parent) if os.path.isdir(parent) else ():
+            hit = re.match(r'pkernfs-(\d+)-', name)
+            if hit and not os.path.exists('/proc/' + hit.group(1)):
+                shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
+
+
 def die_with_parent():
     """In the child: a runner that is killed leaves no QEMU behind."""
     _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
@@ -75,7 +88,7 @@ class Machine:
         self.ended = None       # what finish() found
         os.makedirs(run, exist_ok=True)
         # Short paths for the sockets; guest RAM in a file that others can map.
-        self.tmp = tempfile.mkdtemp(prefix='pkernfs-')
+        self.tmp = tempfile.mkdtemp(prefix=_FOLDER)
         self.ram_bytes = _size(memory)
         self.ram = os.path.join(self._ram_dir(), 'ram')
         # Of each NUMA node, in the order of addresses.
@@ -141,7 +154,7 @@ class Machine:
         """/dev/shm where it has the room: the file is all of the guest's RAM."""
         try:
             if shutil.disk_usage('/dev/shm').free > self.ram_bytes + (256 << 20):
-                self.shm = tempfile.mkdtemp(prefix='pkernfs-', dir='/dev/shm')
+                self.shm = tempfile.mkdtemp(prefix=_FOLDER, dir='/dev/shm')
                 return self.shm
         except OSError:
             pass
