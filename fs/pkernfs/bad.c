@@ -53,6 +53,18 @@ static u32 pkernfs_bad_index(const struct pkernfs_bad_block_ser *b, u64 page)
 }
 
 /**
+ * pkernfs_bad_listed - is this page in a list?
+ * @b: the list, sound; NULL: there is none
+ * @page: the page, counted from the start of the region
+ */
+bool pkernfs_bad_listed(const struct pkernfs_bad_block_ser *b, u64 page)
+{
+	u32 i = b ? pkernfs_bad_index(b, page) : 0;
+
+	return b && i < le32_to_cpu(b->count) && le64_to_cpu(b->page[i]) == page;
+}
+
+/**
  * pkernfs_bad_first - first bad page of a range
  * @c: the core; its lock is held
  * @page: first page, counted from the start of the region
@@ -244,10 +256,11 @@ void pkernfs_bad_write(struct pkernfs_region *r, const struct pkernfs_sb *sb,
 }
 
 /**
- * pkernfs_bad_keep - the list as it is now, for a new filesystem
+ * pkernfs_bad_keep - the list as it is now
  * @r: the region
  *
- * Memory does not get better by mkfs.
+ * For a new filesystem, as memory does not get better by mkfs; and for whoever reads
+ * or writes the region byte by byte.
  *
  * Return: a copy, to be freed with kfree(); NULL: there is none that is sound, or no
  * memory.

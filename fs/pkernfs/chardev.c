@@ -10,13 +10,15 @@
  *
  * Tables and records of devices are no business of userspace: those areas are read as
  * zeroes, and not written. A superblock that is written may name other blocks for them;
- * so they are zeroed when the claim ends.
+ * so they are zeroed when the claim ends. Pages with a memory error that were known when
+ * it was opened are read as zeroes and not written, too: touching one can stop the machine.
  */
 
 #include <linux/capability.h>
 #include <linux/fs.h>
 #include <linux/init.h>
 #include <linux/miscdevice.h>
+#include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -31,6 +33,7 @@
  * @claim: it is claimed
  * @written: something has been written
  * @lock: on @bounce
+ * @bad: bad pages, as they were known at open; NULL: none
  * @bounce: copies to and from userspace may fault, and a fault may take the locks that
  *	reading and writing needs
  */
@@ -39,6 +42,7 @@ struct pkernfs_chardev {
 	bool claim;
 	bool written;
 	struct mutex lock;	/* @bounce */
+	struct pkernfs_bad_block_ser *bad;
 	void *bounce;
 };
 
@@ -89,6 +93,8 @@ static int pkernfs_hide_tables(struct pkernfs_region *r, void *buf, u64 pos, siz
 		if (n && n->ser->xattr)
 			__set_bit(le32_to_cpu(n->ser->xattr) - start, files);
 	}
+	if (pkernfs_has(c, PKERNFS_INCOMPAT_BAD))
+		__set_bit(0, files);	/* the list of bad pages */
 	for (block = from >> PKERNFS_BLOCK_SHIFT; block << PKERNFS_BLOCK_SHIFT < to; block++) {
 		u64 at = max(from, block << PKERNFS_BLOCK_SHIFT);
 		u64 end = min(to, (block + 1) << PKERNFS_BLOCK_SHIFT);
@@ -127,9 +133,30 @@ static bool pkernfs_hidden(struct pkernfs_region *r, u64 pos, size_t bytes)
 
 /* --- read and write ------------------------------------------------------------------ */
 
-static int pkernfs_chardev_fetch(struct pkernfs_region *r, void *buf, u64 pos, size_t bytes)
+/* Between the region and the buffer, past bad pages. */
+static void pkernfs_chardev_copy(struct pkernfs_chardev *d, u64 pos, size_t bytes, bool store)
 {
+	void *buf = d->bounce, *mem = d->r->virt + pos;
+	size_t part;
+
+	for (; bytes; bytes -= part, pos += part, buf += part, mem += part) {
+		bool bad = pkernfs_bad_listed(d->bad, pos >> PKERNFS_BLOCK_SHIFT);
+
+		part = min_t(size_t, bytes, PKERNFS_BLOCK_SIZE - pos % PKERNFS_BLOCK_SIZE);
+		if (store && !bad)
+			memcpy(mem, buf, part);
+		else if (!store && bad)
+			memset(buf, 0, part);
+		else if (!store)
+			memcpy(buf, mem, part);
+	}
+}
+
+static int pkernfs_chardev_fetch(struct pkernfs_chardev *d, u64 pos, size_t bytes)
+{
+	struct pkernfs_region *r = d->r;
 	struct pkernfs_core *c = r->core;
+	void *buf = d->bounce;
 	int err = 0;
 
 	/* Without a core nobody has looked since it was written. */
@@ -137,7 +164,7 @@ static int pkernfs_chardev_fetch(struct pkernfs_region *r, void *buf, u64 pos, s
 		WRITE_ONCE(r->sb, pkernfs_chardev_sb(r, 0) ?: pkernfs_chardev_sb(r, 1));
 	if (c)
 		down_read(&c->lock);
-	memcpy(buf, r->virt + pos, bytes);
+	pkernfs_chardev_copy(d, pos, bytes, false);
 	if (r->sb) {
 		pkernfs_hide_area(&r->sb->records, buf, pos, bytes);
 		pkernfs_hide_area(&r->sb->handover, buf, pos, bytes);
@@ -163,7 +190,7 @@ static ssize_t pkernfs_chardev_read(struct file *file, char __user *to, size_t c
 
 		mutex_lock(&pkernfs_transition_lock);
 		mutex_lock(&pkernfs_format_lock);
-		err = pkernfs_chardev_fetch(r, d->bounce, *ppos, bytes);
+		err = pkernfs_chardev_fetch(d, *ppos, bytes);
 		mutex_unlock(&pkernfs_format_lock);
 		mutex_unlock(&pkernfs_transition_lock);
 		if (!err && copy_to_user(to + done, d->bounce, bytes))
@@ -186,7 +213,7 @@ static int pkernfs_chardev_store(struct pkernfs_chardev *d, u64 pos, size_t byte
 	if (pkernfs_hidden(d->r, pos, bytes))
 		return -EPERM;
 	d->written = true;
-	memcpy(d->r->virt + pos, d->bounce, bytes);
+	pkernfs_chardev_copy(d, pos, bytes, true);
 	return 0;
 }
 
@@ -280,6 +307,27 @@ static void pkernfs_unclaim(struct pkernfs_region *r, bool written)
 	}
 	r->claimed = false;
 	mutex_unlock(&pkernfs_format_lock);
+}
+
+/* After a claim, as with a core the list may still change. */
+static struct pkernfs_bad_block_ser *pkernfs_chardev_bad(struct pkernfs_region *r)
+{
+	unsigned int nofs = memalloc_nofs_save();	/* for core->lock */
+	struct pkernfs_bad_block_ser *bad;
+	struct pkernfs_core *c;
+
+	mutex_lock(&pkernfs_format_lock);
+	c = r->core;
+	if (!c)
+		WRITE_ONCE(r->sb, pkernfs_chardev_sb(r, 0) ?: pkernfs_chardev_sb(r, 1));
+	if (c)
+		down_read(&c->lock);
+	bad = pkernfs_bad_keep(r);
+	if (c)
+		up_read(&c->lock);
+	mutex_unlock(&pkernfs_format_lock);
+	memalloc_nofs_restore(nofs);
+	return bad;
 }
 
 /* --- the device ------------------------------------------------------------------------ */
@@ -382,6 +430,7 @@ static int pkernfs_chardev_open(struct inode *inode, struct file *file)
 		kfree(d);
 		return err;
 	}
+	d->bad = pkernfs_chardev_bad(d->r);
 	file->private_data = d;
 	return 0;
 }
@@ -392,6 +441,7 @@ static int pkernfs_chardev_release(struct inode *inode, struct file *file)
 
 	if (d->claim)
 		pkernfs_unclaim(d->r, d->written);
+	kfree(d->bad);
 	kvfree(d->bounce);
 	kfree(d);
 	return 0;

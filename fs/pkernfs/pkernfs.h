@@ -324,6 +324,7 @@ extern const struct xattr_handler * const pkernfs_xattr_handlers[];
 /* --- bad.c: pages with memory errors ------------------------------------------ */
 
 u32 pkernfs_bad_count(struct pkernfs_core *c);
+bool pkernfs_bad_listed(const struct pkernfs_bad_block_ser *b, u64 page);
 u64 pkernfs_bad_first(struct pkernfs_core *c, u64 page, u64 count);
 bool pkernfs_bad_in(struct pkernfs_core *c, const void *data, u64 bytes);
 bool pkernfs_bad_span(struct pkernfs_core *c, const void *data, u64 *bytes);

@@ -263,9 +263,12 @@ static void damage_bad(struct source *s, struct pkernfs_bad_block_ser *b)
 {
 	u32 count = le32_to_cpu(b->count), i;
 
-	switch (pick(s, 4)) {
+	switch (pick(s, 5)) {
 	case 0:
 		put(&b->count, value(s), 4);
+		break;
+	case 4:
+		b->page[pick(s, 6)] = b->page[pick(s, 6)];
 		break;
 	case 1:
 		put(&b->page[pick(s, PKERNFS_BAD_PAGES)], value(s), 8);
@@ -349,8 +352,14 @@ static void damage_pool(struct source *s)
 static void damage_sb(struct source *s)
 {
 	u64 which = pick(s, 3), at = pick(s, sizeof(sb) / 4) * 4, v = value(s);
+	bool feature = chance(s, 4);
 	unsigned int copy;
 
+	if (feature) {
+		which = 2;
+		at = offsetof(struct pkernfs_sb, feature_incompat);
+		v = (u32)le64_to_cpu(sb.feature_incompat) ^ 1 << pick(s, 7);
+	}
 	touched_sb = true;
 	for (copy = 0; copy < 2; copy++) {
 		struct pkernfs_sb *p = pkernfs_block(&r, copy ? LAST : 0);
