@@ -15,11 +15,32 @@ static uint32_t check_bad_count(const struct pkernfs_bad_block_ser *b)
 	return le32toh(b->count) < PKERNFS_BAD_PAGES ? le32toh(b->count) : PKERNFS_BAD_PAGES;
 }
 
+/* Place in the list of the first one that is not before @page */
+static uint32_t check_bad_index(const struct pkernfs_bad_block_ser *b, uint64_t page)
+{
+	uint32_t low = 0, high = check_bad_count(b);
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (le64toh(b->page[mid]) < page)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static bool check_bad_zero(const struct pkernfs_bad_block_ser *b)
+{
+	return !b->ino && !b->pad && !b->generation;
+}
+
 static void check_bad_head(struct check *k, uint64_t block)
 {
 	struct pkernfs_bad_block_ser *b = image_block(k->img, block);
 	bool magic = le32toh(b->magic) == PKERNFS_BAD_MAGIC;
-	bool head = !b->ino && !b->pad && !b->generation;
+	bool head = check_bad_zero(b);
 	bool crc = le32toh(b->crc) == image_block_crc(b);
 
 	if (magic && head && crc)
@@ -39,7 +60,8 @@ static void check_bad_head(struct check *k, uint64_t block)
 	check_block_seal(b);
 }
 
-static bool check_bad_sound(const struct check *k, const struct pkernfs_bad_block_ser *b)
+/* Number, range and order */
+static bool check_bad_sound(const struct image *img, const struct pkernfs_bad_block_ser *b)
 {
 	uint32_t count = check_bad_count(b), i;
 
@@ -47,7 +69,7 @@ static bool check_bad_sound(const struct check *k, const struct pkernfs_bad_bloc
 	    !check_zero(b->page + count, (PKERNFS_BAD_PAGES - count) * sizeof(*b->page)))
 		return false;
 	for (i = 0; i < count; i++)
-		if (le64toh(b->page[i]) >= k->img->blocks ||
+		if (le64toh(b->page[i]) >= img->blocks ||
 		    (i && le64toh(b->page[i]) <= le64toh(b->page[i - 1])))
 			return false;
 	return true;
@@ -95,7 +117,7 @@ void check_bad_list(struct check *k)
 	check_take(k, block);
 	check_bad_head(k, block);
 	b = image_block(k->img, block);
-	if (!check_bad_sound(k, b) &&
+	if (!check_bad_sound(k->img, b) &&
 	    check_found(k, P_BAD_PAGE, "block %llu, %u pages", (unsigned long long)block,
 			le32toh(b->count)))
 		check_bad_order(k, image_change(k->img, block));
@@ -110,15 +132,68 @@ void check_bad_list(struct check *k)
  */
 bool check_bad(const struct check *k, uint64_t block, uint64_t blocks)
 {
-	uint32_t low = 0, high = k->bad ? check_bad_count(k->bad) : 0, count = high;
+	uint32_t low;
 
-	while (low < high) {
-		uint32_t mid = low + (high - low) / 2;
+	if (!k->bad)
+		return false;
+	low = check_bad_index(k->bad, block);
+	return low < check_bad_count(k->bad) && le64toh(k->bad->page[low]) - block < blocks;
+}
 
-		if (le64toh(k->bad->page[mid]) < block)
-			low = mid + 1;
-		else
-			high = mid;
+/**
+ * check_bad_find - the list of bad pages that a superblock names
+ * @img: the region
+ * @sb: its superblock
+ *
+ * Return: the number of its block; 0: there is none.
+ */
+uint64_t check_bad_find(const struct image *img, const struct pkernfs_sb *sb)
+{
+	if (!(le64toh(sb->feature_incompat) & PKERNFS_INCOMPAT_BAD) ||
+	    area_start(&sb->pool) >= img->blocks)
+		return 0;
+	return area_start(&sb->pool);
+}
+
+/**
+ * check_bad_whole - would a kernel take this list of bad pages?
+ * @img: the region
+ * @b: the list
+ */
+bool check_bad_whole(const struct image *img, const struct pkernfs_bad_block_ser *b)
+{
+	return le32toh(b->magic) == PKERNFS_BAD_MAGIC && check_bad_zero(b) &&
+	       le32toh(b->crc) == image_block_crc(b) && check_bad_sound(img, b);
+}
+
+/**
+ * check_bad_merge - add the pages of one list to another
+ * @to: a list that is whole; it still is afterwards
+ * @from: a list that is whole
+ * @added: set to the number of pages that @to did not have
+ *
+ * Return: number of pages that @to had no room for.
+ */
+uint32_t check_bad_merge(struct pkernfs_bad_block_ser *to,
+			 const struct pkernfs_bad_block_ser *from, uint32_t *added)
+{
+	uint32_t i, at, count, left = 0;
+
+	*added = 0;
+	for (i = 0; i < check_bad_count(from); i++) {
+		count = check_bad_count(to);
+		at = check_bad_index(to, le64toh(from->page[i]));
+		if (at < count && to->page[at] == from->page[i])
+			continue;
+		++*added;
+		if (count == PKERNFS_BAD_PAGES) {
+			left++;
+			continue;
+		}
+		memmove(&to->page[at + 1], &to->page[at], (count - at) * sizeof(*to->page));
+		to->page[at] = from->page[i];
+		to->count = htole32(count + 1);
 	}
-	return low < count && le64toh(k->bad->page[low]) - block < blocks;
+	check_block_seal(to);
+	return left;
 }

@@ -225,12 +225,56 @@ static int restore_superblocks(struct image *img, const uint8_t *copy)
 	return err;
 }
 
+/* The list of bad pages that the region has now; empty if there is none that is whole. */
+static void restore_bad_know(struct image *img, struct pkernfs_bad_block_ser *bad)
+{
+	uint64_t block = image_superblock(img) ? check_bad_find(img, &img->sb) : 0;
+
+	memset(bad, 0, sizeof(*bad));
+	if (block && check_bad_whole(img, image_block(img, block)))
+		memcpy(bad, image_block(img, block), sizeof(*bad));
+}
+
+/*
+ * Memory does not get better by a restore: what was known to be bad still is, and the
+ * kernel has not written there.
+ */
+static int restore_bad(struct image *img, int fd, const struct pkernfs_sb *sb,
+		       const struct pkernfs_bad_block_ser *bad)
+{
+	static struct pkernfs_bad_block_ser list;
+	uint64_t block = check_bad_find(img, sb);
+	uint32_t added, left;
+	int err;
+
+	if (!bad->count)
+		return 0;
+	err = block ? transfer(fd, (uint8_t *)&list, BLOCK, block * BLOCK, false) : 0;
+	if (err)
+		return err;
+	if (!block || !check_bad_whole(img, &list)) {
+		complain("%s: %u bad pages are not known any more: no place to list them",
+			 img->path, le32toh(bad->count));
+		return 0;
+	}
+	left = check_bad_merge(&list, bad, &added);
+	if (added)
+		complain("%s: %u pages are bad here: what was saved from there is lost",
+			 img->path, added);
+	if (left)
+		complain("%s: %u of them are not known any more: the list is full", img->path, left);
+	return transfer(img->fd, (uint8_t *)&list, BLOCK, block * BLOCK, true);
+}
+
 static int restore_pieces(struct image *img, int fd, uint8_t *buf)
 {
+	static struct pkernfs_bad_block_ser bad;
+
 	static uint8_t copy[2 * BLOCK];
 	uint64_t i, at;
 	int err;
 
+	restore_bad_know(img, &bad);
 	err = transfer(fd, copy, BLOCK, 0, false);
 	if (!err)
 		err = transfer(fd, copy + BLOCK, BLOCK, img->bytes - BLOCK, false);
@@ -249,6 +293,8 @@ static int restore_pieces(struct image *img, int fd, uint8_t *buf)
 			err = transfer(img->fd, buf + from, to - from, at + from, true);
 		progress("restored", at + bytes, img->bytes);
 	}
+	if (!err)
+		err = restore_bad(img, fd, (const struct pkernfs_sb *)copy, &bad);
 	return err ?: restore_superblocks(img, copy);
 }
 
