@@ -91,6 +91,23 @@ def run(t):
     t.check(json.loads(t.command([ctl, 'dump', '--json', path]))['inodes'][0]['inode'] == 1,
             'dump --json')
     t.check('lost+found' in t.command([ctl, 'dump', path]), 'dump')
+
+    # Of a whole region, what no file has is left out: granules of both sizes.
+    goldens.make(program, 'whole', path)
+    free = (512 + 40, 1024 + 512 * 26 + 1)
+    with open(path, 'r+b') as f:
+        for block in free:
+            f.seek(block * 4096)
+            t.check(not any(f.read(4096)), 'block %d is not free' % block)
+            f.seek(block * 4096)
+            f.write(b'x' * 4096)
+    t.command([ctl, 'save', path, saved])
+    with open(saved, 'rb') as f:
+        for block in free:
+            f.seek(block * 4096)
+            t.check(not any(f.read(4096)), 'block %d has been saved' % block)
+    os.rename(saved, path)
+    t.check(goldens.data(t.command([program, 'list', path])) == whole, 'not all is saved')
     for args, want in ((('-x',), 16), (('-n', '-y'), 16), (('/nowhere',), 16)):
         rc, said = fsck(*args)
         t.check(rc == want, 'fsck %s: exit code %d' % (' '.join(args), rc))
