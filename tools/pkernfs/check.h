@@ -160,6 +160,7 @@ bool check_chain_block(struct check *k, uint32_t ino, uint32_t magic, uint64_t b
 /* check_bad.c */
 void check_bad_list(struct check *k);
 bool check_bad(const struct check *k, uint64_t block, uint64_t blocks);
+uint64_t check_bad_metadata(const struct check *k, uint32_t *at);
 uint64_t check_bad_find(const struct image *img, const struct pkernfs_sb *sb);
 bool check_bad_whole(const struct image *img, const struct pkernfs_bad_block_ser *b);
 uint32_t check_bad_merge(struct pkernfs_bad_block_ser *to,

@@ -141,6 +141,28 @@ bool check_bad(const struct check *k, uint64_t block, uint64_t blocks)
 }
 
 /**
+ * check_bad_metadata - the next bad page that metadata is on
+ * @k: the check, done
+ * @at: place in the list to go on from, 0 at first
+ *
+ * Return: the page, or ~0: there is no more.
+ */
+uint64_t check_bad_metadata(const struct check *k, uint32_t *at)
+{
+	const struct pkernfs_sb *sb = &k->img->sb;
+
+	while (k->bad && *at < check_bad_count(k->bad)) {
+		uint64_t page = le64toh(k->bad->page[(*at)++]), i = page - area_start(&sb->pool);
+
+		if (!page || page == k->img->blocks - 1 || area_has(&sb->journal, page) ||
+		    area_has(&sb->inodes, page) ||
+		    (area_has(&sb->pool, page) && k->pool[i / 8] & 1 << i % 8))
+			return page;
+	}
+	return ~0ULL;
+}
+
+/**
  * check_bad_find - the list of bad pages that a superblock names
  * @img: the region
  * @sb: its superblock

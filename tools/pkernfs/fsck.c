@@ -70,12 +70,24 @@ static int fsck_online(struct image *img)
 	return FSCK_CLEAN;
 }
 
+/* There is no second copy, and a region's device does not read them. */
+static void fsck_bad(struct image *img, const struct check *k)
+{
+	uint64_t page;
+	uint32_t at = 0;
+
+	while ((page = check_bad_metadata(k, &at)) != ~0ULL)
+		printf("%s: page %llu is bad, and has metadata: zeroes if it cannot be read\n",
+		       img->path, (unsigned long long)page);
+}
+
 static int fsck_offline(struct image *img, enum mode mode)
 {
 	struct check k = { .report = fsck_row, .arg = &mode };
 	bool mended = check_run(&k, img), write;
 	int ret = FSCK_CLEAN, err;
 
+	fsck_bad(img, &k);
 	write = mode == MODE_YES || (mode == MODE_PREEN && !k.unsafe);
 	if (write && k.frozen && img->changes) {
 		complain("%s: holds preserved devices: nothing is changed", img->path);

@@ -262,7 +262,8 @@ static int restore_bad(struct image *img, int fd, const struct pkernfs_sb *sb,
 		complain("%s: %u pages are bad here: what was saved from there is lost",
 			 img->path, added);
 	if (left)
-		complain("%s: %u of them are not known any more: the list is full", img->path, left);
+		complain("%s: %u of them are not known any more: the list is full", img->path,
+			 left);
 	return transfer(img->fd, (uint8_t *)&list, BLOCK, block * BLOCK, true);
 }
 
