@@ -73,7 +73,8 @@ stage2() {
 	[ "$(cat $region/granules_free)" = "$(cat $region/granules)" ] ||
 		fail "granules are lost"
 	# A directory's blocks leave only with it: the root keeps its one.
-	[ "$(cat $region/pool_free)" = $(($(cat $region/pool_blocks) - 1)) ] ||
+	# The root directory's names, and the list of bad pages
+	[ "$(cat $region/pool_free)" = $(($(cat $region/pool_blocks) - 2)) ] ||
 		fail "pool blocks are lost"
 	umount /mnt
 	echo $nic >/sys/bus/pci/devices/$nic/driver/unbind
