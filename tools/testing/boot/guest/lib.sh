@@ -126,7 +126,7 @@ vfio_cdev() {
 # nothing_left POOL: no device is known, nothing is held, and so many blocks are free.
 nothing_left() {
 	[ "$(cat $region/pool_free)" = "$1" ] || fail "pool blocks are lost"
-	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
+	[ "$(cat $region/granules_held)$(cat $region/small_held)" = 00 ] || fail "holds are left"
 	[ -z "$(ls /sys/fs/pkernfs/devices)" ] || fail "a device is left"
 }
 

@@ -72,8 +72,10 @@ stage2() {
 	rm -r /mnt/vm0 /mnt/room /mnt/pins || fail "a file is still held"
 	[ "$(cat $region/granules_free)" = "$(cat $region/granules)" ] ||
 		fail "granules are lost"
-	# A directory's blocks leave only with it: the root keeps its one.
-	# The root directory's names, and the list of bad pages
+	[ "$(cat $region/small_free)" = "$(cat $region/small)" ] ||
+		fail "small granules are lost"
+	# A directory's blocks leave only with it: the root keeps its one. The other is
+	# the list of bad pages.
 	[ "$(cat $region/pool_free)" = $(($(cat $region/pool_blocks) - 2)) ] ||
 		fail "pool blocks are lost"
 	umount /mnt
