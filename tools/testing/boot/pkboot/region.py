@@ -10,6 +10,7 @@ import struct
 from .result import Failure
 
 BLOCK = 4096
+KNOWN = (1 << 30) - 1       # features that a kernel of today may have
 SB_MAGIC = 0x53464e52454b50
 RECORD_MAGIC = 0x43524b50
 HANDOVER_MAGIC = 0x4f484b50
@@ -50,7 +51,9 @@ class Part:
     def write(self, version=1, compat=0, incompat=0):
         self.r.put32(self.at + self.version, version)
         self.r.put64(self.at + self.compat, compat)
-        self.r.put64(self.at + self.incompat, incompat)
+        # Beside those that are in use
+        self.r.put64(self.at + self.incompat,
+                     self.r.u64(self.at + self.incompat) & KNOWN | incompat)
         self.r.put32(self.at + self.crc, self.sum())
 
 

@@ -16,8 +16,8 @@ TIMEOUT = 60
 GUEST = damage.GUEST_CUT
 
 # The highest bit and a low one: a line that is cut to 32 bits would not have both.
-_BITS = 1 << 63 | 1 << 4
-_UNKNOWN = 'unknown incompatible feature bits 0x8000000000000010'
+_BITS = 1 << 63 | 1 << 30
+_UNKNOWN = 'unknown incompatible feature bits 0x8000000040000000'
 _VERSION = 'unknown format version 7, not 1'
 
 _GUEST_NOT_MOUNTED = damage.STAGE1 + r'''
