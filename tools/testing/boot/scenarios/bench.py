@@ -15,7 +15,7 @@ KERNEL = 'bench'            # built for this alone
 MANUAL = True
 DEVICES = ('-device edu,addr=5.0', '-icount shift=0,sleep=off')
 # The serial line would be a part of what is measured.
-APPEND = 'loglevel=5'
+APPEND = 'loglevel=6'
 TIMEOUT = 1200
 
 _SMALL, _LARGE = 1, 512         # GiB
@@ -28,13 +28,14 @@ cost() {
 	shift
 	bench "$@" >/tmp/cost || fail "$*: $(cat /tmp/cost)"
 	while read -r line; do say "$as $line"; done </tmp/cost
+	sleep 1		# the serial line is slow, and the machine's end is not
 }
 '''
 # On each filesystem a file of 1 GiB; on hugetlbfs nothing else is to be had.
 _SPEED = _EDU + r'''
 try() {
 	mkdir -p /$1
-	mount -t $2 $3 $1 /$1 || fail "mount $1"
+	mount -t $2 ${3:-} $1 /$1 || fail "mount $1"
 	cost $1 touch /$1/file 1024
 	cost $1 map /$1/file 1024 $cdev
 	case $1 in huge*) ;; *) cost $1 meta /$1 500 ;; esac
@@ -56,6 +57,7 @@ stage1() {
 	cost size mount region0 /mnt
 	mount -t pkernfs region0 /mnt || fail "mount"
 	say "size BENCH memory free $(($(awk '/^MemFree:/ { print $2 }' /proc/meminfo) * 1024))"
+	sleep 1
 }
 '''
 _KEPT = _EDU + r'''

@@ -50,9 +50,9 @@ stage1() {
 		export FSTYP=$fstyp
 		export TEST_DEV=region0 TEST_DIR=/mnt/test
 		export SCRATCH_DEV=region1 SCRATCH_MNT=/mnt/scratch
-		export DIFF_LENGTH=20
+		export DIFF_LENGTH=20 MKFS_OPTIONS="--inodes 20000"
 	EOF
-	[ $fstyp != pkernfs ] || mkfs.pkernfs -q region0 || fail "mkfs"
+	[ $fstyp != pkernfs ] || mkfs.pkernfs -q --inodes 20000 region0 || fail "mkfs"
 	tests=$(arg tests | tr , ' ')
 	phase tests
 	chroot /r env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb \
