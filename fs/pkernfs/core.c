@@ -364,10 +364,12 @@ int pkernfs_core_load(struct pkernfs_region *r)
 
 /*
  * Read all metadata once more, as the next kernel would, while nobody changes it; @c:
- * of the region, if it is loaded. Nothing is written.
+ * of the region, if it is loaded. @free: set to its free inodes at that time. Nothing is
+ * written.
  */
 static struct pkernfs_core *pkernfs_core_again(struct pkernfs_region *r,
-					       struct pkernfs_core *c, const char **why)
+					       struct pkernfs_core *c, u32 *free,
+					       const char **why)
 {
 	unsigned int nofs = memalloc_nofs_save();
 	struct pkernfs_core *next;
@@ -376,6 +378,7 @@ static struct pkernfs_core *pkernfs_core_again(struct pkernfs_region *r,
 	if (c)
 		down_read_nested(&c->lock, SINGLE_DEPTH_NESTING);
 	next = pkernfs_core_make(r, true, why);
+	*free = c ? c->inodes_free : 0;
 	if (c)
 		up_read(&c->lock);
 	memalloc_nofs_restore(nofs);
@@ -393,6 +396,7 @@ int pkernfs_core_check(struct pkernfs_region *r, struct pkernfs_region_check *re
 {
 	const char *why = NULL;
 	struct pkernfs_core *next;
+	u32 free;
 
 	lockdep_assert_held(&pkernfs_format_lock);
 	if (!r->sb)
@@ -401,7 +405,7 @@ int pkernfs_core_check(struct pkernfs_region *r, struct pkernfs_region_check *re
 		strscpy_pad(result->reason, why ?: "not formatted", sizeof(result->reason));
 		return 0;
 	}
-	next = pkernfs_core_again(r, r->core, &why);
+	next = pkernfs_core_again(r, r->core, &free, &why);
 	if (PTR_ERR(next) == -ENOMEM)
 		return -ENOMEM;
 	if (IS_ERR(next)) {
@@ -422,10 +426,11 @@ int pkernfs_core_check(struct pkernfs_region *r, struct pkernfs_region_check *re
 void pkernfs_core_verify(struct pkernfs_core *c)
 {
 	const char *why;
-	struct pkernfs_core *next = pkernfs_core_again(c->r, c, &why);
+	u32 free;
+	struct pkernfs_core *next = pkernfs_core_again(c->r, c, &free, &why);
 
 	if (!IS_ERR(next)) {
-		WARN_ON_ONCE(next->inodes_free != c->inodes_free);
+		WARN_ON_ONCE(next->inodes_free != free);
 		pkernfs_core_free(next);
 	} else {
 		WARN(PTR_ERR(next) != -ENOMEM, "region %u cannot be loaded again: %s\n",

@@ -91,22 +91,11 @@ static mode_t mode_of(const char *file)
 	return lstat(file, &st) ? 0 : st.st_mode & 07777;
 }
 
-static long free_blocks(void)
-{
-	FILE *f = fopen("/sys/fs/pkernfs/region0/pool_free", "r");
-	long n = -1;
-
-	if (!f || fscanf(f, "%ld", &n) != 1)
-		die("no count of blocks");
-	fclose(f);
-	return n;
-}
-
 static void test_access(void)
 {
 	struct acl a = acl_for(1000, 6, 6), got;
 	uint64_t inodes = free_inodes();
-	long pool = free_blocks();
+	long pool = region_attr("pool_free");
 	struct stat st, st2;
 	char list[256];
 	int status;
@@ -174,7 +163,7 @@ static void test_access(void)
 	ok(!unlink("f"), "unlink");
 	ok(!mkfifo("p", 0600) && !acl_set("p", ACCESS, &a, 5) && acl_is("p", ACCESS, &a, 5) &&
 	   !unlink("p"), "of a FIFO");
-	ok(free_blocks() == pool && free_inodes() == inodes, "all memory is back");
+	ok(region_attr("pool_free") == pool && free_inodes() == inodes, "all memory is back");
 }
 
 /* What the kernel must not take; the file stays as it was. */
@@ -237,7 +226,7 @@ static void test_inherit(void)
 {
 	struct acl a = acl_for(1000, 7, 7), want;
 	struct posix_acl_xattr_entry e;
-	long pool = free_blocks();
+	long pool = region_attr("pool_free");
 	int fd;
 
 	umask(077);
@@ -293,7 +282,7 @@ static void test_inherit(void)
 	close(fd);
 	rmdir("plain/d");
 	ok(!rmdir("plain"), "rmdir");
-	ok(free_blocks() == pool, "all blocks are back");
+	ok(region_attr("pool_free") == pool, "all blocks are back");
 }
 
 /* --- shifted ids ------------------------------------------------------------- */
@@ -488,19 +477,16 @@ static void check_all(void)
 
 int main(int argc, char **argv)
 {
+	int rc;
+
 	if (argc < 3)
 		die("usage");
 	if (!strcmp(argv[1], "ids"))
 		return geteuid() != (uid_t)atoi(argv[2]) || getegid() != (gid_t)atoi(argv[2]);
 	enter(argc - 1, argv + 1);
-	if (!strcmp(argv[1], "write")) {
-		write_all();
-		return 0;
-	}
-	if (!strcmp(argv[1], "check")) {
-		check_all();
-		return tap_done();
-	}
+	rc = over_kexec(argv[1], write_all, check_all);
+	if (rc >= 0)
+		return rc;
 	chmod(".", 0755);
 	/* The first name takes a block for good. */
 	touch("f");

@@ -95,17 +95,6 @@ static int new_file(const char *name, size_t bytes)
 	return fd;
 }
 
-static long count_bad(void)
-{
-	FILE *f = fopen("/sys/fs/pkernfs/region0/bad_pages", "r");
-	long n = -1;
-
-	if (!f || fscanf(f, "%ld", &n) != 1)
-		die("no count of bad pages");
-	fclose(f);
-	return n;
-}
-
 static bool listed(uint64_t phys)
 {
 	FILE *f = fopen("/sys/fs/pkernfs/region0/bad_addresses", "r");
@@ -165,7 +154,7 @@ static void test_reader(void)
 	fails(pwrite(fd, buf, 10, at + 7), EIO, "in it");
 	ok(!fallocate(fd, FALLOC_FL_ZERO_RANGE, at - PAGE, 3 * PAGE), "zeroes around it");
 	ok(pread(fd, buf, PAGE, at + PAGE) == PAGE && zeroes(buf, PAGE), "are there");
-	ok(count_bad() == 1 && listed(phys) && !listed(phys + PAGE), "it is listed");
+	ok(region_attr("bad_pages") == 1 && listed(phys) && !listed(phys + PAGE), "it is listed");
 	munmap(p, 3 * GRANULE);
 	close(fd);
 }
@@ -231,7 +220,7 @@ static void test_offline(void)
 	   "hard_offline_page");
 	ok(touch_page(p + 9 * PAGE, false) && told(BUS_MCEERR_AR, p + 9 * PAGE) &&
 	   !touch_page(p + 8 * PAGE, false), "the page is unmapped");
-	ok(write(sys, text, strlen(text)) == (ssize_t)strlen(text) && count_bad() == 3,
+	ok(write(sys, text, strlen(text)) == (ssize_t)strlen(text) && region_attr("bad_pages") == 3,
 	   "the same again counts once");
 	close(sys);
 	munmap(p, GRANULE);
@@ -286,7 +275,7 @@ static void write_all(void)
 		die("inject");
 	close(new_file("numbers", 64));	/* which takes memory now */
 	f = fopen("numbers", "r+");
-	fprintf(f, "%ld %lu", count_bad(), free_bytes());
+	fprintf(f, "%ld %lu", region_attr("bad_pages"), free_bytes());
 	fclose(f);
 }
 
@@ -300,7 +289,7 @@ static void check_all(void)
 	if (!f || fscanf(f, "%ld %lu", &bad, &free) != 2)
 		die("numbers");
 	fclose(f);
-	ok(count_bad() == bad && bad > 0, "the next kernel knows them");
+	ok(region_attr("bad_pages") == bad && bad > 0, "the next kernel knows them");
 	ok(free_bytes() == free, "and does not count them as free");
 	p = map("kept", GRANULE, MAP_SHARED);
 	ok(touch_page(p + 100 * PAGE, false) && told(BUS_MCEERR_AR, p + 100 * PAGE) &&
@@ -312,20 +301,17 @@ static void check_all(void)
 
 int main(int argc, char **argv)
 {
+	int rc;
+
 	catch_bus();
 	if (argc == 4 && !strcmp(argv[1], "hit"))
 		return hit(argv[2], strtoul(argv[3], NULL, 0));
 	if (argc < 3)
 		die("usage");
 	enter(argc - 1, argv + 1);
-	if (!strcmp(argv[1], "write")) {
-		write_all();
-		return 0;
-	}
-	if (!strcmp(argv[1], "check")) {
-		check_all();
-		return tap_done();
-	}
+	rc = over_kexec(argv[1], write_all, check_all);
+	if (rc >= 0)
+		return rc;
 	test_reader();
 	test_early();
 	test_offline();

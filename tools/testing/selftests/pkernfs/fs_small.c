@@ -366,6 +366,8 @@ static void check_all(void)
 
 int main(int argc, char **argv)
 {
+	int rc;
+
 	if (argc < 3)
 		die("usage");
 	if (!strcmp(argv[1], "test")) {
@@ -375,14 +377,9 @@ int main(int argc, char **argv)
 		vfio_attach();
 	}
 	enter(argc - 1, argv + 1);
-	if (!strcmp(argv[1], "write")) {
-		write_all();
-		return 0;
-	}
-	if (!strcmp(argv[1], "check")) {
-		check_all();
-		return tap_done();
-	}
+	rc = over_kexec(argv[1], write_all, check_all);
+	if (rc >= 0)
+		return rc;
 	test_cost();
 	test_grow();
 	test_mapped();
