@@ -25,9 +25,13 @@ hooks=$repo/tools/kernel/7.3
 mkdir -p "$dest"
 dest=$(realpath "$dest")
 
+# Two flavours may be built at a time.
+exec 8>"$dest/.pkernfs-lock"
+flock 8
+
 # 1. The links, once per source tree.
 if [ "$(cat "$dest/.pkernfs-ksrc" 2>/dev/null)" != "$ksrc" ]; then
-	find "$dest" -mindepth 1 -maxdepth 1 ! -name 'build*' -exec rm -rf {} +
+	find "$dest" -mindepth 1 -maxdepth 1 ! -name 'build*' ! -name .pkernfs-lock -exec rm -rf {} +
 	find "$ksrc" -mindepth 1 -maxdepth 1 -exec cp -rs -t "$dest" {} +
 	echo "$ksrc" >"$dest/.pkernfs-ksrc"
 	: >"$dest/.pkernfs-own" ; : >"$dest/.pkernfs-hooked"

@@ -49,6 +49,11 @@ def sh(argv, cwd=None, quiet=False):
 _kernels = {}
 
 
+def source():
+    """The kernel source, got on first use."""
+    sh([os.path.join(REPO, 'tools/kernel/fetch.sh')])
+
+
 def kernel(flavour):
     """bzImage of a flavour, built or brought up to date on first use."""
     if flavour not in _kernels:
