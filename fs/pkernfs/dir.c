@@ -59,6 +59,7 @@ static int pkernfs_iterate(struct file *file, struct dir_context *ctx)
 	for (;;) {
 		/* dir_emit() may fault, and a fault may need the lock: copy first. */
 		down_read(&c->lock);
+		pkernfs_dirent_resume(c, pkernfs_node(dir), &cookie);
 		de = pkernfs_dirent_next(c, pkernfs_node(dir), &cookie);
 		if (de) {
 			ino = le64_to_cpu(de->ino);

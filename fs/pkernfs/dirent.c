@@ -106,36 +106,56 @@ int pkernfs_dirent_load(struct pkernfs_core *c, struct pkernfs_node *n,
 }
 
 /**
+ * pkernfs_dirent_resume - go on with a walk that had let go of the lock
+ * @c: the core
+ * @n: the directory
+ * @cookie: from an earlier walk, or of a user's making; set for pkernfs_dirent_next()
+ *
+ * Since the cookie was given out an entry that is longer may have come to lie over
+ * that place: the walk goes on behind it. core->lock is held.
+ */
+void pkernfs_dirent_resume(struct pkernfs_core *c, struct pkernfs_node *n, u64 *cookie)
+{
+	u32 from = *cookie % PKERNFS_DIR_UNITS, unit, units;
+	u64 chain = div_u64(*cookie, PKERNFS_DIR_UNITS);
+
+	lockdep_assert_held(&c->lock);
+	if (chain >= n->chains)
+		return;
+	for (unit = 0; unit < from; unit += units)
+		pkernfs_dirent_at(pkernfs_dir_block(c, n, chain), unit, &units);
+	*cookie = chain * PKERNFS_DIR_UNITS + unit;
+}
+
+/**
  * pkernfs_dirent_next - walk a directory
  * @c: the core
  * @n: the directory
  * @cookie: where to go on, 0: at the start; set to behind the entry
  *
- * core->lock is held. Return: the entry, or NULL: no more.
+ * core->lock is held, and has been since @cookie was set.
+ *
+ * Return: the entry, or NULL: no more.
  */
 const struct pkernfs_dirent_ser *
 pkernfs_dirent_next(struct pkernfs_core *c, struct pkernfs_node *n, u64 *cookie)
 {
-	u32 from = *cookie % PKERNFS_DIR_UNITS, chain, unit, units;
+	u64 chain = div_u64(*cookie, PKERNFS_DIR_UNITS);
+	u32 unit = *cookie % PKERNFS_DIR_UNITS, units;
 
 	lockdep_assert_held(&c->lock);
-	for (chain = div_u64(*cookie, PKERNFS_DIR_UNITS); chain < n->chains; chain++) {
+	for (; chain < n->chains; chain++, unit = 0) {
 		const struct pkernfs_dir_block_ser *b = pkernfs_dir_block(c, n, chain);
 
-		/*
-		 * Always from the start of the block: since the cookie was given
-		 * out an entry that is longer may have come to lie over it.
-		 */
-		for (unit = 0; unit < PKERNFS_DIR_UNITS; unit += units) {
+		for (; unit < PKERNFS_DIR_UNITS; unit += units) {
 			const struct pkernfs_dirent_ser *de;
 
 			de = pkernfs_dirent_at(b, unit, &units);
-			if (!de || unit < from)
+			if (!de)
 				continue;
-			*cookie = (u64)chain * PKERNFS_DIR_UNITS + unit + units;
+			*cookie = chain * PKERNFS_DIR_UNITS + unit + units;
 			return de;
 		}
-		from = 0;
 	}
 	return NULL;
 }
