@@ -306,13 +306,16 @@ static int pkernfs_clone_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 	struct pkernfs_clone *c = arg;
 	struct pkernfs_device *pd = c->pd;
 	struct pkernfs_region *r = pd->region;
-	u64 off, step, ino;
-	u32 generation;
+	u64 off, step;
 	int ret;
 
 	for (off = 0; off < leaf->bytes; off += step) {
 		step = min_t(u64, leaf->bytes - off, PKERNFS_GRANULE_SIZE);
-		if (!pkernfs_phys_owner(r, leaf->oa + off, step, &ino, &generation))
+		if (!pkernfs_phys_owner(r, leaf->oa + off, step, NULL, NULL))
+			continue;
+		/* Small granules side by side may be of several files. */
+		step = PKERNFS_BLOCK_SIZE;
+		if (!pkernfs_phys_owner(r, leaf->oa + off, step, NULL, NULL))
 			continue;
 		if (!off && !pkernfs_region_overlaps(leaf->oa, leaf->bytes) &&
 		    pkernfs_may_leave_out(c, leaf->iova, leaf->bytes))

