@@ -55,5 +55,6 @@ def run(t):
     edu = reports[1]
     if edu['irq0'] != edu['raised']:
         raise Failure('edu: %d raised, %d delivered' % (edu['raised'], edu['irq0']))
-    if reports[6]['irq1'] != 2:
+    # Not exactly: QEMU 10's NIC adds one now and then, also with MSI and no freeze.
+    if reports[6]['irq1'] < reports[6]['raised']:
         raise Failure('with MSI-X: %s' % reports[6])

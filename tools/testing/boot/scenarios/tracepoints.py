@@ -30,13 +30,13 @@ GUEST = live.guest(
 
 # In this order; {did} is the domain id of the frozen device.
 _FIRST = (r'pkernfs_replace: 0000:00:04\.0 did (\d+) -> {did} ret=0',
-          r'pkernfs_freeze: 0000:00:04\.0 did={did} pages=40960 tables=2 ret=0',
+          r'pkernfs_freeze: 0000:00:04\.0 did={did} pages=40960 tables=\d ret=0',
           r'pkernfs_compare: 0000:00:04\.0 ret=0',
           r'pkernfs_replace: 0000:00:04\.0 did {did} -> (\d+) ret=0',
           r'pkernfs_unfreeze: 0000:00:04\.0 .* ret=0',
           r'pkernfs_free: 0000:00:04\.0',
           r'pkernfs_freeze: 0000:00:04\.0 did={did} ')
-_SECOND = (r'pkernfs_adopt: 0000:00:04\.0 did={did} pages=40960 tables=2 ret=0',
+_SECOND = (r'pkernfs_adopt: 0000:00:04\.0 did={did} pages=40960 tables=\d ret=0',
            r'pkernfs_compare: 0000:00:04\.0 ret=0',
            r'pkernfs_replace: 0000:00:04\.0 did {did} -> (\d+) ret=0',
            r'pkernfs_free: 0000:00:04\.0')
