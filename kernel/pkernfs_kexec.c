@@ -43,6 +43,8 @@ static_assert(PKERNFS_IMAGE_INCOMPAT == PKERNFS_INCOMPAT_KNOWN);
  * image, with or without the lock. Only compared, never followed.
  */
 static struct kimage *pkernfs_armed;
+/* Incompatible features that it knows, by its mark or because root says so. */
+static u64 pkernfs_armed_incompat;
 
 /**
  * pkernfs_kexec_armed - is the loaded kexec image armed?
@@ -59,6 +61,20 @@ bool pkernfs_kexec_armed(void)
 	const struct kimage *image = READ_ONCE(kexec_image);
 
 	return image && image == READ_ONCE(pkernfs_armed);
+}
+
+/**
+ * pkernfs_kexec_unknown - features that the armed image does not know
+ * @incompat: incompatible features that are in use
+ *
+ * What was in use when it was loaded it knows; but since then a region may have been
+ * formatted, or a device frozen.
+ *
+ * Context: as pkernfs_kexec_armed(), which is true
+ */
+u64 pkernfs_kexec_unknown(u64 incompat)
+{
+	return incompat & ~pkernfs_armed_incompat;
 }
 
 /**
@@ -140,8 +156,8 @@ const struct pkernfs_image_mark *pkernfs_image_find_mark(const void *image,
 }
 
 #ifdef CONFIG_KEXEC_FILE
-/* Does the kernel in @image know all that is in our regions? */
-static bool pkernfs_image_adopts(const struct kimage *image)
+/* Does the kernel in @image know all that is in our regions? @incompat: what it knows */
+static bool pkernfs_image_adopts(const struct kimage *image, u64 *incompat)
 {
 	const struct pkernfs_image_mark *m;
 	unsigned int i;
@@ -158,7 +174,7 @@ static bool pkernfs_image_adopts(const struct kimage *image)
 		return false;
 	}
 	for (i = 0; i < pkernfs_region_count(); i++) {
-		const struct pkernfs_sb *sb = pkernfs_region_get(i)->sb;
+		const struct pkernfs_sb *sb = READ_ONCE(pkernfs_region_get(i)->sb);
 
 		unknown = sb ? le64_to_cpu(sb->feature_incompat & ~m->incompat) : 0;
 		if (unknown) {
@@ -167,6 +183,7 @@ static bool pkernfs_image_adopts(const struct kimage *image)
 			return false;
 		}
 	}
+	*incompat = le64_to_cpu(m->incompat);
 	return true;
 }
 
@@ -179,8 +196,11 @@ static bool pkernfs_image_adopts(const struct kimage *image)
  */
 void pkernfs_kexec_inspect(struct kimage *image)
 {
-	if (image->type != KEXEC_TYPE_DEFAULT || !pkernfs_image_adopts(image))
+	u64 incompat;
+
+	if (image->type != KEXEC_TYPE_DEFAULT || !pkernfs_image_adopts(image, &incompat))
 		return;
+	pkernfs_armed_incompat = incompat;
 	WRITE_ONCE(pkernfs_armed, image);
 	if (pkernfs_region_count())
 		pr_info("kexec image carries our mark: armed\n");
@@ -212,14 +232,16 @@ static ssize_t armed_store(struct kobject *kobj, struct kobj_attribute *attr,
 		return -EBUSY;
 
 	ret = count;
-	if (!on)
+	if (!on) {
 		WRITE_ONCE(pkernfs_armed, NULL);
-	else if (!kexec_image)
+	} else if (!kexec_image) {
 		ret = -ENOENT;
-	else if (kexec_image->preserve_context)
+	} else if (kexec_image->preserve_context) {
 		ret = -EOPNOTSUPP;
-	else
+	} else {
+		pkernfs_armed_incompat = ~0ULL;
 		WRITE_ONCE(pkernfs_armed, kexec_image);
+	}
 	kexec_unlock();
 	return ret;
 }

@@ -118,9 +118,9 @@ static const struct dev_pagemap_ops pkernfs_pgmap_ops = {
 
 static void pkernfs_unmap_runs(struct pkernfs_region *r)
 {
+	r->virt = NULL;
 	while (r->pgmaps)
 		memunmap_pages(&r->pgmap[--r->pgmaps]);
-	r->virt = NULL;
 }
 
 static int pkernfs_map_run(struct pkernfs_region *r, u64 start, u64 end, unsigned int order)

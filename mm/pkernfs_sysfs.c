@@ -59,7 +59,7 @@ static ssize_t node_show(struct kobject *dir, struct kobj_attribute *attr,
 
 	if (!r || !r->virt)
 		return -ENODEV;
-	return sysfs_emit(buf, "%d\n", page_to_nid(virt_to_page(r->virt)));
+	return sysfs_emit(buf, "%d\n", r->nid);
 }
 
 static ssize_t state_show(struct kobject *dir, struct kobj_attribute *attr,

@@ -353,16 +353,16 @@ u64 pkernfs_pool_get(struct pkernfs_core *c)
 	u64 start = pkernfs_area_start(&c->r->sb->pool), i;
 
 	lockdep_assert_held_write(&c->lock);
-	i = find_next_zero_bit(c->pool_map, c->pool_blocks, c->pool_hint);
-	if (i >= c->pool_blocks)
-		i = find_first_zero_bit(c->pool_map, c->pool_blocks);
-	if (i >= c->pool_blocks)
-		return 0;
-	__set_bit(i, c->pool_map);
-	c->pool_free--;
-	c->pool_hint = i + 1;
-	if (pkernfs_bad_first(c, start + i, 1) != U64_MAX)
-		return pkernfs_pool_get(c);	/* it stays taken */
+	do {
+		i = find_next_zero_bit(c->pool_map, c->pool_blocks, c->pool_hint);
+		if (i >= c->pool_blocks)
+			i = find_first_zero_bit(c->pool_map, c->pool_blocks);
+		if (i >= c->pool_blocks)
+			return 0;
+		__set_bit(i, c->pool_map);
+		c->pool_free--;
+		c->pool_hint = i + 1;
+	} while (pkernfs_bad_first(c, start + i, 1) != U64_MAX);	/* a bad one stays taken */
 	memset(pkernfs_block(c->r, start + i), 0, PKERNFS_BLOCK_SIZE);
 	return start + i;
 }

@@ -8,7 +8,7 @@
  * gives it up, and is not free after that. In the file the other pages go on.
  *
  * Of metadata there is no second copy. An error there is listed and reported, and a
- * block of the pool is not used any more when it becomes free.
+ * block of the pool is not used any more when it becomes free, nor is a free record.
  */
 
 #include <linux/slab.h>
@@ -260,21 +260,52 @@ void pkernfs_bad_write(struct pkernfs_region *r, const struct pkernfs_sb *sb,
  * @r: the region
  *
  * For a new filesystem, as memory does not get better by mkfs; and for whoever reads
- * or writes the region byte by byte.
+ * or writes the region byte by byte. A region that cannot be loaded has a list, too.
  *
- * Return: a copy, to be freed with kfree(); NULL: there is none that is sound, or no
- * memory.
+ * Return: a copy, to be freed with kfree(); NULL: there is none that is sound; -ENOMEM.
  */
 struct pkernfs_bad_block_ser *pkernfs_bad_keep(struct pkernfs_region *r)
 {
+	const char *why;
+	const struct pkernfs_sb *sb = r->sb ?: pkernfs_sb_find(r, &why);
 	const struct pkernfs_bad_block_ser *b;
 
-	if (!r->sb || !(le64_to_cpu(r->sb->feature_incompat) & PKERNFS_INCOMPAT_BAD))
+	if (!sb || !(le64_to_cpu(sb->feature_incompat) & PKERNFS_INCOMPAT_BAD))
 		return NULL;
-	b = pkernfs_block(r, pkernfs_bad_home(r->sb));
+	b = pkernfs_block(r, pkernfs_bad_home(sb));
 	if (pkernfs_bad_damage(r, b))
 		return NULL;
-	return kmemdup(b, sizeof(*b), GFP_KERNEL);
+	return kmemdup(b, sizeof(*b), GFP_KERNEL) ?: ERR_PTR(-ENOMEM);
+}
+
+static bool pkernfs_bad_between(const struct pkernfs_bad_block_ser *b, u64 start, u64 count)
+{
+	u32 i = pkernfs_bad_index(b, start);
+
+	return i < le32_to_cpu(b->count) && le64_to_cpu(b->page[i]) - start < count;
+}
+
+static bool pkernfs_bad_area(const struct pkernfs_bad_block_ser *b,
+			     const struct pkernfs_area *a)
+{
+	return pkernfs_bad_between(b, pkernfs_area_start(a), pkernfs_area_count(a));
+}
+
+/**
+ * pkernfs_bad_layout - would a layout have metadata on a bad page?
+ * @b: the list, sound; NULL: there is none
+ * @sb: a superblock to be written
+ *
+ * Blocks of the pool are no question, but for the first: bad ones are not given out.
+ */
+bool pkernfs_bad_layout(const struct pkernfs_bad_block_ser *b, const struct pkernfs_sb *sb)
+{
+	u64 blocks = le64_to_cpu(sb->bytes) >> PKERNFS_BLOCK_SHIFT;
+
+	return b && (pkernfs_bad_between(b, 0, 1) || pkernfs_bad_between(b, blocks - 1, 1) ||
+		     pkernfs_bad_area(b, &sb->journal) || pkernfs_bad_area(b, &sb->inodes) ||
+		     pkernfs_bad_area(b, &sb->records) || pkernfs_bad_area(b, &sb->handover) ||
+		     pkernfs_bad_between(b, pkernfs_bad_home(sb), 1));
 }
 
 /* --- a new error -------------------------------------------------------------- */
@@ -285,7 +316,7 @@ struct pkernfs_bad_block_ser *pkernfs_bad_keep(struct pkernfs_region *r)
  * @page: the page, counted from the start of the region
  *
  * Return: 0; -EEXIST: it is known; -ENOSPC: the list is full; -EOPNOTSUPP: there is
- * none; -ESHUTDOWN.
+ * none; -EIO: it cannot be written without the page; -ESHUTDOWN.
  */
 int pkernfs_bad_add(struct pkernfs_core *c, u64 page)
 {
@@ -296,6 +327,10 @@ int pkernfs_bad_add(struct pkernfs_core *c, u64 page)
 
 	if (!pkernfs_has(c, PKERNFS_INCOMPAT_BAD))
 		return -EOPNOTSUPP;
+	if (page == pkernfs_bad_home(c->r->sb) ||
+	    page - pkernfs_area_start(&c->r->sb->journal) <
+	    pkernfs_area_count(&c->r->sb->journal))
+		return -EIO;
 	err = pkernfs_tx_begin(c);
 	if (err)
 		return err;

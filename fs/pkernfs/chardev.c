@@ -10,8 +10,8 @@
  *
  * Tables and records of devices are no business of userspace: those areas are read as
  * zeroes, and not written. A superblock that is written may name other blocks for them;
- * so they are zeroed when the claim ends. Pages with a memory error that were known when
- * it was opened are read as zeroes and not written, too: touching one can stop the machine.
+ * so they are zeroed when the claim ends. Pages that are known to have a memory error are
+ * read as zeroes and not written, too: touching one can stop the machine.
  */
 
 #include <linux/capability.h>
@@ -23,6 +23,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "device.h"
 #include "pkernfs.h"
 
 #define PKERNFS_CHARDEV_STEP	SZ_256K
@@ -31,15 +32,17 @@
  * struct pkernfs_chardev - an open region
  * @r: the region
  * @claim: it is claimed
+ * @loaded: it was loaded before that
  * @written: something has been written
  * @lock: on @bounce
- * @bad: bad pages, as they were known at open; NULL: none
+ * @bad: bad pages, as they were known at open, for when it is not loaded; NULL: none
  * @bounce: copies to and from userspace may fault, and a fault may take the locks that
  *	reading and writing needs
  */
 struct pkernfs_chardev {
 	struct pkernfs_region *r;
 	bool claim;
+	bool loaded;
 	bool written;
 	struct mutex lock;	/* @bounce */
 	struct pkernfs_bad_block_ser *bad;
@@ -137,18 +140,21 @@ static bool pkernfs_hidden(struct pkernfs_region *r, u64 pos, size_t bytes)
 static void pkernfs_chardev_copy(struct pkernfs_chardev *d, u64 pos, size_t bytes, bool store)
 {
 	void *buf = d->bounce, *mem = d->r->virt + pos;
+	struct pkernfs_core *c = d->r->core;
 	size_t part;
 
 	for (; bytes; bytes -= part, pos += part, buf += part, mem += part) {
-		bool bad = pkernfs_bad_listed(d->bad, pos >> PKERNFS_BLOCK_SHIFT);
+		u64 page = pos >> PKERNFS_BLOCK_SHIFT;
+		bool bad = c ? pkernfs_bad_first(c, page, 1) == page :
+			       pkernfs_bad_listed(d->bad, page);
 
 		part = min_t(size_t, bytes, PKERNFS_BLOCK_SIZE - pos % PKERNFS_BLOCK_SIZE);
 		if (store && !bad)
 			memcpy(mem, buf, part);
 		else if (!store && bad)
 			memset(buf, 0, part);
-		else if (!store)
-			memcpy(buf, mem, part);
+		else if (!store && copy_mc_to_kernel(buf, mem, part))
+			memset(buf, 0, part);	/* one that nobody knew of */
 	}
 }
 
@@ -159,6 +165,8 @@ static int pkernfs_chardev_fetch(struct pkernfs_chardev *d, u64 pos, size_t byte
 	void *buf = d->bounce;
 	int err = 0;
 
+	if (!r->virt)
+		return -ENXIO;
 	/* Without a core nobody has looked since it was written. */
 	if (!c)
 		WRITE_ONCE(r->sb, pkernfs_chardev_sb(r, 0) ?: pkernfs_chardev_sb(r, 1));
@@ -210,9 +218,13 @@ static int pkernfs_chardev_store(struct pkernfs_chardev *d, u64 pos, size_t byte
 {
 	if (pkernfs_is_shutting_down())
 		return -ESHUTDOWN;
+	if (!d->r->virt)
+		return -ENXIO;
 	if (pkernfs_hidden(d->r, pos, bytes))
 		return -EPERM;
 	d->written = true;
+	/* What has proven itself may be overwritten: whoever looks next proves it again. */
+	WRITE_ONCE(d->r->sb, NULL);
 	pkernfs_chardev_copy(d, pos, bytes, true);
 	return 0;
 }
@@ -266,18 +278,22 @@ static bool pkernfs_region_busy(struct pkernfs_region *r)
 	return (r->core && pkernfs_core_in_use(r->core)) || pkernfs_format_devices(r);
 }
 
-static int pkernfs_claim(struct pkernfs_region *r)
+static int pkernfs_claim(struct pkernfs_chardev *d)
 {
+	struct pkernfs_region *r = d->r;
 	int err = 0;
 
 	mutex_lock(&pkernfs_transition_lock);
 	mutex_lock(&pkernfs_format_lock);
 	if (pkernfs_is_shutting_down()) {
 		err = -ESHUTDOWN;
+	} else if (!r->virt) {
+		err = -ENXIO;
 	} else if (r->claimed || pkernfs_region_busy(r)) {
 		err = -EBUSY;
 	} else {
 		/* It frees orphans now and then; and it would be out of date soon. */
+		d->loaded = r->core;
 		if (r->core) {
 			pkernfs_core_free(r->core);
 			r->core = NULL;
@@ -289,14 +305,19 @@ static int pkernfs_claim(struct pkernfs_region *r)
 	return err;
 }
 
-static void pkernfs_unclaim(struct pkernfs_region *r, bool written)
+static void pkernfs_unclaim(struct pkernfs_chardev *d)
 {
-	const char *why = NULL;
+	struct pkernfs_region *r = d->r;
+	const char *why = "not mapped any more: see the kernel log";
 
+	mutex_lock(&pkernfs_transition_lock);
 	mutex_lock(&pkernfs_format_lock);
-	if (written) {
-		const struct pkernfs_sb *sb = pkernfs_sb_find(r, &why);
+	if (d->written) {
+		const struct pkernfs_sb *sb = NULL;
 
+		pkernfs_sb_refit(r);
+		if (r->virt)
+			sb = pkernfs_sb_find(r, &why);
 		if (sb) {
 			pkernfs_area_zero(r, &sb->records);
 			pkernfs_area_zero(r, &sb->handover);
@@ -306,7 +327,11 @@ static void pkernfs_unclaim(struct pkernfs_region *r, bool written)
 			WRITE_ONCE(r->reason, sb ? NULL : why);
 	}
 	r->claimed = false;
+	/* As it was: a memory error of a region that is not loaded is not remembered. */
+	if (d->loaded)
+		pkernfs_core_load_locked(r);
 	mutex_unlock(&pkernfs_format_lock);
+	mutex_unlock(&pkernfs_transition_lock);
 }
 
 /* After a claim, as with a core the list may still change. */
@@ -318,13 +343,16 @@ static struct pkernfs_bad_block_ser *pkernfs_chardev_bad(struct pkernfs_region *
 
 	mutex_lock(&pkernfs_format_lock);
 	c = r->core;
-	if (!c)
-		WRITE_ONCE(r->sb, pkernfs_chardev_sb(r, 0) ?: pkernfs_chardev_sb(r, 1));
-	if (c)
+	if (!r->virt) {
+		bad = ERR_PTR(-ENXIO);
+	} else if (c) {
 		down_read(&c->lock);
-	bad = pkernfs_bad_keep(r);
-	if (c)
+		bad = pkernfs_bad_keep(r);
 		up_read(&c->lock);
+	} else {
+		WRITE_ONCE(r->sb, pkernfs_chardev_sb(r, 0) ?: pkernfs_chardev_sb(r, 1));
+		bad = pkernfs_bad_keep(r);
+	}
 	mutex_unlock(&pkernfs_format_lock);
 	memalloc_nofs_restore(nofs);
 	return bad;
@@ -335,15 +363,19 @@ static struct pkernfs_bad_block_ser *pkernfs_chardev_bad(struct pkernfs_region *
 static long pkernfs_chardev_info(struct pkernfs_region *r,
 				 struct pkernfs_region_info __user *arg)
 {
-	struct pkernfs_region_info info = { .base = r->base, .bytes = r->bytes };
+	struct pkernfs_region_info info = {};
+	int err;
 
-	if (get_user(info.size, &arg->size))
-		return -EFAULT;
-	if (info.size < sizeof(info))
-		return -EINVAL;
+	err = pkernfs_copy_arg(&info, sizeof(info), sizeof(info), arg);
+	if (err)
+		return err;
+	if (info.flags)
+		return -EOPNOTSUPP;
+	info.base = r->base;
+	info.bytes = r->bytes;
 	mutex_lock(&pkernfs_transition_lock);
 	mutex_lock(&pkernfs_format_lock);
-	if (r->core || pkernfs_chardev_sb(r, 0) || pkernfs_chardev_sb(r, 1))
+	if (r->core || (r->virt && (pkernfs_chardev_sb(r, 0) || pkernfs_chardev_sb(r, 1))))
 		info.flags |= PKERNFS_REGION_FORMATTED;
 	if (r->core && r->core->sb)
 		info.flags |= PKERNFS_REGION_MOUNTED;
@@ -360,17 +392,15 @@ static long pkernfs_chardev_check(struct pkernfs_region *r,
 				  struct pkernfs_region_check __user *arg)
 {
 	struct pkernfs_region_check check = {};
-	u32 flags;
 	int err;
 
-	if (get_user(check.size, &arg->size) || get_user(flags, &arg->flags))
-		return -EFAULT;
-	if (check.size < sizeof(check))
-		return -EINVAL;
-	if (flags)
+	err = pkernfs_copy_arg(&check, sizeof(check), sizeof(check), arg);
+	if (err)
+		return err;
+	if (check.flags)
 		return -EOPNOTSUPP;
 	mutex_lock(&pkernfs_format_lock);
-	err = pkernfs_core_check(r, &check);
+	err = r->virt ? pkernfs_core_check(r, &check) : -ENXIO;
 	mutex_unlock(&pkernfs_format_lock);
 	if (err)
 		return err;
@@ -424,15 +454,22 @@ static int pkernfs_chardev_open(struct inode *inode, struct file *file)
 	else if (!d->bounce)
 		err = -ENOMEM;
 	else if (d->claim)
-		err = pkernfs_claim(d->r);
-	if (err) {
-		kvfree(d->bounce);
-		kfree(d);
-		return err;
-	}
+		err = pkernfs_claim(d);
+	if (err)
+		goto free;
 	d->bad = pkernfs_chardev_bad(d->r);
+	err = PTR_ERR_OR_ZERO(d->bad);
+	if (err)
+		goto unclaim;
 	file->private_data = d;
 	return 0;
+unclaim:
+	if (d->claim)
+		pkernfs_unclaim(d);
+free:
+	kvfree(d->bounce);
+	kfree(d);
+	return err;
 }
 
 static int pkernfs_chardev_release(struct inode *inode, struct file *file)
@@ -440,7 +477,7 @@ static int pkernfs_chardev_release(struct inode *inode, struct file *file)
 	struct pkernfs_chardev *d = file->private_data;
 
 	if (d->claim)
-		pkernfs_unclaim(d->r, d->written);
+		pkernfs_unclaim(d);
 	kfree(d->bad);
 	kvfree(d->bounce);
 	kfree(d);

@@ -399,7 +399,8 @@ int pkernfs_core_check(struct pkernfs_region *r, struct pkernfs_region_check *re
 	u32 free;
 
 	lockdep_assert_held(&pkernfs_format_lock);
-	if (!r->sb)
+	/* Without a core nobody has looked since it was written. */
+	if (!r->core)
 		WRITE_ONCE(r->sb, pkernfs_sb_find(r, &why));
 	if (!r->sb) {
 		strscpy_pad(result->reason, why ?: "not formatted", sizeof(result->reason));

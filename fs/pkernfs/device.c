@@ -454,10 +454,24 @@ static void pkernfs_prepare_device(struct pkernfs_device *pd)
 		pr_warn("pkernfs: %s: vectors could not be masked\n", pci_name(pd->pdev));
 }
 
+/* Features that the next kernel has to know, or it would stop the devices itself. */
+static u64 pkernfs_features_used(void)
+{
+	struct pkernfs_device *pd;
+	u64 incompat = 0;
+
+	list_for_each_entry(pd, &pkernfs_devices, node)
+		if (pkernfs_device_on_fixed(pd))
+			incompat |= le64_to_cpu(pd->rec->feature_incompat |
+						pd->region->sb->feature_incompat);
+	return incompat;
+}
+
 static int pkernfs_reboot(struct notifier_block *nb, unsigned long action, void *data)
 {
 	struct pkernfs_device *pd;
 	bool any = false;
+	u64 unknown;
 	int ret;
 
 	mutex_lock(&pkernfs_transition_lock);
@@ -468,8 +482,13 @@ static int pkernfs_reboot(struct notifier_block *nb, unsigned long action, void 
 		/* The way down switches translation off; they would go on without. */
 		pkernfs_stop_devices("as the machine goes down");
 	} else if (any) {
+		unknown = pkernfs_kexec_unknown(pkernfs_features_used());
 		if (!pkernfs_kexec_armed()) {
 			pkernfs_stop_devices("before the jump: the loaded image was not armed");
+		} else if (unknown) {
+			pr_err("pkernfs: the loaded image does not know incompatible feature bits %#llx\n",
+			       unknown);
+			pkernfs_stop_devices("before the jump: the loaded image will not adopt it");
 		} else {
 			list_for_each_entry(pd, &pkernfs_devices, node)
 				if (pkernfs_device_on_fixed(pd))

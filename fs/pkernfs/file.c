@@ -212,7 +212,8 @@ static ssize_t pkernfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 			break;
 		}
 		bytes = min3(bytes, iov_iter_count(to), (size_t)(size - iocb->ki_pos));
-		copied = data ? copy_to_iter(data, bytes, to) : iov_iter_zero(bytes, to);
+		/* A memory error that nobody knew of is a short copy, and then -EIO. */
+		copied = data ? _copy_mc_to_iter(data, bytes, to) : iov_iter_zero(bytes, to);
 		done += copied;
 		iocb->ki_pos += copied;
 		if (copied < bytes) {

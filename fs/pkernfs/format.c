@@ -274,6 +274,28 @@ const struct pkernfs_sb *pkernfs_sb_find(struct pkernfs_region *r,
 	return NULL;
 }
 
+/**
+ * pkernfs_sb_refit - map a region as its superblock wants it
+ * @r: the region; nobody uses its memory, and nobody can begin to
+ *
+ * After its superblock was written byte by byte; mkfs does it for its own. A failure is
+ * in the log; the region may not be mapped then.
+ */
+void pkernfs_sb_refit(struct pkernfs_region *r)
+{
+	struct pkernfs_sb sb;
+	unsigned int copy;
+
+	for (copy = 0; copy < 2; copy++) {
+		sb = *pkernfs_sb_copy(r, copy);
+		if (pkernfs_sb_prove(r, copy, &sb))
+			continue;
+		if (!pkernfs_region_fits(r, &sb))
+			pkernfs_region_remap(r, &sb);
+		return;
+	}
+}
+
 static void pkernfs_format_root(struct pkernfs_region *r, const struct pkernfs_sb *sb)
 {
 	struct pkernfs_inode_ser *ser =
@@ -428,6 +450,16 @@ int pkernfs_format(struct pkernfs_region *r, const struct pkernfs_format *opt,
 		goto out;
 
 	bad = pkernfs_bad_keep(r);
+	*why = "no memory";
+	err = PTR_ERR_OR_ZERO(bad);
+	if (err)
+		goto out;
+	if (pkernfs_bad_layout(bad, &sb)) {
+		*why = "a memory error is where metadata would be (other --inodes or --pool?)";
+		err = -EHWPOISON;
+		kfree(bad);
+		goto out;
+	}
 	if (r->core) {
 		pkernfs_core_free(r->core);
 		r->core = NULL;

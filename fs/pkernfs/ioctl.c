@@ -321,12 +321,20 @@ static int pkernfs_device_info(struct file *file, struct pkernfs_info *info,
 
 /* --- The ioctl ---------------------------------------------------------------- */
 
-/*
+/**
+ * pkernfs_copy_arg - read the argument of an ioctl
+ * @arg: where to
+ * @ksize: size of the struct
+ * @min: smallest size that is taken
+ * @user: user pointer to it; it begins with its size, __u32
+ *
  * A page of the user's may take for ever to be there (userfaultfd, FUSE), and the
  * reboot notifier waits for the transition lock: so user memory is read before the
  * lock is taken, and written after it is dropped.
+ *
+ * Return: 0, -EFAULT, -EINVAL: too small, -E2BIG: larger, and not zero there.
  */
-static int pkernfs_copy_arg(void *arg, size_t ksize, size_t min, void __user *user)
+int pkernfs_copy_arg(void *arg, size_t ksize, size_t min, void __user *user)
 {
 	u32 size;
 

@@ -210,6 +210,7 @@ extern struct mutex pkernfs_format_lock;
 int pkernfs_layout(u64 base, u64 bytes, unsigned int index,
 		   const struct pkernfs_format *opt, struct pkernfs_sb *sb);
 const char *pkernfs_sb_check(struct pkernfs_region *r, unsigned int copy);
+void pkernfs_sb_refit(struct pkernfs_region *r);
 const struct pkernfs_sb *pkernfs_sb_find(struct pkernfs_region *r,
 					 const char **why);
 void pkernfs_format_write(struct pkernfs_region *r, const struct pkernfs_sb *sb,
@@ -286,6 +287,7 @@ const char *pkernfs_dirent_twice(struct pkernfs_core *c, struct pkernfs_node *n)
 const struct pkernfs_dirent_ser *
 pkernfs_dirent_find(struct pkernfs_core *c, struct pkernfs_node *n,
 		    const struct qstr *name, struct pkernfs_place *at);
+void pkernfs_dirent_resume(struct pkernfs_core *c, struct pkernfs_node *n, u64 *cookie);
 const struct pkernfs_dirent_ser *
 pkernfs_dirent_next(struct pkernfs_core *c, struct pkernfs_node *n, u64 *cookie);
 int pkernfs_dirent_room(struct pkernfs_core *c, struct pkernfs_node *n,
@@ -333,6 +335,7 @@ void pkernfs_bad_withhold(struct pkernfs_core *c, struct pkernfs_gpool *p, u32 g
 struct pkernfs_gpool *pkernfs_page_granule(struct pkernfs_core *c, u64 page, u32 *granule);
 int pkernfs_bad_load(struct pkernfs_core *c, const char **why);
 int pkernfs_bad_add(struct pkernfs_core *c, u64 page);
+bool pkernfs_bad_layout(const struct pkernfs_bad_block_ser *b, const struct pkernfs_sb *sb);
 struct pkernfs_bad_block_ser *pkernfs_bad_keep(struct pkernfs_region *r);
 void pkernfs_bad_write(struct pkernfs_region *r, const struct pkernfs_sb *sb,
 		       const struct pkernfs_bad_block_ser *old);

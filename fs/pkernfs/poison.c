@@ -6,10 +6,14 @@
  * SIGBUS with the address (BUS_MCEERR_AR); read(2) and write(2) end before it, and
  * at it they are EIO. What cannot be undone is what was pinned, or frozen for a
  * device: its DMA goes on, and the log says so. bad.c remembers the page.
+ *
+ * Pages of files are touched nowhere any more; then the architecture may take them out
+ * of the direct mapping. Metadata is used on, through that mapping.
  */
 
 #define pr_fmt(fmt) "pkernfs: " fmt
 
+#include <linux/delay.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -84,7 +88,7 @@ static void pkernfs_bad_report(struct pkernfs_core *c, u64 page, u32 ino, pgoff_
 	if (ino) {
 		if (held)
 			more = "; a frozen device reaches it, its DMA goes on";
-		else if (!pkernfs_folio_idle(pfn_folio(PHYS_PFN(phys))))
+		else if (folio_maybe_dma_pinned(pfn_folio(PHYS_PFN(phys))))
 			more = "; pinned, DMA to it may go on";
 		pr_err("region %u: memory error at %#llx: inode %u, offset %#llx%s\n",
 		       c->r->index, phys, ino, (u64)index << PAGE_SHIFT, more);
@@ -106,8 +110,9 @@ static void pkernfs_bad_report(struct pkernfs_core *c, u64 page, u32 ino, pgoff_
  *
  * From memory_failure(), in process context, without locks.
  *
- * Return: 0: unmapped and remembered, or an errno. Never -EOPNOTSUPP, which would have
- * mm/ do what it does for DAX: it wants entries in i_pages that there are not.
+ * Return: 0: unmapped and remembered, and nothing here touches the page again; or an
+ * errno: -EIO for metadata, whether it is remembered or not. Never -EOPNOTSUPP, which
+ * would have mm/ do what it does for DAX: it wants entries in i_pages that there are not.
  */
 int pkernfs_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 			   unsigned long nr_pages, int flags)
@@ -117,16 +122,26 @@ int pkernfs_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 	struct pkernfs_core *c;
 	pgoff_t index = 0;
 	int err = -ENXIO;
+	u32 ino, granule;
 	bool held;
 	u64 page;
-	u32 ino;
 
 	if (WARN_ON_ONCE(!r))
 		return err;
 	page = pfn - PHYS_PFN(r->base);
 
-	/* Outermost, and held to the end: mkfs may not free what is looked at. */
-	mutex_lock(&pkernfs_format_lock);
+	/*
+	 * Outermost, and held to the end: mkfs may not free what is looked at. But mkfs
+	 * may be waiting, with the lock, for the reference on @pgmap that the caller has.
+	 */
+	while (!mutex_trylock(&pkernfs_format_lock)) {
+		if (percpu_ref_is_dying(&pgmap->ref)) {
+			pr_err("region %u: memory error at %#llx: not remembered, its pages are being made anew\n",
+			       r->index, (u64)PFN_PHYS(pfn));
+			return -EBUSY;
+		}
+		msleep(20);
+	}
 	c = r->core;
 	if (!c) {
 		pr_err("region %u: memory error at %#llx: not loaded, not remembered\n",
@@ -142,7 +157,7 @@ int pkernfs_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 		pr_err("region %u: the error is not remembered: %pe\n", r->index, ERR_PTR(err));
 	if (err == -EEXIST)
 		err = 0;
-	if (err == -EOPNOTSUPP)
+	if (err == -EOPNOTSUPP || !pkernfs_page_granule(c, page, &granule))
 		err = -EIO;
 out:
 	mutex_unlock(&pkernfs_format_lock);

@@ -48,7 +48,7 @@ int pkernfs_record_alloc(struct pkernfs_device *pd)
 
 		list_for_each_entry(other, &pkernfs_devices, node)
 			used |= other->region == r && other->slot == slot;
-		if (used)
+		if (used || pkernfs_bad_phys(r, virt_to_phys(rec), PKERNFS_BLOCK_SIZE))
 			continue;
 		memset(rec, 0, sizeof(*rec));
 		rec->magic = cpu_to_le32(PKERNFS_RECORD_MAGIC);

@@ -158,6 +158,7 @@ static inline void pkernfs_poison_tell(int flags, struct list_head *list) { }
 /* --- kernel/pkernfs_kexec.c: the image of the next kernel ------------------ */
 
 bool pkernfs_kexec_armed(void);
+u64 pkernfs_kexec_unknown(u64 incompat);
 int pkernfs_kexec_check_segments(const struct kimage *image);
 void pkernfs_kexec_inspect(struct kimage *image);
 void pkernfs_kexec_forget(struct kimage *image);

@@ -65,6 +65,8 @@ static void *pkernfs_handover_block(void *arg)
 	if (a->next >= le64_to_cpu(sb->handover.count))
 		return NULL;
 	block = pkernfs_block(a->region, le64_to_cpu(sb->handover.start) + a->next++);
+	if (pkernfs_bad_phys(a->region, virt_to_phys(block), PKERNFS_BLOCK_SIZE))
+		return NULL;
 	memset(block, 0, PKERNFS_BLOCK_SIZE);
 	return block;
 }
@@ -111,8 +113,14 @@ int pkernfs_handover_room(struct pkernfs_device *next, struct intel_iommu *iommu
 {
 	const struct pkernfs_sb *sb = next->region->sb;
 	struct pkernfs_device *pd, *before;
+	phys_addr_t area = next->region->base +
+			   (le64_to_cpu(sb->handover.start) << PKERNFS_BLOCK_SHIFT);
 	u64 blocks = 0, devices = 0;
 
+	if (pkernfs_bad_phys(next->region, area,
+			     le64_to_cpu(sb->handover.count) << PKERNFS_BLOCK_SHIFT))
+		return pkernfs_refuse(&next->why, -EHWPOISON, ~0ULL,
+				      "there is a memory error where a kexec's tables would be");
 	list_for_each_entry(pd, &pkernfs_devices, node) {
 		struct intel_iommu *unit = pkernfs_handover_behind(pd, next, iommu);
 		bool new_unit = true, new_bus = true;

@@ -236,11 +236,60 @@ static void pkernfs_test_bad_list(struct kunit *test)
 	pkernfs_test_load(test, r);
 }
 
+/* Would mkfs, with this page listed alone, put metadata on it? */
+static bool pkernfs_test_in_layout(struct kunit *test, struct pkernfs_region *r, u64 page)
+{
+	struct pkernfs_bad_block_ser *b = kunit_kzalloc(test, sizeof(*b), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, b);
+	b->count = cpu_to_le32(1);
+	b->page[0] = cpu_to_le64(page);
+	return pkernfs_bad_layout(b, r->sb);
+}
+
+/* Metadata: mkfs goes around it, and keeps the list of a region that does not load. */
+static void pkernfs_test_bad_layout(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	const struct pkernfs_area *a;
+	struct pkernfs_bad_block_ser *kept;
+	u64 last = (r->bytes >> PKERNFS_BLOCK_SHIFT) - 1, pool;
+
+	pkernfs_test_load(test, r);
+	KUNIT_EXPECT_FALSE(test, pkernfs_bad_layout(NULL, r->sb));
+	KUNIT_EXPECT_TRUE(test, pkernfs_test_in_layout(test, r, 0));
+	KUNIT_EXPECT_TRUE(test, pkernfs_test_in_layout(test, r, last));
+	for (a = &r->sb->journal; a <= &r->sb->handover; a++) {
+		u64 start = pkernfs_area_start(a), end = start + pkernfs_area_count(a);
+
+		KUNIT_EXPECT_TRUE(test, pkernfs_test_in_layout(test, r, start));
+		KUNIT_EXPECT_TRUE(test, pkernfs_test_in_layout(test, r, end - 1));
+	}
+	pool = pkernfs_area_start(&r->sb->pool);
+	KUNIT_EXPECT_TRUE(test, pkernfs_test_in_layout(test, r, pool));
+	KUNIT_EXPECT_FALSE(test, pkernfs_test_in_layout(test, r, pool + 1));
+	KUNIT_EXPECT_FALSE(test, pkernfs_test_in_layout(test, r, pkernfs_test_page(r->core, 0, 0)));
+
+	/* The list cannot name what it is written by. */
+	KUNIT_EXPECT_EQ(test, pkernfs_bad_add(r->core, pool), -EIO);
+	KUNIT_EXPECT_EQ(test, pkernfs_bad_add(r->core, pkernfs_area_start(&r->sb->journal)), -EIO);
+	KUNIT_EXPECT_EQ(test, pkernfs_bad_count(r->core), 0);
+
+	KUNIT_EXPECT_EQ(test, pkernfs_bad_add(r->core, pool + 1), 0);
+	pkernfs_test_unload(r);
+	r->sb = NULL;
+	kept = pkernfs_bad_keep(r);
+	KUNIT_ASSERT_NOT_NULL(test, kept);
+	KUNIT_EXPECT_TRUE(test, pkernfs_bad_listed(kept, pool + 1));
+	kfree(kept);
+}
+
 static struct kunit_case pkernfs_bad_cases[] = {
 	KUNIT_CASE(pkernfs_test_bad_free),
 	KUNIT_CASE(pkernfs_test_bad_file),
 	KUNIT_CASE(pkernfs_test_bad_pool),
 	KUNIT_CASE(pkernfs_test_bad_list),
+	KUNIT_CASE(pkernfs_test_bad_layout),
 	{}
 };
 

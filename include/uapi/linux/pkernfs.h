@@ -201,7 +201,8 @@ struct pkernfs_info {
  *
  * Errors: -ENODEV no such region; -EEXIST a superblock is there (without
  * PKERNFS_FORMAT_FORCE); -EBUSY it is mounted, its memory is in use, or it holds
- * a preserved device; -ENOMEM no memory; -EINVAL, -ENOSPC the layout does not fit.
+ * a preserved device; -ENOMEM no memory; -EINVAL, -ENOSPC the layout does not fit;
+ * -EHWPOISON there is a memory error where metadata would be.
  */
 struct pkernfs_format {
 	__u32 size;

@@ -3,7 +3,7 @@
 
 By madvise(MADV_HWPOISON) and hard_offline_page, in mapped files. The list is there
 after a kexec and after mkfs. A device that reaches such a page is not frozen; one that
-is frozen goes on, and the log says so.
+is frozen goes on, and the log says so. Metadata is put nowhere on such a page.
 """
 
 from pkboot import dma, selftests
@@ -46,12 +46,35 @@ frozen() {
 	want_state frozen
 	echo go >/tmp/control
 	wait $! || fail "the VMM: $?"
+}
+
+# Of region 1. For metadata it is an error, so that its page stays mapped.
+offline() {
+	! echo $(($1)) >/sys/devices/system/memory/hard_offline_page || fail "$1: no error"
+	grep -q "$(printf %%x $(($1)))" /sys/fs/pkernfs/region1/bad_addresses ||
+		fail "$1 is not listed"
+}
+
+metadata() {
+	local records=$(((%(base)d + %(bytes)d - 2) << 20))
+	offline $records
+	rm /mnt/vm0/ram
+	vmm run freeze info unfreeze || fail "FREEZE with a bad free record: $?"
+	offline $((records + 64 * 4096))
+	! vmm run freeze || fail "FREEZE with a bad page for tables"
+	dmesg | grep -q "there is a memory error where a kexec's tables would be" ||
+		fail "and no reason"
+	umount /mnt
+	! mkfs.pkernfs -q -f region1 2>/tmp/err || fail "mkfs has put metadata on a bad page"
+	grep -q 'a memory error is where metadata would be' /tmp/err || fail "$(cat /tmp/err)"
+	region_mount region1
 	umount /mnt
 }
 
 stage1() {
 	mkfs.pkernfs -q region1 || fail "mkfs of region 1"
 	frozen
+	metadata
 	mkfs.pkernfs -q region0 || fail "mkfs"
 	region_mount
 	tap fs_poison test /mnt
@@ -73,6 +96,6 @@ stage2() {
 	[ "$(cat $region/bad_pages)" = "$pages" ] || fail "mkfs has forgotten them"
 	region_mount
 }
-'''
+''' % {'base': 640, 'bytes': 256}
 
 run = selftests.run
