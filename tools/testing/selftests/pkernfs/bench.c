@@ -6,7 +6,7 @@
  *	bench touch FILE MIB            first access to each 4 KiB page of a new file
  *	bench map FILE MIB CDEV         IOMMU_IOAS_MAP and _MAP_FILE of a file that is all there
  *	bench meta DIR COUNT            create, stat, rename, unlink so many files
- *	bench mount SOURCE DIR          mount, statfs, create
+ *	bench mount SOURCE DIR [DEVICE] mount, statfs, create; before that, load of the region
  *	bench restore FILE MIB CDEV     open, mmap and MAP_FILE of a file after a kexec
  *	bench luo-save MIB              a memfd that is to live through a kexec by LUO
  *	bench luo-restore MIB CDEV      get it back, mmap and MAP_FILE it
@@ -153,11 +153,20 @@ static void bench_meta(const char *dir, unsigned int count)
 	stop("unlink");
 }
 
-static void bench_mount(const char *source, const char *dir)
+static void bench_mount(const char *source, const char *dir, const char *device)
 {
 	struct statfs st;
 	int fd;
 
+	if (device) {
+		/* A claim drops what was loaded, and its end loads it again. */
+		fd = open(device, O_RDWR | O_EXCL);
+		if (fd < 0)
+			die(device);
+		start();
+		close(fd);
+		stop("load");
+	}
 	start();
 	if (mount(source, dir, "pkernfs", 0, ""))
 		die("mount");
@@ -270,8 +279,8 @@ int main(int argc, char **argv)
 		bench_map(argv[2], mib(argv[3]), argv[4]);
 	else if (!strcmp(command, "meta") && argc == 4)
 		bench_meta(argv[2], atoi(argv[3]));
-	else if (!strcmp(command, "mount") && argc == 4)
-		bench_mount(argv[2], argv[3]);
+	else if (!strcmp(command, "mount") && (argc == 4 || argc == 5))
+		bench_mount(argv[2], argv[3], argc == 5 ? argv[4] : NULL);
 	else if (!strcmp(command, "restore") && argc == 5)
 		bench_restore(argv[2], mib(argv[3]), argv[4]);
 	else if (!strcmp(command, "luo-save") && argc == 3)
