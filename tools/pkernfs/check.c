@@ -208,6 +208,46 @@ bool check_chain_block(struct check *k, uint32_t ino, uint32_t magic, uint64_t b
 	return false;
 }
 
+/**
+ * check_chain_add - add a block to a chain
+ * @k: the check
+ * @ino: inode that the chain belongs to; all of its blocks are known
+ * @magic: kind of the block
+ *
+ * Return: its number, empty; 0: there is none.
+ */
+uint64_t check_chain_add(struct check *k, uint32_t ino, uint32_t magic)
+{
+	struct node *n = &k->node[ino];
+	struct pkernfs_dir_block_ser *b;	/* all blocks have the same head, but for @index */
+	uint64_t block = check_free_block(k);
+
+	if (!block)
+		return 0;
+	n->block = realloc(n->block, (n->blocks + 1) * sizeof(*n->block));
+	if (!n->block) {
+		fprintf(stderr, "%s: no memory\n", k->img->path);
+		exit(8);
+	}
+	b = image_change(k->img, block);
+	b->magic = htole32(magic);
+	b->ino = htole64(ino);
+	b->generation = image_inode(k->img, ino)->generation;
+	if (magic == PKERNFS_DIR_MAGIC)
+		b->index = htole32(n->blocks);
+	check_block_seal(b);
+	if (n->blocks) {
+		b = image_change(k->img, n->block[n->blocks - 1]);
+		b->next = htole64(block);
+		check_block_seal(b);
+	} else {
+		check_inode_change(k, ino)->chain = htole64(block);
+		check_inode_seal(image_inode(k->img, ino));
+	}
+	n->block[n->blocks++] = block;
+	return block;
+}
+
 /* --- superblock ------------------------------------------------------------------- */
 
 static void check_sb_mend(struct check *k, unsigned int copy)

@@ -156,6 +156,7 @@ void check_inode_seal(struct pkernfs_inode_ser *ser);
 void check_block_seal(void *block);
 bool check_chain_block(struct check *k, uint32_t ino, uint32_t magic, uint64_t block,
 		       uint64_t from);
+uint64_t check_chain_add(struct check *k, uint32_t ino, uint32_t magic);
 
 /* check_bad.c */
 void check_bad_list(struct check *k);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "check.h"
 
@@ -233,17 +234,29 @@ void check_file(struct check *k, uint32_t ino)
 
 /* --- extents that share memory ----------------------------------------------------- */
 
-/* So many granules in a row that are nobody's, and good; p->granules: there are none. */
-static uint64_t check_free_run(struct check *k, const struct gpool *p, uint64_t count)
-{
-	uint64_t g, run = 0, blocks = gpool_block(p, 1) - gpool_block(p, 0);
+/* In gpool.owner: what is its own of an extent in check.shared, and of which */
+#define OWNER_SHARED	(1U << 31)
 
-	for (g = 0; g < p->granules; g++) {
+/* A run of granules of an extent, from its start */
+struct part {
+	uint64_t first, count;
+};
+
+/* The first run of so many granules that are nobody's, and good; or the longest one. */
+static uint64_t check_free_run(struct check *k, const struct gpool *p, uint64_t want,
+			       uint64_t *count)
+{
+	uint64_t g, run = 0, at = 0, blocks = gpool_block(p, 1) - gpool_block(p, 0);
+
+	*count = 0;
+	for (g = 0; g < p->granules && *count < want; g++) {
 		run = p->owner[g] || check_bad(k, gpool_block(p, g), blocks) ? 0 : run + 1;
-		if (run == count)
-			return g + 1 - count;
+		if (run > *count) {
+			*count = run;
+			at = g + 1 - run;
+		}
 	}
-	return p->granules;
+	return at;
 }
 
 /* Bad pages are not read: the copy has zeroes there. */
@@ -268,40 +281,138 @@ static void check_copy(struct check *k, uint32_t ino, uint32_t slot, uint64_t fr
 	}
 }
 
+/* Where one more extent of a file can be stored; false: nowhere. */
+static bool check_slot_free(struct check *k, uint32_t ino, uint32_t *slot)
+{
+	uint32_t slots = SLOTS_OF_CHAIN(k->node[ino].blocks);
+	uint64_t block;
+
+	for (*slot = 0; *slot < slots; ++*slot)
+		if (!check_slot(k, ino, *slot, &block)->bytes)
+			return true;
+	return k->node[ino].blocks < PKERNFS_CHAIN_MAX &&
+	       check_chain_add(k, ino, PKERNFS_EXTENT_MAGIC);
+}
+
+/* A part of an extent, at another place than the rest of it; false: no slot is free. */
+static bool check_part_put(struct check *k, uint32_t ino, struct pkernfs_extent_ser e,
+			   const struct part *part, uint64_t granule)
+{
+	const struct gpool *p = check_file_gpool(k, ino);
+	uint32_t slot;
+
+	if (!check_slot_free(k, ino, &slot))
+		return false;
+	e.logical = htole64(le64toh(e.logical) + (part->first << p->shift));
+	e.phys = htole64(le64toh(k->img->sb.base) + gpool_block(p, granule) * BLOCK);
+	e.bytes = htole64(part->count << p->shift);
+	check_slot_set(k, ino, slot, &e);
+	return true;
+}
+
+/* The copy is in as many pieces as there is room for. false: not all of it. */
+static bool check_part_copy(struct check *k, unsigned int n, const struct pkernfs_extent_ser *e,
+			    struct part part)
+{
+	uint32_t ino = k->shared[n].ino, slot = k->shared[n].slot;
+	struct gpool *p = check_file_gpool(k, ino);
+	uint64_t from = check_granule(k, p, e), to, count = part.count, i;
+
+	for (; count; count -= part.count, part.first += part.count) {
+		to = check_free_run(k, p, count, &part.count);
+		if (!part.count || !check_part_put(k, ino, *e, &part, to))
+			return false;
+		for (i = 0; i < part.count; i++)
+			p->owner[to + i] = OWNER_SHARED | n;
+		check_copy(k, ino, slot, gpool_block(p, from + part.first), gpool_block(p, to),
+			   gpool_block(p, part.count) - gpool_block(p, 0));
+	}
+	return true;
+}
+
+/* The next part of an extent that is its own from end to end, or nowhere. */
+static bool check_part_next(struct check *k, unsigned int n, const struct pkernfs_extent_ser *e,
+			    struct part *part, bool *own)
+{
+	const struct gpool *p = check_file_gpool(k, k->shared[n].ino);
+	const uint32_t *owner = p->owner + check_granule(k, p, e);
+	uint64_t end = le64toh(e->bytes) >> p->shift;
+
+	part->first += part->count;
+	part->count = 0;
+	if (part->first == end)
+		return false;
+	*own = owner[part->first] == (OWNER_SHARED | n);
+	while (part->first + part->count < end &&
+	       (owner[part->first + part->count] == (OWNER_SHARED | n)) == *own)
+		part->count++;
+	return true;
+}
+
+/* What is its own stays where it is, the longest part in the slot that there is already. */
+static void check_unshare(struct check *k, unsigned int n, const struct pkernfs_extent_ser *e)
+{
+	uint32_t ino = k->shared[n].ino, slot = k->shared[n].slot;
+	struct gpool *p = check_file_gpool(k, ino);
+	uint64_t from = check_granule(k, p, e);
+	struct part part = {}, keep = {};
+	bool own;
+
+	while (check_part_next(k, n, e, &part, &own))
+		if (own && part.count > keep.count)
+			keep = part;
+	check_slot_clear(k, ino, slot);
+	if (keep.count)
+		check_part_put(k, ino, *e, &keep, from + keep.first);
+	for (part = (struct part) {}; check_part_next(k, n, e, &part, &own);) {
+		if (own && part.first == keep.first)
+			continue;
+		if (!(own ? check_part_put(k, ino, *e, &part, from + part.first) :
+			    check_part_copy(k, n, e, part)))
+			check_found(k, P_EXTENT_NO_ROOM, "inode %u, extent %u", ino, slot);
+	}
+}
+
+/* Cleared meanwhile, moved, or in a chain that was cut: the next round tells. */
+static bool check_share_stale(const struct check *k, unsigned int n)
+{
+	const struct node *node = &k->node[k->shared[n].ino];
+
+	return !S_ISREG(node->mode) || k->shared[n].slot >= SLOTS_OF_CHAIN(node->blocks);
+}
+
 /**
- * check_shared - give each extent whose memory another file has a copy of it
+ * check_shared - give each file whose memory another file has a copy of it
  * @k: the check
  *
- * When all else is known, as what is free is known only then. Which of the two the
- * data belongs to nobody can tell.
+ * When all else is known, as what is free is known only then: what nobody else has of
+ * all these extents is theirs before the first copy goes anywhere. Which of the two the
+ * shared data belongs to nobody can tell.
  */
 void check_shared(struct check *k)
 {
+	struct pkernfs_extent_ser e;
+	uint64_t block, i, count;
 	unsigned int n;
 
 	for (n = 0; n < k->shareds; n++) {
-		uint32_t ino = k->shared[n].ino, slot = k->shared[n].slot;
-		struct pkernfs_extent_ser e;
-		uint64_t block, to, count, i;
 		struct gpool *p;
+		uint32_t *owner;
 
-		/* Cleared meanwhile, or in a chain that was cut: the next round tells. */
-		if (!k->node[ino].mode || slot >= SLOTS_OF_CHAIN(k->node[ino].blocks))
+		if (check_share_stale(k, n))
 			continue;
-		e = *check_slot(k, ino, slot, &block);
-		p = check_file_gpool(k, ino);
+		e = *check_slot(k, k->shared[n].ino, k->shared[n].slot, &block);
+		p = check_file_gpool(k, k->shared[n].ino);
+		owner = p->owner + check_granule(k, p, &e);
 		count = le64toh(e.bytes) >> p->shift;
-		to = check_free_run(k, p, count);
-		if (to == p->granules) {
-			if (check_found(k, P_EXTENT_NO_ROOM, "inode %u, extent %u", ino, slot))
-				check_slot_clear(k, ino, slot);
-			continue;
-		}
 		for (i = 0; i < count; i++)
-			p->owner[to + i] = ino;
-		check_copy(k, ino, slot, gpool_block(p, check_granule(k, p, &e)),
-			   gpool_block(p, to), gpool_block(p, count) - gpool_block(p, 0));
-		e.phys = htole64(le64toh(k->img->sb.base) + gpool_block(p, to) * BLOCK);
-		check_slot_set(k, ino, slot, &e);
+			if (!owner[i])
+				owner[i] = OWNER_SHARED | n;
+	}
+	for (n = 0; n < k->shareds; n++) {
+		if (check_share_stale(k, n))
+			continue;
+		e = *check_slot(k, k->shared[n].ino, k->shared[n].slot, &block);
+		check_unshare(k, n, &e);
 	}
 }

@@ -297,27 +297,9 @@ static bool check_room(struct check *k, uint32_t dir, uint32_t units, struct pla
 			return true;
 		}
 	}
-	n->block = realloc(n->block, (n->blocks + 1) * sizeof(*n->block));
-	p->block = n->block ? check_free_block(k) : 0;
+	p->block = check_chain_add(k, dir, PKERNFS_DIR_MAGIC);
 	p->unit = 0;
-	if (!p->block)
-		return false;
-	b = image_change(k->img, p->block);
-	b->magic = htole32(PKERNFS_DIR_MAGIC);
-	b->ino = htole64(dir);
-	b->generation = image_inode(k->img, dir)->generation;
-	b->index = htole32(n->blocks);
-	check_block_seal(b);
-	if (n->blocks) {
-		b = image_change(k->img, n->block[n->blocks - 1]);
-		b->next = htole64(p->block);
-		check_block_seal(b);
-	} else {
-		check_inode_change(k, dir)->chain = htole64(p->block);
-		check_inode_seal(image_inode(k->img, dir));
-	}
-	n->block[n->blocks++] = p->block;
-	return true;
+	return p->block;
 }
 
 /* Give an inode that has no name one, and count the link. */

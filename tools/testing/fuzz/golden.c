@@ -177,6 +177,9 @@ INODE(extent_bad, TREE_STATE, ser->extent[0].phys = region_inode(r, TREE_RAM)->e
 INODE(shared_small, TREE_TINY, ser->extent[0] = region_inode(r, TREE_SMALL)->extent[1])
 INODE(extent_overlap, TREE_RAM, ser->extent[3].logical = ser->extent[2].logical)
 INODE(extent_shared, TREE_STATE, ser->extent[0].phys = region_inode(r, TREE_C)->extent[0].phys)
+/* It begins in another file, and what was its second granule is still its own. */
+INODE(shared_start, TREE_C, ser->extent[0].phys =
+	cpu_to_le64(le64_to_cpu(ser->extent[0].phys) - PKERNFS_GRANULE_SIZE))
 INODE(chain_block, TREE_RAM, ser->chain = cpu_to_le64(1))
 INODE(dir_parent, TREE_B, ser->parent = cpu_to_le64(TREE_VM0))
 INODE(links, TREE_STATE, ser->nlink = cpu_to_le32(3))
@@ -221,13 +224,15 @@ static void special(struct pkernfs_region *r)
 	both(r, no_special);
 }
 
-/* Two granules of two files, and all that is free is single granules. */
+/* Two granules of two files, and a single one is free. */
 static void extent_no_room(struct pkernfs_region *r)
 {
 	u64 data = r->base + (pkernfs_area_start(&sb0(r)->data) << PKERNFS_BLOCK_SHIFT);
 	u64 end = data + (pkernfs_area_count(&sb0(r)->data) << PKERNFS_BLOCK_SHIFT);
 	struct pkernfs_inode_ser *ser = region_inode(r, TREE_ORPHAN);
 	u64 next = le64_to_cpu(ser->extent[0].phys) + PKERNFS_GRANULE_SIZE;
+	struct pkernfs_extent_block_ser *b = chain(r, TREE_RAM);
+	unsigned int i;
 
 	ser->extent[1].logical = cpu_to_le64(PKERNFS_GRANULE_SIZE);
 	ser->extent[1].phys = cpu_to_le64(next);
@@ -236,6 +241,25 @@ static void extent_no_room(struct pkernfs_region *r)
 	ser = region_inode(r, TREE_STATE);
 	ser->extent[0] = region_inode(r, TREE_C)->extent[0];
 	region_seal(ser);
+	/* Between the granules of this one there is always one that is free. */
+	ser = region_inode(r, TREE_RAM);
+	for (i = 0; i < PKERNFS_INODE_EXTENTS; i++)
+		ser->extent[i].bytes = cpu_to_le64(2 * PKERNFS_GRANULE_SIZE);
+	b->extent[0].bytes = ser->extent[0].bytes;
+	b->extent[1].bytes = ser->extent[0].bytes;
+	region_seal(ser);
+	pkernfs_block_seal(b);
+}
+
+/*
+ * In the midst of a file's granules there is one of another file, and what is free is single
+ * granules. Which of the two was damaged the checksum says.
+ */
+static void shared_middle(struct pkernfs_region *r)
+{
+	struct pkernfs_inode_ser *ser = region_inode(r, TREE_C);
+
+	ser->extent[0].bytes = cpu_to_le64(7 * PKERNFS_GRANULE_SIZE);
 }
 
 /* --- attributes ---------------------------------------------------------------------- */
@@ -425,7 +449,8 @@ static const struct {
 	{ "attributes-entry.acls", acls }, { "attributes-entry.acl-version", acl_version },
 	{ "attributes-entry.acl-length", acl_length }, { "attributes-entry.acl-name", acl_name },
 	{ "extent-range.small", extent_small }, { "extent-bad", extent_bad },
-	{ "extent-shared.small", shared_small },
+	{ "extent-shared.small", shared_small }, { "extent-shared.start", shared_start },
+	{ "extent-shared.middle", shared_middle },
 	{ "extent-range", extent_range }, { "extent-overlap", extent_overlap },
 	{ "extent-shared", extent_shared }, { "extent-no-room", extent_no_room },
 	{ "chain-block", chain_block }, { "chain-block.names", chain_dir },

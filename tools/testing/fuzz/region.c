@@ -31,12 +31,12 @@ struct source {
 
 static struct pkernfs_region r;
 static struct pkernfs_sb sb;
-static u8 *pristine, *before;
+static u8 *pristine, *before, *said;
 static u64 touched[256];
 static unsigned int touches;
 static u64 pool_used;
 static bool touched_sb, with_golden;
-static u64 runs, loaded, mended;
+static u64 runs, loaded, mended, copied;
 
 /* --- where the damage comes from --------------------------------------------------- */
 
@@ -485,6 +485,32 @@ static void restore_all(void)
 	touches = 0;
 }
 
+/*
+ * What granules say of themselves is in their first page; all else of them is zeroes.
+ * Returns the number of such pages.
+ */
+static u64 data_pages(void (*page)(void *data, u8 *copy))
+{
+	u64 block = pkernfs_area_start(&sb.small), n;
+
+	for (n = 0; block < pkernfs_area_start(&sb.records); n++) {
+		if (page)
+			page(pkernfs_block(&r, block), said + n * PKERNFS_BLOCK_SIZE);
+		block += block < pkernfs_area_start(&sb.data) ? 1 : PKERNFS_BLOCKS_PER_GRANULE;
+	}
+	return n;
+}
+
+static void page_save(void *data, u8 *copy)
+{
+	memcpy(copy, data, PKERNFS_BLOCK_SIZE);
+}
+
+static void page_restore(void *data, u8 *copy)
+{
+	memcpy(data, copy, PKERNFS_BLOCK_SIZE);
+}
+
 /* --- judges -------------------------------------------------------------------------- */
 
 static bool committed(void)
@@ -638,6 +664,28 @@ static void still_there(u64 intact, const struct verdict *v)
 	}
 }
 
+/* Does each granule of these files say what it did? */
+static void still_says(u64 intact, const struct verdict *v)
+{
+	struct pkernfs_node *n;
+	char want[40];
+	u32 ino, i, g;
+
+	for (ino = TREE_ROOT; ino < TREE_END; ino++) {
+		n = intact & 1ULL << ino ? r.core->node[ino] : NULL;
+		for (i = 0; n && i < n->extents; i++)
+			for (g = 0; g < n->extent[i].count; g++) {
+				const char *p = pkernfs_granule_virt(r.core, n->pool,
+								     n->extent[i].granule + g);
+
+				sprintf(want, "inode %u granule %llu", ino,
+					(unsigned long long)n->extent[i].logical + g);
+				if (strcmp(p, want) && (*p || !v->from_bad))
+					shim_die("fsck has damaged data of a file that was whole");
+			}
+	}
+}
+
 /* The first block of the pool that is free is bad. Has nobody taken it? */
 static bool bad_is_free(void)
 {
@@ -674,6 +722,7 @@ static void judge(struct source *s)
 	bool ok, log, changed = false;
 	u64 intact;
 
+	runs++;
 	changed = damage(s);
 	intact = untouched();
 	log = changed || committed();
@@ -690,6 +739,15 @@ static void judge(struct source *s)
 		still_there(intact, &v);
 		if (v.onto_bad || !bad_is_free())
 			shim_die("fsck has used bad memory");
+		if (v.copies && chance(s, 2)) {
+			verdict_commit();
+			still_says(intact, &v);
+			region_unload(&r);
+			copied++;
+			data_pages(page_restore);
+			restore_all();
+			return;
+		}
 		region_unload(&r);
 	}
 	verdict_undo();
@@ -700,7 +758,6 @@ static void judge(struct source *s)
 	if (ok != v.whole)
 		shim_die(ok ? "fsck finds fault with what the kernel takes" :
 			 "fsck finds nothing, and the kernel does not take it");
-	runs++;
 	loaded += ok;
 	if (ok) {
 		changed = use(s);
@@ -716,6 +773,8 @@ static void judge(struct source *s)
 		log = true;
 	}
 	log |= changed;
+	if (changed)
+		data_pages(page_restore);
 	if (log)
 		restore_all();
 	else
@@ -731,10 +790,13 @@ static void set_up(void)
 	region_unload(&r);
 	pristine = malloc(FRONT + PKERNFS_BLOCK_SIZE);
 	before = malloc(FRONT);
-	if (!pristine || !before || pkernfs_area_start(&sb.small) * PKERNFS_BLOCK_SIZE != FRONT)
+	said = malloc(data_pages(NULL) * PKERNFS_BLOCK_SIZE);
+	if (!pristine || !before || !said ||
+	    pkernfs_area_start(&sb.small) * PKERNFS_BLOCK_SIZE != FRONT)
 		shim_die("no memory, or another layout");
 	memcpy(pristine, r.virt, FRONT);
 	memcpy(pristine + FRONT, pkernfs_block(&r, LAST), PKERNFS_BLOCK_SIZE);
+	data_pages(page_save);
 	verdict_set_up(r.virt, r.base, r.bytes, shim_verbose);
 }
 
@@ -890,9 +952,10 @@ static void fuzz(u64 count)
 
 		judge(&s);
 	}
-	printf("%llu runs: %llu loaded, %llu refused, %llu mended\n", (unsigned long long)runs,
-	       (unsigned long long)loaded, (unsigned long long)(runs - loaded),
-	       (unsigned long long)mended);
+	printf("%llu runs: %llu loaded, %llu refused, %llu mended, %llu with data\n",
+	       (unsigned long long)runs, (unsigned long long)loaded,
+	       (unsigned long long)(runs - loaded - copied), (unsigned long long)mended,
+	       (unsigned long long)copied);
 }
 
 static int say_usage(void)

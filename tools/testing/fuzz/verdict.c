@@ -49,6 +49,8 @@ void verdict_look(struct verdict *v)
 	v->whole = !k.found;
 	v->no_room = k.count[P_EXTENT_NO_ROOM];
 	v->onto_bad = v->mended && onto_bad(&k);
+	v->from_bad = k.count[P_EXTENT_BAD];
+	v->copies = image.copies;
 	check_exit(&k);
 	v->clean = v->mended;
 	/* What a run ends with is a round that finds nothing: a second run now and then. */
@@ -64,4 +66,10 @@ void verdict_look(struct verdict *v)
 void verdict_undo(void)
 {
 	image_undo(&image);
+}
+
+/* In place of verdict_undo(): the repair stays, and the copies of data are made. */
+void verdict_commit(void)
+{
+	image_commit(&image);
 }

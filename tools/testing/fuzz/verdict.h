@@ -12,10 +12,13 @@ struct verdict {
 	bool clean;		/* and the second run finds nothing at all */
 	bool no_room;		/* a copy of shared memory did not fit */
 	bool onto_bad;		/* a copy has been made onto a bad page */
+	bool from_bad;		/* a copy has zeroes, as the page was bad */
+	unsigned int copies;	/* of data, to be made by verdict_commit() */
 };
 
 void verdict_set_up(void *mem, unsigned long long base, unsigned long long bytes, bool say);
 void verdict_look(struct verdict *v);
 void verdict_undo(void);
+void verdict_commit(void);
 
 #endif

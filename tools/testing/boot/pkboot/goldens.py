@@ -10,6 +10,7 @@ LOST = {
     'extent-range': {'inode 3 granule 6'},
     'extent-overlap': {'inode 3 granule 6'},
     'extent-shared': {'inode 4 granule 0'},
+    'extent-shared.start': {'inode 12 granule 1'},
     'extent-no-room': {'inode 4 granule 0'},
     'extent-range.small': {'inode 13 granule 6'},
     'extent-shared.small': {'inode 14 granule 0'},
