@@ -404,14 +404,19 @@ static void check_nameless(struct check *k, uint32_t ino)
 /* Does the way up lead to the root? */
 static void check_reach(struct check *k, uint32_t ino)
 {
-	uint32_t at = ino, entry = 0, dir;
+	uint32_t at = ino, up = ino, entry = 0, dir;
 	struct place p;
+	bool loop;
 
 	while (at != PKERNFS_ROOT_INO && k->node[at].names && !k->node[at].seen) {
 		k->node[at].seen = 2;
 		at = k->node[at].dir;
 	}
-	if (k->node[at].seen == 2 && check_found(k, P_DIR_LOOP, "inode %u", at)) {
+	loop = k->node[at].seen == 2;
+	/* All of it at once: where one is moved to is not on this way any more. */
+	for (; k->node[up].seen == 2; up = k->node[up].dir)
+		k->node[up].seen = 1;
+	if (loop && check_found(k, P_DIR_LOOP, "inode %u", at)) {
 		dir = k->node[at].dir;
 		while (check_next(k, dir, &entry, &p)) {
 			if (le64toh(p.de->ino) != at)
@@ -427,8 +432,6 @@ static void check_reach(struct check *k, uint32_t ino)
 		k->node[at].names = 0;
 		check_lost(k, at);
 	}
-	for (at = ino; k->node[at].seen == 2; at = k->node[at].dir)
-		k->node[at].seen = 1;
 }
 
 static void check_nlink(struct check *k, uint32_t ino)
