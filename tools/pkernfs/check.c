@@ -134,6 +134,17 @@ bool check_has(const struct check *k, uint64_t incompat)
 
 /* --- blocks of the pool --------------------------------------------------------- */
 
+/* A block of the pool that something names, to read it; NULL: it is none. */
+void *check_named(struct check *k, uint64_t block)
+{
+	uint64_t i = block - area_start(&k->img->sb.pool);
+
+	if (!area_has(&k->img->sb.pool, block))
+		return NULL;
+	k->named[i / 8] |= 1 << i % 8;
+	return image_block(k->img, block);
+}
+
 /* A block of the pool is in use. false: it is none, or was in use. */
 bool check_take(struct check *k, uint64_t block)
 {
@@ -178,11 +189,10 @@ void check_block_seal(void *block)
 bool check_chain_block(struct check *k, uint32_t ino, uint32_t magic, uint64_t block,
 		       uint64_t from)
 {
-	struct pkernfs_extent_block_ser *b;
+	struct pkernfs_extent_block_ser *b = check_named(k, block);
 
 	/* All blocks have the same head. */
-	if (area_has(&k->img->sb.pool, block)) {
-		b = image_block(k->img, block);
+	if (b) {
 		if (le32toh(b->magic) == magic && le64toh(b->ino) == ino &&
 		    b->generation == image_inode(k->img, ino)->generation &&
 		    check_take(k, block)) {
@@ -447,9 +457,12 @@ static bool check_alloc(struct check *k)
 	k->inodes = image_inodes(k->img);
 	k->node = calloc(k->inodes, sizeof(*k->node));
 	k->pool = calloc(area_count(&sb->pool) / 8 + 1, 1);
+	/* What a repair lets go of may be what cannot be read. */
+	if (!k->named)
+		k->named = calloc(area_count(&sb->pool) / 8 + 1, 1);
 	return check_gpool(&k->gpool[GPOOL_2M], &sb->data, PKERNFS_GRANULE_SHIFT) &&
 	       check_gpool(&k->gpool[GPOOL_4K], &sb->small, PKERNFS_BLOCK_SHIFT) &&
-	       k->node && k->pool;
+	       k->node && k->pool && k->named;
 }
 
 static void check_count(struct check *k)
@@ -524,4 +537,6 @@ bool check_run(struct check *k, struct image *img)
 void check_exit(struct check *k)
 {
 	check_free(k);
+	free(k->named);
+	k->named = NULL;
 }

@@ -113,8 +113,10 @@ struct gpool {
  * @inodes: size of the table
  * @node: by number
  * @pool: a bit for each block of the pool: in use
+ * @named: the same: something has named it since the check began, rightly or not
  * @gpool: granules of data, by size
  * @bad: list of bad pages, NULL: the region was made without one
+ * @bad_blank: there were zeroes where it should be
  * @shared: extents whose memory has another owner: by inode and slot
  * @shareds: number of them
  * @lost: inode of lost+found, 0: not looked for yet
@@ -132,8 +134,10 @@ struct check {
 	uint32_t inodes;
 	struct node *node;
 	uint8_t *pool;
+	uint8_t *named;
 	struct gpool gpool[GPOOLS];
 	const struct pkernfs_bad_block_ser *bad;
+	bool bad_blank;
 	struct shared {
 		uint32_t ino, slot;
 	} *shared;
@@ -149,6 +153,7 @@ void check_exit(struct check *k);
 bool check_found(struct check *k, enum problem p, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 bool check_has(const struct check *k, uint64_t incompat);
+void *check_named(struct check *k, uint64_t block);
 bool check_take(struct check *k, uint64_t block);
 uint64_t check_free_block(struct check *k);
 struct pkernfs_inode_ser *check_inode_change(struct check *k, uint32_t ino);
@@ -161,7 +166,8 @@ uint64_t check_chain_add(struct check *k, uint32_t ino, uint32_t magic);
 /* check_bad.c */
 void check_bad_list(struct check *k);
 bool check_bad(const struct check *k, uint64_t block, uint64_t blocks);
-uint64_t check_bad_metadata(const struct check *k, uint32_t *at);
+uint64_t check_bad_metadata(const struct check *k, const struct pkernfs_bad_block_ser *b,
+			    uint32_t *at);
 uint64_t check_bad_find(const struct image *img, const struct pkernfs_sb *sb);
 bool check_bad_whole(const struct image *img, const struct pkernfs_bad_block_ser *b);
 uint32_t check_bad_merge(struct pkernfs_bad_block_ser *to,

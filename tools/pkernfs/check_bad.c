@@ -46,6 +46,7 @@ static void check_bad_head(struct check *k, uint64_t block)
 	if (magic && head && crc)
 		return;
 	if (!magic && !(head && crc)) {
+		k->bad_blank = check_zero(b, BLOCK);
 		if (!check_found(k, P_BAD_LIST, "block %llu", (unsigned long long)block))
 			return;
 		memset(image_change(k->img, block), 0, BLOCK);
@@ -114,6 +115,7 @@ void check_bad_list(struct check *k)
 	k->bad = NULL;
 	if (!check_has(k, PKERNFS_INCOMPAT_BAD))
 		return;
+	check_named(k, block);
 	check_take(k, block);
 	check_bad_head(k, block);
 	b = image_block(k->img, block);
@@ -141,22 +143,24 @@ bool check_bad(const struct check *k, uint64_t block, uint64_t blocks)
 }
 
 /**
- * check_bad_metadata - the next bad page that metadata is on
+ * check_bad_metadata - the next bad page that has metadata, or has had before the repair
  * @k: the check, done
+ * @b: list of bad pages, of this region or of where it is to go; NULL: there is none
  * @at: place in the list to go on from, 0 at first
  *
  * Return: the page, or ~0: there is no more.
  */
-uint64_t check_bad_metadata(const struct check *k, uint32_t *at)
+uint64_t check_bad_metadata(const struct check *k, const struct pkernfs_bad_block_ser *b,
+			    uint32_t *at)
 {
 	const struct pkernfs_sb *sb = &k->img->sb;
 
-	while (k->bad && *at < check_bad_count(k->bad)) {
-		uint64_t page = le64toh(k->bad->page[(*at)++]), i = page - area_start(&sb->pool);
+	while (b && *at < check_bad_count(b)) {
+		uint64_t page = le64toh(b->page[(*at)++]), i = page - area_start(&sb->pool);
 
 		if (!page || page == k->img->blocks - 1 || area_has(&sb->journal, page) ||
 		    area_has(&sb->inodes, page) ||
-		    (area_has(&sb->pool, page) && k->pool[i / 8] & 1 << i % 8))
+		    (area_has(&sb->pool, page) && (k->pool[i / 8] | k->named[i / 8]) & 1 << i % 8))
 			return page;
 	}
 	return ~0ULL;

@@ -241,7 +241,7 @@ static void check_xattr(struct check *k, uint32_t ino)
 			check_xattr_none(k, ino);
 		return;
 	}
-	b = area_has(&k->img->sb.pool, block) ? image_block(k->img, block) : NULL;
+	b = check_named(k, block);
 	if (!b || le32toh(b->magic) != PKERNFS_XATTR_MAGIC || le64toh(b->ino) != ino ||
 	    b->generation != ser->generation || !check_take(k, block)) {
 		if (check_found(k, P_XATTR_BLOCK, "inode %u, block %u", ino, block))
@@ -268,6 +268,12 @@ static void check_xattr(struct check *k, uint32_t ino)
 	check_block_seal(b);
 }
 
+/* The block that a slot is in */
+static uint64_t check_inode_home(struct check *k, uint32_t ino)
+{
+	return ((uint8_t *)image_inode(k->img, ino) - k->img->mem) / BLOCK;
+}
+
 /* --- the root ------------------------------------------------------------------------ */
 
 /**
@@ -284,7 +290,7 @@ uint32_t check_inode_new(struct check *k, uint16_t mode, uint64_t parent)
 	uint32_t ino;
 
 	for (ino = PKERNFS_ROOT_INO; ino < k->inodes; ino++)
-		if (!k->node[ino].mode)
+		if (!k->node[ino].mode && !check_bad(k, check_inode_home(k, ino), 1))
 			break;
 	if (ino == k->inodes)
 		return 0;

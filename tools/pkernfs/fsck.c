@@ -70,27 +70,43 @@ static int fsck_online(struct image *img)
 	return FSCK_CLEAN;
 }
 
-/* There is no second copy, and a region's device does not read them. */
-static void fsck_bad(struct image *img, const struct check *k)
+/*
+ * Of metadata there is no second copy. A region's device reads such a page as zeroes and
+ * does not write it: what is on it seems never to have been there, and a repair would
+ * take away all that leads to it. In a file that is all that is left.
+ *
+ * Return: nothing may be written.
+ */
+static bool fsck_bad(struct image *img, const struct check *k)
 {
+	uint32_t at = 0, found = k->bad_blank;
 	uint64_t page;
-	uint32_t at = 0;
 
-	while ((page = check_bad_metadata(k, &at)) != ~0ULL)
+	while ((page = check_bad_metadata(k, k->bad, &at)) != ~0ULL) {
 		printf("%s: page %llu is bad, and has metadata: zeroes if it cannot be read\n",
 		       img->path, (unsigned long long)page);
+		found++;
+	}
+	if (k->bad_blank)
+		printf("%s: the list of bad pages is zeroes: it may be on a bad page itself\n",
+		       img->path);
+	return img->device && found;
 }
 
 static int fsck_offline(struct image *img, enum mode mode)
 {
 	struct check k = { .report = fsck_row, .arg = &mode };
-	bool mended = check_run(&k, img), write;
+	bool mended = check_run(&k, img), bad = fsck_bad(img, &k), write;
 	int ret = FSCK_CLEAN, err;
 
-	fsck_bad(img, &k);
 	write = mode == MODE_YES || (mode == MODE_PREEN && !k.unsafe);
 	if (write && k.frozen && img->changes) {
 		complain("%s: holds preserved devices: nothing is changed", img->path);
+		write = false;
+		mended = false;
+	} else if (write && bad && img->changes) {
+		complain("%s: bad pages have metadata: nothing is changed; save what can be read and make a new filesystem",
+			 img->path);
 		write = false;
 		mended = false;
 	}
