@@ -33,7 +33,7 @@ const struct problem_info problem_info[PROBLEMS] = {
 			    "believed as far as it can be", 0 },
 	[P_BAD_PAGE]	= { "bad-pages-entry", "bad pages out of order, or not in the region",
 			    "those that can be are kept, in order", 0 },
-	[P_INODE_ID]	= { "inode-id", "wrong magic or number", "put right", 0 },
+	[P_INODE_ID]	= { "inode-id", "wrong magic, number or generation", "put right", 0 },
 	[P_INODE_CRC]	= { "inode-checksum", "wrong checksum",
 			    "believed as far as it can be", 0 },
 	[P_INODE_JUNK]	= { "inode-junk", "no inode", "slot cleared", 0 },

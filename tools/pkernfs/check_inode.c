@@ -53,6 +53,22 @@ static bool check_type_known(uint16_t mode)
 
 /* --- what it says of itself ------------------------------------------------------ */
 
+/* The generation that a block of an inode says that it has; 0: none does. */
+static __le32 check_generation(struct check *k, const struct pkernfs_inode_ser *ser)
+{
+	uint64_t block[] = { le64toh(ser->chain), le32toh(ser->xattr) };
+	const struct pkernfs_extent_block_ser *b;
+	unsigned int i;
+
+	/* All blocks have the same head. */
+	for (i = 0; i < 2; i++) {
+		b = check_named(k, block[i]);
+		if (b && b->ino == ser->ino && le32toh(b->crc) == image_block_crc(b))
+			return b->generation;
+	}
+	return 0;
+}
+
 /* Is there an inode in this slot, by its own words? */
 static bool check_identity(struct check *k, uint32_t ino)
 {
@@ -63,13 +79,19 @@ static bool check_identity(struct check *k, uint32_t ino)
 		return ser->mode;
 	k->node[ino].mended = true;
 
-	/* Whole but for these two words: with them, or without */
+	/* Whole but for magic and number: with them, or without; or but for the generation */
 	copy = *ser;
 	copy.magic = htole32(PKERNFS_INODE_MAGIC);
 	copy.ino = htole64(ino);
 	if (!id && (le32toh(ser->crc) == image_inode_crc(ser) ||
 		    le32toh(ser->crc) == image_inode_crc(&copy))) {
 		check_inode_seal(&copy);
+		if (check_found(k, P_INODE_ID, "inode %u", ino))
+			*check_inode_change(k, ino) = copy;
+		return copy.mode;
+	}
+	copy.generation = check_generation(k, &copy);
+	if (id && le32toh(ser->crc) == image_inode_crc(&copy)) {
 		if (check_found(k, P_INODE_ID, "inode %u", ino))
 			*check_inode_change(k, ino) = copy;
 		return copy.mode;

@@ -193,6 +193,17 @@ static void inode_magic(struct pkernfs_region *r)
 	region_inode(r, TREE_STATE)->magic ^= 1;
 }
 
+/* Its blocks say which one is right. */
+static void inode_generation(struct pkernfs_region *r)
+{
+	region_inode(r, TREE_RAM)->generation ^= cpu_to_le32(1 << 20);
+}
+
+static void inode_generation_xattr(struct pkernfs_region *r)
+{
+	region_inode(r, TREE_TINY)->generation ^= cpu_to_le32(1);
+}
+
 static void inode_crc(struct pkernfs_region *r)
 {
 	region_inode(r, TREE_STATE)->uid = cpu_to_le32(1);
@@ -434,6 +445,8 @@ static const struct {
 	{ "bad-pages-entry.range", bad_range }, { "bad-pages-entry.count", bad_count },
 	{ "bad-pages-entry.behind", bad_behind },
 	{ "inode-id", inode_magic }, { "inode-id.number", inode_number },
+	{ "inode-id.generation", inode_generation },
+	{ "inode-id.attributes", inode_generation_xattr },
 	{ "inode-checksum", inode_crc }, { "inode-junk", inode_junk },
 	{ "inode-type", inode_type }, { "inode-flags", inode_flags },
 	{ "inode-flags.pools", pools },
