@@ -105,7 +105,7 @@ static int fsck_offline(struct image *img, enum mode mode)
 		write = false;
 		mended = false;
 	} else if (write && bad && img->changes) {
-		complain("%s: bad pages have metadata: nothing is changed; save what can be read and make a new filesystem",
+		complain("%s: bad pages have metadata: nothing is changed (see fsck.pkernfs(8))",
 			 img->path);
 		write = false;
 		mended = false;

@@ -55,7 +55,6 @@ static int image_open_device(struct image *img)
 		return errno;
 	img->device = true;
 	img->base = info.base;
-	img->busy = info.flags & (PKERNFS_REGION_MOUNTED | PKERNFS_REGION_BUSY);
 	if (!image_size(img, info.bytes))
 		return ENOMEM;
 	img->loaded = calloc(info.bytes / PIECE + 1, 1);
@@ -128,7 +127,8 @@ void image_close(struct image *img)
 	img->fd = -1;
 }
 
-static int image_pread(int fd, void *p, size_t bytes, uint64_t at)
+/* All of it; 0 or errno */
+int image_pread(int fd, void *p, size_t bytes, uint64_t at)
 {
 	while (bytes) {
 		ssize_t n = pread(fd, p, bytes, at);
@@ -142,7 +142,8 @@ static int image_pread(int fd, void *p, size_t bytes, uint64_t at)
 	return 0;
 }
 
-static int image_pwrite(int fd, const void *p, size_t bytes, uint64_t at)
+/* All of it; 0 or errno */
+int image_pwrite(int fd, const void *p, size_t bytes, uint64_t at)
 {
 	while (bytes) {
 		ssize_t n = pwrite(fd, p, bytes, at);

@@ -24,7 +24,6 @@
  * @path: its name
  * @fd: of it, -1: memory
  * @device: a region's device: read in pieces, as it cannot be mapped
- * @busy: mounted or in use, and may change at any moment
  * @base: physical address, 0: whatever the superblock says
  * @bytes: size of the region
  * @blocks: the same in blocks
@@ -43,7 +42,6 @@ struct image {
 	const char *path;
 	int fd;
 	bool device;
-	bool busy;
 	uint64_t base;
 	uint64_t bytes;
 	uint64_t blocks;
@@ -76,6 +74,9 @@ enum image_use {
 int image_open(struct image *img, const char *path, enum image_use use);
 void image_memory(struct image *img, void *mem, uint64_t base, uint64_t bytes);
 void image_close(struct image *img);
+
+int image_pread(int fd, void *p, size_t bytes, uint64_t at);
+int image_pwrite(int fd, const void *p, size_t bytes, uint64_t at);
 
 void *image_block(struct image *img, uint64_t block);
 void *image_change(struct image *img, uint64_t block);

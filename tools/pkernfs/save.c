@@ -44,25 +44,6 @@ static void progress(const char *what, uint64_t done, uint64_t all)
 		(unsigned long long)all >> 20, done == all ? "\n" : "");
 }
 
-static bool zeroes(const uint8_t *p, size_t bytes)
-{
-	return !*p && !memcmp(p, p + 1, bytes - 1);
-}
-
-static int transfer(int fd, uint8_t *buf, size_t bytes, uint64_t at, bool out)
-{
-	while (bytes) {
-		ssize_t n = out ? pwrite(fd, buf, bytes, at) : pread(fd, buf, bytes, at);
-
-		if (n <= 0)
-			return n ? errno : EIO;
-		buf += n;
-		bytes -= n;
-		at += n;
-	}
-	return 0;
-}
-
 static size_t piece_bytes(uint64_t bytes, uint64_t piece)
 {
 	uint64_t left = bytes - piece * SUMS_PIECE;
@@ -101,7 +82,7 @@ static int save_read(struct check *k, bool whole, uint8_t *buf, size_t bytes, ui
 		if (free)
 			memset(buf + done, 0, run);
 		else
-			err = transfer(k->img->fd, buf + done, run, at + done, false);
+			err = image_pread(k->img->fd, buf + done, run, at + done);
 	}
 	return err;
 }
@@ -120,8 +101,8 @@ static int save_pieces(struct check *k, bool whole, int fd, uint32_t *table)
 		err = save_read(k, whole, buf, bytes, at);
 		table[i] = htole32(image_crc(~0, buf, bytes));
 		for (part = 0; part < bytes && !err; part += BLOCK)
-			if (!zeroes(buf + part, BLOCK))
-				err = transfer(fd, buf + part, BLOCK, at + part, true);
+			if (!check_zero(buf + part, BLOCK))
+				err = image_pwrite(fd, buf + part, BLOCK, at + part);
 		progress("saved", at + bytes, img->bytes);
 	}
 	free(buf);
@@ -201,7 +182,7 @@ static int restore_verify(int fd, uint64_t bytes, const uint32_t *table, uint8_t
 	int err = 0;
 
 	for (i = 0; i * SUMS_PIECE < bytes && !err; i++) {
-		err = transfer(fd, buf, piece_bytes(bytes, i), i * SUMS_PIECE, false);
+		err = image_pread(fd, buf, piece_bytes(bytes, i), i * SUMS_PIECE);
 		if (!err && le32toh(table[i]) != image_crc(~0, buf, piece_bytes(bytes, i))) {
 			complain("the file is damaged: MiB %llu",
 				 (unsigned long long)(i * SUMS_PIECE) >> 20);
@@ -218,10 +199,9 @@ static int restore_superblocks(struct image *img, const uint8_t *copy)
 	int err;
 
 	/* As mkfs does it: none while areas change, copy 0 last. */
-	err = transfer(img->fd, copy ? (uint8_t *)copy + BLOCK : zero, BLOCK,
-		       img->bytes - BLOCK, true);
+	err = image_pwrite(img->fd, copy ? copy + BLOCK : zero, BLOCK, img->bytes - BLOCK);
 	if (!err)
-		err = transfer(img->fd, copy ? (uint8_t *)copy : zero, BLOCK, 0, true);
+		err = image_pwrite(img->fd, copy ? copy : zero, BLOCK, 0);
 	return err;
 }
 
@@ -249,7 +229,7 @@ static int restore_bad(struct image *img, int fd, const struct pkernfs_sb *sb,
 
 	if (!bad->count)
 		return 0;
-	err = block ? transfer(fd, (uint8_t *)&list, BLOCK, block * BLOCK, false) : 0;
+	err = block ? image_pread(fd, &list, BLOCK, block * BLOCK) : 0;
 	if (err)
 		return err;
 	if (!block || !check_bad_whole(img, &list)) {
@@ -264,7 +244,7 @@ static int restore_bad(struct image *img, int fd, const struct pkernfs_sb *sb,
 	if (left)
 		complain("%s: %u of them are not known any more: the list is full", img->path,
 			 left);
-	return transfer(img->fd, (uint8_t *)&list, BLOCK, block * BLOCK, true);
+	return image_pwrite(img->fd, &list, BLOCK, block * BLOCK);
 }
 
 static int restore_pieces(struct image *img, int fd, uint8_t *buf)
@@ -276,22 +256,22 @@ static int restore_pieces(struct image *img, int fd, uint8_t *buf)
 	int err;
 
 	restore_bad_know(img, &bad);
-	err = transfer(fd, copy, BLOCK, 0, false);
+	err = image_pread(fd, copy, BLOCK, 0);
 	if (!err)
-		err = transfer(fd, copy + BLOCK, BLOCK, img->bytes - BLOCK, false);
+		err = image_pread(fd, copy + BLOCK, BLOCK, img->bytes - BLOCK);
 	if (!err)
 		err = restore_superblocks(img, NULL);
 	for (i = 0; i * SUMS_PIECE < img->bytes && !err; i++) {
 		size_t bytes = piece_bytes(img->bytes, i), from = 0, to = bytes;
 
 		at = i * SUMS_PIECE;
-		err = transfer(fd, buf, bytes, at, false);
+		err = image_pread(fd, buf, bytes, at);
 		if (!at)
 			from = BLOCK;
 		if (at + bytes == img->bytes)
 			to -= BLOCK;
 		if (!err)
-			err = transfer(img->fd, buf + from, to - from, at + from, true);
+			err = image_pwrite(img->fd, buf + from, to - from, at + from);
 		progress("restored", at + bytes, img->bytes);
 	}
 	if (!err)
