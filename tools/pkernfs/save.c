@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -176,18 +177,19 @@ int cmd_save(int argc, char **argv)
 /* --- restore --------------------------------------------------------------------------- */
 
 /* All of the file is proven before the region changes. */
-static int restore_verify(int fd, uint64_t bytes, const uint32_t *table, uint8_t *buf)
+static int restore_verify(struct image *saved, const uint32_t *table, uint8_t *buf)
 {
-	uint64_t i;
+	uint64_t i, bytes = saved->bytes;
 	int err = 0;
 
 	for (i = 0; i * SUMS_PIECE < bytes && !err; i++) {
-		err = image_pread(fd, buf, piece_bytes(bytes, i), i * SUMS_PIECE);
-		if (!err && le32toh(table[i]) != image_crc(~0, buf, piece_bytes(bytes, i))) {
-			complain("the file is damaged: MiB %llu",
-				 (unsigned long long)(i * SUMS_PIECE) >> 20);
+		err = image_pread(saved->fd, buf, piece_bytes(bytes, i), i * SUMS_PIECE);
+		if (!err && le32toh(table[i]) != image_crc(~0, buf, piece_bytes(bytes, i)))
 			err = EBADMSG;
-		}
+		if (err)
+			complain("%s: MiB %llu: %s", saved->path,
+				 (unsigned long long)(i * SUMS_PIECE) >> 20,
+				 err == EBADMSG ? "damaged" : strerror(err));
 		progress("proven", i * SUMS_PIECE + piece_bytes(bytes, i), bytes);
 	}
 	return err;
@@ -205,67 +207,106 @@ static int restore_superblocks(struct image *img, const uint8_t *copy)
 	return err;
 }
 
-/* The list of bad pages that the region has now; empty if there is none that is whole. */
-static void restore_bad_know(struct image *img, struct pkernfs_bad_block_ser *bad)
+/*
+ * The list of bad pages that the region has. A restore that was interrupted has left
+ * nothing else, and that where it would have been afterwards.
+ *
+ * Return: there is one.
+ */
+static bool restore_bad_know(struct image *img, uint64_t home,
+			     struct pkernfs_bad_block_ser *bad)
 {
-	uint64_t block = image_superblock(img) ? check_bad_find(img, &img->sb) : 0;
+	uint64_t block = image_superblock(img) ? check_bad_find(img, &img->sb) : home;
 
-	memset(bad, 0, sizeof(*bad));
-	if (block && check_bad_whole(img, image_block(img, block)))
-		memcpy(bad, image_block(img, block), sizeof(*bad));
+	if (!block || !check_bad_whole(img, image_block(img, block)))
+		return false;
+	memcpy(bad, image_block(img, block), sizeof(*bad));
+	return true;
 }
 
 /*
  * Memory does not get better by a restore: what was known to be bad still is, and the
- * kernel has not written there.
+ * kernel does not write there. Metadata that is not written is damage.
+ *
+ * Return: it cannot be restored.
  */
-static int restore_bad(struct image *img, int fd, const struct pkernfs_sb *sb,
-		       const struct pkernfs_bad_block_ser *bad)
+static bool restore_bad_metadata(struct image *saved, const struct image *img,
+				 const struct pkernfs_bad_block_ser *bad)
 {
-	static struct pkernfs_bad_block_ser list;
-	uint64_t block = check_bad_find(img, sb);
-	uint32_t added, left;
-	int err;
+	struct check k = {};
+	uint32_t at = 0, found = 0;
+	uint64_t page;
 
-	if (!bad->count)
-		return 0;
-	err = block ? image_pread(fd, &list, BLOCK, block * BLOCK) : 0;
-	if (err)
-		return err;
-	if (!block || !check_bad_whole(img, &list)) {
-		complain("%s: %u bad pages are not known any more: no place to list them",
-			 img->path, le32toh(bad->count));
-		return 0;
+	/* It is mended in memory for that; what is restored is what was saved. */
+	check_run(&k, saved);
+	image_undo(saved);
+	while ((page = check_bad_metadata(&k, bad, &at)) != ~0ULL) {
+		complain("%s: page %llu is bad, and would have metadata", img->path,
+			 (unsigned long long)page);
+		found++;
 	}
-	left = check_bad_merge(&list, bad, &added);
+	check_exit(&k);
+	return found;
+}
+
+/* Add what is bad here to the list that was saved. false: there is none, or no room. */
+static bool restore_bad_merge(const struct image *img, const struct pkernfs_bad_block_ser *bad,
+			      struct pkernfs_bad_block_ser *list)
+{
+	uint32_t added, left;
+
+	if (!check_bad_whole(img, list)) {
+		if (bad->count)
+			complain("%s: %u bad pages are not known any more: no place to list them",
+				 img->path, le32toh(bad->count));
+		return false;
+	}
+	left = check_bad_merge(list, bad, &added);
 	if (added)
 		complain("%s: %u pages are bad here: what was saved from there is lost",
 			 img->path, added);
 	if (left)
 		complain("%s: %u of them are not known any more: the list is full", img->path,
 			 left);
-	return image_pwrite(img->fd, &list, BLOCK, block * BLOCK);
+	return true;
 }
 
-static int restore_pieces(struct image *img, int fd, uint8_t *buf)
+/*
+ * From the first store on there is no filesystem, and no list of bad pages but for that
+ * which the second one leaves.
+ */
+static int restore_begin(struct image *img, uint64_t home,
+			 const struct pkernfs_bad_block_ser *list)
 {
-	static struct pkernfs_bad_block_ser bad;
-
-	static uint8_t copy[2 * BLOCK];
-	uint64_t i, at;
+	sigset_t all, before;
 	int err;
 
-	restore_bad_know(img, &bad);
-	err = image_pread(fd, copy, BLOCK, 0);
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	err = restore_superblocks(img, NULL);
+	if (!err && home)
+		err = image_pwrite(img->fd, list, BLOCK, home * BLOCK);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return err;
+}
+
+static int restore_pieces(struct image *img, struct image *saved, uint64_t home,
+			  const struct pkernfs_bad_block_ser *list, uint8_t *buf)
+{
+	uint64_t i, at, place = home * BLOCK;
+	static uint8_t copy[2 * BLOCK];
+	int err;
+
+	err = image_pread(saved->fd, copy, BLOCK, 0);
 	if (!err)
-		err = image_pread(fd, copy + BLOCK, BLOCK, img->bytes - BLOCK);
-	if (!err)
-		err = restore_superblocks(img, NULL);
+		err = image_pread(saved->fd, copy + BLOCK, BLOCK, img->bytes - BLOCK);
 	for (i = 0; i * SUMS_PIECE < img->bytes && !err; i++) {
 		size_t bytes = piece_bytes(img->bytes, i), from = 0, to = bytes;
 
 		at = i * SUMS_PIECE;
-		err = image_pread(fd, buf, bytes, at);
+		err = image_pread(saved->fd, buf, bytes, at);
+		if (home && place >= at && place < at + bytes)
+			memcpy(buf + (place - at), list, BLOCK);
 		if (!at)
 			from = BLOCK;
 		if (at + bytes == img->bytes)
@@ -274,67 +315,112 @@ static int restore_pieces(struct image *img, int fd, uint8_t *buf)
 			err = image_pwrite(img->fd, buf + from, to - from, at + from);
 		progress("restored", at + bytes, img->bytes);
 	}
-	if (!err)
-		err = restore_bad(img, fd, (const struct pkernfs_sb *)copy, &bad);
 	return err ?: restore_superblocks(img, copy);
 }
 
-static int restore(int fd, const char *path, const char *region)
+static int restore_region(struct image *img, struct image *saved, uint8_t *buf)
 {
-	struct sums_head head;
-	uint8_t *buf = malloc(SUMS_PIECE);
-	uint32_t *table = NULL;
-	struct image img;
-	uint64_t bytes;
-	struct stat st;
-	int ret, err;
+	static struct pkernfs_bad_block_ser bad, list;
+	/* The kernel goes by the first superblock that is whole, too. */
+	uint64_t home = image_superblock(saved) ? check_bad_find(saved, &saved->sb) : 0;
+	int err = home ? image_pread(saved->fd, &list, BLOCK, home * BLOCK) : 0;
 
-	bytes = fstat(fd, &st) ? 0 : sums_find(fd, st.st_size);
-	if (!bytes || !buf || sums_read(fd, bytes, &head, &table)) {
-		complain("%s: %s", path, buf ? "not a saved region, or damaged" : "no memory");
-		free(buf);
+	if (err) {
+		complain("%s: %s", saved->path, strerror(err));
 		return EXIT_REFUSED;
 	}
-	ret = save_open(&img, region, IMAGE_WRITE);
-	if (ret)
-		goto free;
-	ret = EXIT_REFUSED;
-	if (img.bytes != bytes || (img.device && img.base != le64toh(head.base))) {
-		complain("%s: saved from %llu MiB at %#llx, and %s is %llu MiB at %#llx", path,
-			 (unsigned long long)bytes >> 20, (unsigned long long)le64toh(head.base),
-			 region, (unsigned long long)img.bytes >> 20,
-			 (unsigned long long)img.base);
-	} else if (!img.device) {
-		complain("%s: not the device of a region", region);
-	} else {
-		err = restore_verify(fd, bytes, table, buf);
-		if (!err)
-			err = restore_pieces(&img, fd, buf);
-		if (!err)
-			ret = EXIT_OK;
-		else
-			complain("%s: %s", region, strerror(err));
+	if (!restore_bad_know(img, home, &bad))
+		complain("%s: has no list of bad pages: none is known", img->path);
+	if (restore_bad_metadata(saved, img, &bad)) {
+		complain("%s: nothing has been changed", img->path);
+		return EXIT_REFUSED;
 	}
+	if (!restore_bad_merge(img, &bad, &list))
+		home = 0;
+	err = restore_begin(img, home, &list);
+	if (!err)
+		err = restore_pieces(img, saved, home, &list, buf);
+	if (!err)
+		return EXIT_OK;
+	complain("%s: %s: there is no filesystem in it now", img->path, strerror(err));
+	return EXIT_REFUSED;
+}
+
+/* What the kernel makes of it, now that it is not claimed any more. */
+static int restore_taken(const char *path)
+{
+	static const char device[] = "/dev/pkernfs";
+	char dir[64], state[32], reason[256];
+
+	if (strncmp(path, device, sizeof(device) - 1))
+		return EXIT_OK;
+	snprintf(dir, sizeof(dir), SYSFS "/region%.20s", path + sizeof(device) - 1);
+	if (!read_attr(dir, "state", state, sizeof(state)) || !strcmp(state, "formatted"))
+		return EXIT_OK;
+	read_attr(dir, "reason", reason, sizeof(reason));
+	complain("%s: it is restored, and the kernel refuses it: %s", path, reason);
+	return EXIT_REFUSED;
+}
+
+static int restore_to(const char *path, struct image *saved, const struct sums_head *head,
+		      const uint32_t *table)
+{
+	uint8_t *buf = malloc(SUMS_PIECE);
+	struct image img;
+	int ret;
+
+	if (!buf) {
+		complain("no memory");
+		return EXIT_REFUSED;
+	}
+	ret = save_open(&img, path, IMAGE_WRITE);
+	if (ret) {
+		free(buf);
+		return ret;
+	}
+	ret = EXIT_REFUSED;
+	if (img.bytes != saved->bytes || (img.device && img.base != le64toh(head->base)))
+		complain("%s: saved from %llu MiB at %#llx, and %s is %llu MiB at %#llx",
+			 saved->path, (unsigned long long)saved->bytes >> 20,
+			 (unsigned long long)le64toh(head->base), path,
+			 (unsigned long long)img.bytes >> 20, (unsigned long long)img.base);
+	else if (!img.device)
+		complain("%s: not the device of a region", path);
+	else if (!restore_verify(saved, table, buf))
+		ret = restore_region(&img, saved, buf);
 	image_close(&img);
-free:
-	free(table);
 	free(buf);
+	return ret ?: restore_taken(path);
+}
+
+static int restore(const char *file, const char *region)
+{
+	struct sums_head head;
+	uint32_t *table;
+	struct image saved;
+	int ret, err;
+
+	err = image_open(&saved, file, IMAGE_LOOK);
+	if (err && err != EINVAL) {
+		complain("%s: %s", file, strerror(err));
+		return EXIT_REFUSED;
+	}
+	if (err || !saved.trailer || sums_read(saved.fd, saved.trailer, &head, &table)) {
+		complain("%s: not a saved region, or damaged", file);
+		if (!err)
+			image_close(&saved);
+		return EXIT_REFUSED;
+	}
+	ret = restore_to(region, &saved, &head, table);
+	image_close(&saved);
+	free(table);
 	return ret;
 }
 
 int cmd_restore(int argc, char **argv)
 {
-	int fd, ret;
-
 	quiet = take_flag(&argc, argv, "-q");
 	if (argc != 2)
 		return usage_error("a FILE and a REGION are needed", NULL);
-	fd = open(argv[0], O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		complain("%s: %s", argv[0], strerror(errno));
-		return EXIT_REFUSED;
-	}
-	ret = restore(fd, argv[0], region_device(argv[1]));
-	close(fd);
-	return ret;
+	return restore(argv[0], region_device(argv[1]));
 }
