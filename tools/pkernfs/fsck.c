@@ -99,6 +99,9 @@ static int fsck_offline(struct image *img, enum mode mode)
 	bool mended = check_run(&k, img), bad = fsck_bad(img, &k), write;
 	int ret = FSCK_CLEAN, err;
 
+	if (img->marked)
+		printf("%s: a repair of this file was interrupted; checksums %srenewed\n",
+		       img->path, mode == MODE_NO ? "would be " : "");
 	write = mode == MODE_YES || (mode == MODE_PREEN && !k.unsafe);
 	if (write && k.frozen && img->changes) {
 		complain("%s: holds preserved devices: nothing is changed", img->path);
@@ -110,13 +113,13 @@ static int fsck_offline(struct image *img, enum mode mode)
 		write = false;
 		mended = false;
 	}
-	if (k.found + k.mild == k.count[P_RECORDS]) {
+	if (k.found + k.mild == k.count[P_RECORDS] && !img->marked) {
 		mended = true;
 	} else if (!write) {
 		if (mode == MODE_PREEN)
 			complain("%s: run fsck.pkernfs -y", img->path);
 		mended = false;
-	} else if (img->changes) {
+	} else if (img->changes || img->marked) {
 		err = image_commit(img);
 		if (err) {
 			complain("%s: %s", img->path, strerror(err));

@@ -65,7 +65,7 @@ static int image_open_device(struct image *img)
 
 static int image_open_file(struct image *img, uint64_t bytes)
 {
-	img->trailer = sums_find(img->fd, bytes);
+	img->trailer = sums_find(img->fd, bytes, &img->marked);
 	if (img->trailer)
 		bytes = img->trailer;
 	if (bytes % BLOCK || bytes < 16 * BLOCK)
@@ -291,6 +291,8 @@ int image_commit(struct image *img)
 	unsigned int i;
 	int err = 0, pass;
 
+	if (img->trailer && (img->changes || img->copies))
+		err = sums_mark(img);
 	for (i = 0; i < img->copies && !err; i++)
 		err = image_copy_blocks(img, &img->copy[i]);
 	for (pass = 0; pass < 2 && !err && img->fd >= 0; pass++) {

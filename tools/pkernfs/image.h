@@ -31,6 +31,7 @@
  * @loaded: device: pieces of @mem that have been read, a byte each
  * @sb: superblock that the areas are taken from; set by image_superblock()
  * @trailer: offset of the sums that `pkernfsctl save' leaves behind the region, 0: none
+ * @marked: some of them mean nothing: a repair of the file was interrupted
  * @change: blocks that have been changed, and what was in them
  * @changes: number of them
  * @room: elements allocated
@@ -49,6 +50,7 @@ struct image {
 	uint8_t *loaded;
 	struct pkernfs_sb sb;
 	uint64_t trailer;
+	bool marked;
 	struct image_change {
 		uint64_t block;
 		uint8_t *old;

@@ -362,8 +362,7 @@ static int restore_taken(const char *path)
 	return EXIT_REFUSED;
 }
 
-static int restore_to(const char *path, struct image *saved, const struct sums_head *head,
-		      const uint32_t *table)
+static int restore_to(const char *path, struct image *saved, const struct sums *s)
 {
 	uint8_t *buf = malloc(SUMS_PIECE);
 	struct image img;
@@ -379,14 +378,14 @@ static int restore_to(const char *path, struct image *saved, const struct sums_h
 		return ret;
 	}
 	ret = EXIT_REFUSED;
-	if (img.bytes != saved->bytes || (img.device && img.base != le64toh(head->base)))
+	if (img.bytes != saved->bytes || (img.device && img.base != le64toh(s->head.base)))
 		complain("%s: saved from %llu MiB at %#llx, and %s is %llu MiB at %#llx",
 			 saved->path, (unsigned long long)saved->bytes >> 20,
-			 (unsigned long long)le64toh(head->base), path,
+			 (unsigned long long)le64toh(s->head.base), path,
 			 (unsigned long long)img.bytes >> 20, (unsigned long long)img.base);
 	else if (!img.device)
 		complain("%s: not the device of a region", path);
-	else if (!restore_verify(saved, table, buf))
+	else if (!restore_verify(saved, s->table, buf))
 		ret = restore_region(&img, saved, buf);
 	image_close(&img);
 	free(buf);
@@ -395,9 +394,8 @@ static int restore_to(const char *path, struct image *saved, const struct sums_h
 
 static int restore(const char *file, const char *region)
 {
-	struct sums_head head;
-	uint32_t *table;
 	struct image saved;
+	struct sums s;
 	int ret, err;
 
 	err = image_open(&saved, file, IMAGE_LOOK);
@@ -405,15 +403,20 @@ static int restore(const char *file, const char *region)
 		complain("%s: %s", file, strerror(err));
 		return EXIT_REFUSED;
 	}
-	if (err || !saved.trailer || sums_read(saved.fd, saved.trailer, &head, &table)) {
+	if (err || !saved.trailer || sums_read(saved.fd, saved.trailer, &s)) {
 		complain("%s: not a saved region, or damaged", file);
 		if (!err)
 			image_close(&saved);
 		return EXIT_REFUSED;
 	}
-	ret = restore_to(region, &saved, &head, table);
+	if (saved.marked) {
+		complain("%s: a repair of it was interrupted: run fsck.pkernfs -y again", file);
+		ret = EXIT_REFUSED;
+	} else {
+		ret = restore_to(region, &saved, &s);
+	}
 	image_close(&saved);
-	free(table);
+	sums_free(&s);
 	return ret;
 }
 

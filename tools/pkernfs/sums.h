@@ -4,6 +4,9 @@
  * that fsck and dump can read it; behind it comes a table of one crc32c (seed ~0) for
  * each 2 MiB of it, padded with zeroes to a multiple of 4 KiB, and as the last block
  * this head.
+ *
+ * Who changes the region on purpose marks the pieces first: their sums mean nothing until
+ * the head is written without marks, after the table.
  */
 #ifndef PKERNFS_SUMS_H
 #define PKERNFS_SUMS_H
@@ -18,17 +21,22 @@ struct image;
 #define SUMS_MAGIC	0x44455641534b50ULL	/* "PKSAVED" */
 #define SUMS_VERSION	1
 #define SUMS_PIECE	(2UL << 20)
+#define SUMS_MARKS	1009
+#define SUMS_MARKS_ALL	0xffffffffU
 
 /**
- * struct sums_head - the last block of a saved region; zeroes behind it
+ * struct sums_head - the last block of a saved region
  * @magic: SUMS_MAGIC
  * @version: SUMS_VERSION
- * @table_crc: crc32c (seed ~0) of the table, padding included
+ * @table_crc: crc32c (seed ~0) of the table, padding included, with zeroes for the sums
+ *	of pieces that are marked
  * @base: physical address of the region
  * @bytes: size of the region
  * @uuid: of its superblock
- * @pad: 0
+ * @marks: pieces that are being changed; SUMS_MARKS_ALL: any
  * @crc: crc32c (seed ~0) of all before it
+ * @mark_crc: crc32c (seed ~0) of all behind it; 0 if there are no marks
+ * @mark: their numbers, then zeroes
  */
 struct sums_head {
 	__le64 magic;
@@ -37,14 +45,30 @@ struct sums_head {
 	__le64 base;
 	__le64 bytes;
 	__u8   uuid[16];
-	__le32 pad;
+	__le32 marks;
 	__le32 crc;
+	__le32 mark_crc;
+	__le32 mark[SUMS_MARKS];
+};
+
+/**
+ * struct sums - table and head, as they are read
+ * @head: the head
+ * @table: by piece
+ * @marked: by piece: it is being changed, its sum is 0
+ */
+struct sums {
+	struct sums_head head;
+	uint32_t *table;
+	bool *marked;
 };
 
 uint64_t sums_table_bytes(uint64_t bytes);
-uint64_t sums_find(int fd, uint64_t size);
-int sums_read(int fd, uint64_t bytes, struct sums_head *head, uint32_t **table);
+uint64_t sums_find(int fd, uint64_t size, bool *marked);
+int sums_read(int fd, uint64_t bytes, struct sums *s);
+void sums_free(struct sums *s);
 int sums_write(int fd, struct sums_head *head, uint32_t *table);
+int sums_mark(struct image *img);
 int sums_renew(struct image *img);
 
 #endif
