@@ -295,6 +295,9 @@ int image_commit(struct image *img)
 		err = sums_mark(img);
 	for (i = 0; i < img->copies && !err; i++)
 		err = image_copy_blocks(img, &img->copy[i]);
+	/* What is not there yet must not be named. */
+	if (!err && img->copies && img->fd >= 0 && !img->device && fsync(img->fd))
+		err = errno;
 	for (pass = 0; pass < 2 && !err && img->fd >= 0; pass++) {
 		for (i = 0; i < img->changes && !err; i++) {
 			uint64_t block = img->change[i].block;
