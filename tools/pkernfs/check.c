@@ -90,7 +90,8 @@ const struct problem_info problem_info[PROBLEMS] = {
 	[P_NAMELESS]	= { "nameless", "no name leads to it", "put into lost+found", 0 },
 	[P_NLINK]	= { "links", "wrong number of links", "put right", 0 },
 	[P_LOST_FOUND]	= { "lost+found", "there is no lost+found", "made", P_MILD },
-	[P_NO_ROOM]	= { "no-room", "no room in lost+found", NULL, P_UNFIXED },
+	[P_NO_ROOM]	= { "no-room", "no name leads to it, and lost+found has no room", NULL,
+			    P_UNFIXED },
 };
 
 /**

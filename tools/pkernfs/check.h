@@ -120,6 +120,7 @@ struct gpool {
  * @shared: extents whose memory has another owner: by inode and slot
  * @shareds: number of them
  * @lost: inode of lost+found, 0: not looked for yet
+ * @no_lost: there is none, and none can be made
  */
 struct check {
 	struct image *img;
@@ -143,6 +144,7 @@ struct check {
 	} *shared;
 	unsigned int shareds;
 	uint32_t lost;
+	bool no_lost;
 };
 
 bool check_run(struct check *k, struct image *img);

@@ -347,7 +347,7 @@ static uint32_t check_lost_found(struct check *k)
 	uint32_t ino;
 	struct place p;
 
-	if (k->lost)
+	if (k->lost || k->no_lost)
 		return k->lost;
 	while (check_find(k, PKERNFS_ROOT_INO, name, &p)) {
 		ino = le64toh(p.de->ino);
@@ -360,22 +360,19 @@ static uint32_t check_lost_found(struct check *k)
 			return 0;
 		strcat(name, "~");
 	}
-	if (!check_found(k, P_LOST_FOUND, "directory %u", PKERNFS_ROOT_INO))
+	ino = check_room(k, PKERNFS_ROOT_INO, check_units(strlen(name)), &p) ?
+	      check_inode_new(k, S_IFDIR | 0700, PKERNFS_ROOT_INO) : 0;
+	/* Nor will there be one in the next round. */
+	k->no_lost = !ino;
+	if (!ino || !check_found(k, P_LOST_FOUND, "directory %u", PKERNFS_ROOT_INO))
 		return 0;
-	ino = check_inode_new(k, S_IFDIR | 0700, PKERNFS_ROOT_INO);
-	if (!ino)
-		return 0;
-	if (!check_enter(k, PKERNFS_ROOT_INO, name, ino)) {
-		/* A directory without a name that is empty: an orphan. */
-		check_inode_change(k, ino)->nlink = 0;
-		check_inode_seal(image_inode(k->img, ino));
-		return 0;
-	}
+	check_enter(k, PKERNFS_ROOT_INO, name, ino);
 	k->lost = ino;
 	return ino;
 }
 
-static void check_lost(struct check *k, uint32_t ino)
+/* false: it has no name still. */
+static bool check_lost(struct check *k, uint32_t ino)
 {
 	uint32_t lost = check_lost_found(k);
 	char name[64];
@@ -384,8 +381,7 @@ static void check_lost(struct check *k, uint32_t ino)
 	snprintf(name, sizeof(name), "#%u", ino);
 	while (lost && strlen(name) < sizeof(name) - 2 && check_find(k, lost, name, &p))
 		strcat(name, "~");
-	if (!lost || !check_enter(k, lost, name, ino))
-		check_found(k, P_NO_ROOM, "inode %u", ino);
+	return lost && check_enter(k, lost, name, ino);
 }
 
 /* --- links ------------------------------------------------------------------------- */
@@ -394,11 +390,13 @@ static void check_nameless(struct check *k, uint32_t ino)
 {
 	struct pkernfs_inode_ser *ser = image_inode(k->img, ino);
 	struct node *n = &k->node[ino];
+	enum problem p = ser->nlink ? P_NAMELESS : P_REMOVED_FULL;
 
 	if (n->names || ino == PKERNFS_ROOT_INO || (!ser->nlink && !n->entries))
 		return;
-	if (check_found(k, ser->nlink ? P_NAMELESS : P_REMOVED_FULL, "inode %u", ino))
-		check_lost(k, ino);
+	if (!check_lost(k, ino))
+		p = P_NO_ROOM;
+	check_found(k, p, "inode %u", ino);
 }
 
 /* Does the way up lead to the root? */

@@ -426,6 +426,49 @@ static void no_room(struct pkernfs_region *r)
 	}
 }
 
+/* Slots there are, but the root has no room for the name, and the pool none for more. */
+static void no_room_names(struct pkernfs_region *r)
+{
+	struct pkernfs_dir_block_ser *b = chain(r, TREE_MANY), *root = chain(r, TREE_ROOT);
+	u64 pool = pkernfs_area_start(&sb0(r)->pool), end = pool, block;
+	struct pkernfs_inode_ser *names = region_inode(r, TREE_NAMES);
+	struct pkernfs_dirent_ser *de;
+	unsigned int unit, index = 0;
+
+	nameless(r);
+	while (b->next) {
+		index++;
+		b = pkernfs_block(r, le64_to_cpu(b->next));
+	}
+	end += pkernfs_area_count(&sb0(r)->pool);
+	for (block = pool; block < end; block++) {
+		struct pkernfs_dir_block_ser *next = pkernfs_block(r, block);
+
+		if (next->magic)
+			continue;
+		*next = (struct pkernfs_dir_block_ser) {
+			.magic = b->magic, .ino = b->ino, .generation = b->generation,
+			.index = cpu_to_le32(++index)
+		};
+		b->next = cpu_to_le64(block);
+		pkernfs_block_seal(b);
+		b = next;
+	}
+	pkernfs_block_seal(b);
+	for (unit = 0; unit < PKERNFS_DIR_UNITS; unit++) {
+		de = (void *)root->unit[unit];
+		if (de->ino)
+			continue;
+		de->ino = cpu_to_le64(TREE_NAMES);
+		de->units = 1;
+		de->type = DT_REG;
+		de->len = sprintf(de->name, "more%u", unit);
+		le32_add_cpu(&names->nlink, 1);
+	}
+	pkernfs_block_seal(root);
+	region_seal(names);
+}
+
 static void whole(struct pkernfs_region *r)
 {
 }
@@ -478,6 +521,7 @@ static const struct {
 	{ "nameless", nameless }, { "nameless.directory", nameless_dir },
 	{ "links", links }, { "links.none", links_none }, { "links.directory", links_dir },
 	{ "lost+found", lost_found }, { "no-room", no_room },
+	{ "no-room.names", no_room_names },
 };
 
 void region_golden_any(struct pkernfs_region *r, u64 n)
