@@ -242,12 +242,38 @@ static uint32_t check_xattr_sound(const struct check *k, const struct pkernfs_xa
 	return at;
 }
 
-static void check_xattr_none(struct check *k, uint32_t ino)
+/*
+ * With an access ACL the rights of the group are the mask of it, and without it they
+ * would be the group's. It may have been among what is let go of.
+ */
+static void check_xattr_rights(struct check *k, uint32_t ino)
 {
 	struct pkernfs_inode_ser *ser = check_inode_change(k, ino);
+	uint16_t mode = le16toh(ser->mode);
 
-	ser->xattr = 0;
+	if (!S_ISLNK(mode))
+		ser->mode = htole16(mode & ~0070);
 	check_inode_seal(ser);
+}
+
+static void check_xattr_none(struct check *k, uint32_t ino)
+{
+	check_inode_change(k, ino)->xattr = 0;
+	check_xattr_rights(k, ino);
+}
+
+static bool check_xattr_acl(const struct pkernfs_xattr_block_ser *b, uint32_t sound)
+{
+	uint32_t at;
+
+	for (at = 0; at < sound;) {
+		const struct pkernfs_xattr_ser *e = (const void *)(b->entry + at);
+
+		if (e->space == PKERNFS_XATTR_ACL_ACCESS)
+			return true;
+		at += (sizeof(*e) + e->name_len + le16toh(e->value_len) + 3) & ~3U;
+	}
+	return false;
 }
 
 static void check_xattr(struct check *k, uint32_t ino)
@@ -288,6 +314,8 @@ static void check_xattr(struct check *k, uint32_t ino)
 	b->bytes = htole32(sound);
 	memset(b->entry + sound, 0, PKERNFS_XATTR_BYTES - sound);
 	check_block_seal(b);
+	if (!check_xattr_acl(b, sound))
+		check_xattr_rights(k, ino);
 }
 
 /* The block that a slot is in */

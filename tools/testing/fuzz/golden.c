@@ -444,7 +444,7 @@ static void no_room_names(struct pkernfs_region *r)
 	for (block = pool; block < end; block++) {
 		struct pkernfs_dir_block_ser *next = pkernfs_block(r, block);
 
-		if (next->magic)
+		if (next->magic || block == le64_to_cpu(bad(r)->page[0]))
 			continue;
 		*next = (struct pkernfs_dir_block_ser) {
 			.magic = b->magic, .ino = b->ino, .generation = b->generation,
