@@ -88,6 +88,8 @@ const struct problem_info problem_info[PROBLEMS] = {
 	[P_ROOT_MISSING] = { "root", "there is no root directory", "made anew", 0 },
 	[P_ROOT_OCCUPIED] = { "root-occupied", "not a directory in the root's place",
 			      "moved elsewhere", 0 },
+	[P_ROOT_STUCK]	= { "root-stuck", "not a directory in the root's place, no slot is free",
+			    NULL, P_UNFIXED },
 	[P_NAMELESS]	= { "nameless", "no name leads to it", "put into lost+found", 0 },
 	[P_NLINK]	= { "links", "wrong number of links", "put right", 0 },
 	[P_LOST_FOUND]	= { "lost+found", "there is no lost+found", "made", P_MILD },

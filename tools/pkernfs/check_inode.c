@@ -326,24 +326,21 @@ static uint64_t check_inode_home(struct check *k, uint32_t ino)
 
 /* --- the root ------------------------------------------------------------------------ */
 
-/**
- * check_inode_new - a new inode, with no name yet
- * @k: the check
- * @mode: type and rights
- * @parent: for a directory
- *
- * Return: its number, 0: no slot is free.
- */
-uint32_t check_inode_new(struct check *k, uint16_t mode, uint64_t parent)
+/* A slot that is free, 0: none */
+static uint32_t check_inode_slot(struct check *k)
 {
-	struct pkernfs_inode_ser *ser;
 	uint32_t ino;
 
 	for (ino = PKERNFS_ROOT_INO; ino < k->inodes; ino++)
 		if (!k->node[ino].mode && !check_bad(k, check_inode_home(k, ino), 1))
-			break;
-	if (ino == k->inodes)
-		return 0;
+			return ino;
+	return 0;
+}
+
+static void check_inode_make(struct check *k, uint32_t ino, uint16_t mode, uint64_t parent)
+{
+	struct pkernfs_inode_ser *ser;
+
 	check_inode_clear(k, ino);
 	ser = check_inode_change(k, ino);
 	ser->generation = htole32(le32toh(ser->generation) + 1);
@@ -357,31 +354,45 @@ uint32_t check_inode_new(struct check *k, uint16_t mode, uint64_t parent)
 	memset(&ser->atime, 0, PKERNFS_INODE_SIZE - PKERNFS_INODE_STATIC);
 	check_inode_seal(ser);
 	k->node[ino].mode = mode;
+}
+
+/**
+ * check_inode_new - a new inode, with no name yet
+ * @k: the check
+ * @mode: type and rights
+ * @parent: for a directory
+ *
+ * Return: its number, 0: no slot is free.
+ */
+uint32_t check_inode_new(struct check *k, uint16_t mode, uint64_t parent)
+{
+	uint32_t ino = check_inode_slot(k);
+
+	if (ino)
+		check_inode_make(k, ino, mode, parent);
 	return ino;
 }
 
-/* What is in the root's slot and no directory gets another number. */
+/* What is in the root's slot and no directory gets another number; there is one. */
 static void check_root_move(struct check *k)
 {
 	uint32_t to = check_inode_new(k, S_IFREG, 0), ino = PKERNFS_ROOT_INO, i;
 	struct pkernfs_inode_ser *ser = check_inode_change(k, ino), *moved;
 	struct pkernfs_extent_block_ser *b;
 
-	if (to) {
-		moved = check_inode_change(k, to);
-		*moved = *ser;
-		moved->ino = htole64(to);
-		check_inode_seal(moved);
-		for (i = 0; i <= k->node[ino].blocks; i++) {
-			uint64_t block = i < k->node[ino].blocks ? k->node[ino].block[i] :
-					 le32toh(ser->xattr);
+	moved = check_inode_change(k, to);
+	*moved = *ser;
+	moved->ino = htole64(to);
+	check_inode_seal(moved);
+	for (i = 0; i <= k->node[ino].blocks; i++) {
+		uint64_t block = i < k->node[ino].blocks ? k->node[ino].block[i] :
+				 le32toh(ser->xattr);
 
-			if (!block)
-				continue;
-			b = image_change(k->img, block);
-			b->ino = htole64(to);
-			check_block_seal(b);
-		}
+		if (!block)
+			continue;
+		b = image_change(k->img, block);
+		b->ino = htole64(to);
+		check_block_seal(b);
 	}
 	check_inode_clear(k, ino);
 }
@@ -392,6 +403,10 @@ static void check_root(struct check *k)
 
 	if (S_ISDIR(k->node[ino].mode))
 		return;
+	if (k->node[ino].mode && !check_inode_slot(k)) {
+		check_found(k, P_ROOT_STUCK, "inode %u", ino);
+		return;
+	}
 	if (k->node[ino].mode && check_found(k, P_ROOT_OCCUPIED, "inode %u", ino)) {
 		check_root_move(k);
 		k->node[ino].mode = 0;
@@ -399,7 +414,7 @@ static void check_root(struct check *k)
 	}
 	/* Known from the next round on. */
 	if (check_found(k, P_ROOT_MISSING, "inode %u", ino))
-		check_inode_new(k, S_IFDIR | 0755, ino);
+		check_inode_make(k, ino, S_IFDIR | 0755, ino);
 }
 
 /**

@@ -409,12 +409,11 @@ static void lost_found(struct pkernfs_region *r)
 	nameless(r);
 }
 
-/* No slot is left for lost+found. */
-static void no_room(struct pkernfs_region *r)
+/* Orphans in all slots that are free */
+static void no_slots(struct pkernfs_region *r)
 {
 	u32 ino;
 
-	nameless(r);
 	for (ino = TREE_END; ino < REGION_INODES; ino++) {
 		struct pkernfs_inode_ser *ser = region_inode(r, ino);
 
@@ -424,6 +423,20 @@ static void no_room(struct pkernfs_region *r)
 		ser->mode = cpu_to_le16(S_IFREG | 0600);
 		region_seal(ser);
 	}
+}
+
+/* No slot is left for lost+found. */
+static void no_room(struct pkernfs_region *r)
+{
+	nameless(r);
+	no_slots(r);
+}
+
+/* Nor for what is in the root's place. */
+static void root_stuck(struct pkernfs_region *r)
+{
+	root_occupied(r);
+	no_slots(r);
 }
 
 /* Slots there are, but the root has no room for the name, and the pool none for more. */
@@ -518,6 +531,7 @@ static const struct {
 	{ "directory-twice", dir_twice }, { "directory-parent", dir_parent },
 	{ "directory-loop", dir_loop }, { "directory-removed", dir_removed },
 	{ "root", root }, { "root-occupied", root_occupied },
+	{ "root-stuck", root_stuck },
 	{ "nameless", nameless }, { "nameless.directory", nameless_dir },
 	{ "links", links }, { "links.none", links_none }, { "links.directory", links_dir },
 	{ "lost+found", lost_found }, { "no-room", no_room },

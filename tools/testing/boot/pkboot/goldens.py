@@ -22,7 +22,7 @@ LOST = {
 # What -p mends too
 PREEN = {'superblock-copy', 'superblock-copy.1', 'superblock-differs', 'log-committed'}
 # What nothing mends
-HOPELESS = {'superblock', 'records', 'no-room', 'no-room.names'}
+HOPELESS = {'superblock', 'records', 'root-stuck', 'no-room', 'no-room.names'}
 
 
 def build(kind='replay', what='region'):
