@@ -239,10 +239,8 @@ uint64_t check_chain_add(struct check *k, uint32_t ino, uint32_t magic)
 	if (!block)
 		return 0;
 	n->block = realloc(n->block, (n->blocks + 1) * sizeof(*n->block));
-	if (!n->block) {
-		fprintf(stderr, "%s: no memory\n", k->img->path);
-		exit(8);
-	}
+	if (!n->block)
+		image_die(k->img, "no memory");
 	b = image_change(k->img, block);
 	b->magic = htole32(magic);
 	b->ino = htole64(ino);
@@ -498,10 +496,8 @@ static bool check_round(struct check *k)
 	k->left = 0;
 	if (!check_superblocks(k))
 		return false;
-	if (!check_alloc(k)) {
-		fprintf(stderr, "%s: no memory\n", k->img->path);
-		exit(8);
-	}
+	if (!check_alloc(k))
+		image_die(k->img, "no memory");
 	check_log(k);
 	check_records(k);
 	check_bad_list(k);

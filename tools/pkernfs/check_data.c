@@ -84,10 +84,8 @@ static void check_slot_clear(struct check *k, uint32_t ino, uint32_t slot)
 static void check_share(struct check *k, uint32_t ino, uint32_t slot)
 {
 	k->shared = realloc(k->shared, (k->shareds + 1) * sizeof(*k->shared));
-	if (!k->shared) {
-		fprintf(stderr, "%s: no memory\n", k->img->path);
-		exit(8);
-	}
+	if (!k->shared)
+		image_die(k->img, "no memory");
 	k->shared[k->shareds++] = (struct shared) { ino, slot };
 }
 
@@ -161,10 +159,8 @@ void check_extent_blocks(struct check *k, uint32_t ino)
 	uint64_t block = le64toh(image_inode(k->img, ino)->chain), from = 0;
 
 	n->block = calloc(PKERNFS_CHAIN_MAX + 1, sizeof(*n->block));
-	if (!n->block) {
-		fprintf(stderr, "%s: no memory\n", k->img->path);
-		exit(8);
-	}
+	if (!n->block)
+		image_die(k->img, "no memory");
 	while (block) {
 		/* One that is too long ends as if a block were wrong. */
 		if (n->blocks == PKERNFS_CHAIN_MAX)

@@ -94,10 +94,8 @@ void check_dir_load(struct check *k, uint32_t ino)
 	while (block && check_chain_block(k, ino, PKERNFS_DIR_MAGIC, block, from)) {
 		check_dir_block(k, ino, block, n->blocks);
 		n->block = realloc(n->block, (n->blocks + 1) * sizeof(*n->block));
-		if (!n->block) {
-			fprintf(stderr, "%s: no memory\n", k->img->path);
-			exit(8);
-		}
+		if (!n->block)
+			image_die(k->img, "no memory");
 		n->block[n->blocks++] = block;
 		from = block;
 		block = le64toh(((struct pkernfs_dir_block_ser *)
@@ -156,10 +154,8 @@ static void check_twice(struct check *k, uint32_t ino)
 			room = room * 2 + 64;
 			list = realloc(list, room * sizeof(*list));
 		}
-		if (!list) {
-			fprintf(stderr, "%s: no memory\n", k->img->path);
-			exit(8);
-		}
+		if (!list)
+			image_die(k->img, "no memory");
 		list[count++] = p;
 	}
 	if (count)

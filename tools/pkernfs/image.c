@@ -20,6 +20,15 @@
 #define PIECE	(256 * BLOCK)	/* what is read of a device at once */
 #define BLOCKS_PER_GRANULE	(PKERNFS_GRANULE_SIZE / BLOCK)
 
+int image_exit = 8;
+
+/* There is no going on. */
+void image_die(const struct image *img, const char *why)
+{
+	fprintf(stderr, "%s: %s\n", img->path, why);
+	exit(image_exit);
+}
+
 /* --- access -------------------------------------------------------------------- */
 
 static bool image_size(struct image *img, uint64_t bytes)
@@ -175,10 +184,8 @@ void *image_block(struct image *img, uint64_t block)
 		uint64_t bytes = img->bytes - at < PIECE ? img->bytes - at : PIECE;
 		int err = image_pread(img->fd, img->mem + at, bytes, at);
 
-		if (err) {
-			fprintf(stderr, "%s: cannot be read: %s\n", img->path, strerror(err));
-			exit(8);
-		}
+		if (err)
+			image_die(img, strerror(err));
 		img->loaded[piece] = 1;
 	}
 	return img->mem + block * BLOCK;
@@ -203,10 +210,8 @@ void *image_change(struct image *img, uint64_t block)
 	c = img->change ? &img->change[img->changes++] : NULL;
 	if (c)
 		c->old = malloc(BLOCK);
-	if (!c || !c->old) {
-		fprintf(stderr, "%s: no memory\n", img->path);
-		exit(8);
-	}
+	if (!c || !c->old)
+		image_die(img, "no memory");
 	c->block = block;
 	memcpy(c->old, p, BLOCK);
 	img->mark[block / 8] |= 1 << block % 8;
@@ -223,10 +228,8 @@ void *image_change(struct image *img, uint64_t block)
 void image_copy(struct image *img, uint64_t from, uint64_t to, uint64_t blocks)
 {
 	img->copy = realloc(img->copy, (img->copies + 1) * sizeof(*img->copy));
-	if (!img->copy) {
-		fprintf(stderr, "%s: no memory\n", img->path);
-		exit(8);
-	}
+	if (!img->copy)
+		image_die(img, "no memory");
 	img->copy[img->copies++] = (struct image_copy) { from, to, blocks };
 }
 

@@ -77,6 +77,10 @@ int image_open(struct image *img, const char *path, enum image_use use);
 void image_memory(struct image *img, void *mem, uint64_t base, uint64_t bytes);
 void image_close(struct image *img);
 
+/* Exit code of image_die(): that of fsck(8), until a command sets its own */
+extern int image_exit;
+void image_die(const struct image *img, const char *why) __attribute__((noreturn));
+
 int image_pread(int fd, void *p, size_t bytes, uint64_t at);
 int image_pwrite(int fd, const void *p, size_t bytes, uint64_t at);
 
