@@ -36,21 +36,58 @@ static void fsck_help(void)
 	printf("Usage: fsck.pkernfs [-n|-p|-y] FILE|REGION\n\n"
 	       "Check a region: a file that has one in it, or a region of this machine.\n\n"
 	       "  -n, --no       change nothing (the default)\n"
-	       "  -p, --preen    mend what can be mended without any loss, or nothing\n"
+	       "  -p, --preen    mend what can be mended without any loss, or nothing; also -a\n"
 	       "  -y, --yes      mend all\n"
 	       "      --help, --version\n\n"
 	       "A region of this machine that is mounted or in use is only looked at.\n"
 	       "Exit codes: 0 clean, 1 mended, 4 something is left, 8 error, 16 usage.\n");
 }
 
+/* Findings, kept until it is known whether anything is done about them */
+struct rows {
+	struct row {
+		enum problem problem;
+		char *where;
+	} *row;
+	size_t rows;
+};
+
 static void fsck_row(struct check *k, enum problem p, const char *where)
 {
-	const struct problem_info *info = &problem_info[p];
-	enum mode mode = *(enum mode *)k->arg;
+	struct rows *r = k->arg;
 
-	printf("%s: %s; %s%s [%s]\n", where, info->what,
-	       !info->action ? "cannot be mended" : mode == MODE_NO ? "would be: " : "",
-	       info->action ?: "", info->name);
+	r->row = realloc(r->row, (r->rows + 1) * sizeof(*r->row));
+	if (!r->row)
+		image_die(k->img, "no memory");
+	r->row[r->rows] = (struct row) { p, strdup(where) };
+	if (!r->row[r->rows++].where)
+		image_die(k->img, "no memory");
+}
+
+/* A name may have any bytes, and they may go to a terminal. */
+static void fsck_where(const char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~' || *text == '\\')
+			printf("\\x%02x", (unsigned char)*text);
+		else
+			putchar(*text);
+}
+
+static void fsck_print(struct rows *r, bool write)
+{
+	size_t i;
+
+	for (i = 0; i < r->rows; i++) {
+		const struct problem_info *info = &problem_info[r->row[i].problem];
+
+		fsck_where(r->row[i].where);
+		printf(": %s; %s%s [%s]\n", info->what,
+		       !info->action ? "cannot be mended" : write ? "" : "would be: ",
+		       info->action ?: "", info->name);
+		free(r->row[i].where);
+	}
+	free(r->row);
 }
 
 /* What is mounted changes under our hands: let the kernel look, which can wait. */
@@ -95,13 +132,11 @@ static bool fsck_bad(struct image *img, const struct check *k)
 
 static int fsck_offline(struct image *img, enum mode mode)
 {
-	struct check k = { .report = fsck_row, .arg = &mode };
+	struct rows rows = {};
+	struct check k = { .report = fsck_row, .arg = &rows };
 	bool mended = check_run(&k, img), bad = fsck_bad(img, &k), write;
 	int ret = FSCK_CLEAN, err;
 
-	if (img->marked)
-		printf("%s: a repair of this file was interrupted; checksums %srenewed\n",
-		       img->path, mode == MODE_NO ? "would be " : "");
 	write = mode == MODE_YES || (mode == MODE_PREEN && !k.unsafe);
 	if (write && k.frozen && img->changes) {
 		complain("%s: holds preserved devices: nothing is changed", img->path);
@@ -113,6 +148,10 @@ static int fsck_offline(struct image *img, enum mode mode)
 		write = false;
 		mended = false;
 	}
+	fsck_print(&rows, write);
+	if (img->marked)
+		printf("%s: a repair of this file was interrupted; checksums %srenewed\n",
+		       img->path, write ? "" : "would be ");
 	if (k.found + k.mild == k.count[P_RECORDS] && !img->marked) {
 		mended = true;
 	} else if (!write) {
@@ -122,7 +161,8 @@ static int fsck_offline(struct image *img, enum mode mode)
 	} else if (img->changes || img->marked) {
 		err = image_commit(img);
 		if (err) {
-			complain("%s: %s", img->path, strerror(err));
+			complain("%s: %s: what is mended may be written in part: run it again",
+				 img->path, strerror(err));
 			check_exit(&k);
 			return FSCK_ERROR;
 		}
@@ -170,7 +210,7 @@ int cmd_fsck(int argc, char **argv)
 	enum mode mode = MODE_NO;
 	int opt, modes = 0;
 
-	/* getopt wants argv[0]; fsck(8) adds -a, which is -p, and -C FD. */
+	/* getopt wants argv[0]; fsck(8) gives -a at boot, which is -p. */
 	optind = 1;
 	while ((opt = getopt_long(argc + 1, argv - 1, "npayhV", options, NULL)) != -1) {
 		switch (opt) {
