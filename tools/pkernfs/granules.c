@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "ctl.h"
@@ -39,10 +40,16 @@ static const char *why(int error)
 static int set(const char *path, unsigned int bytes)
 {
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), err = 0;
+	struct statfs fs;
 	struct fsxattr x;
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) || ioctl(fd, FS_IOC_FSGETXATTR, &x))
+	if (fd < 0 || fstatfs(fd, &fs) || fstat(fd, &st))
+		err = errno;
+	/* The hint means something on other filesystems, too, and not the same. */
+	else if (fs.f_type != PKERNFS_SUPER_MAGIC)
+		err = EOPNOTSUPP;
+	else if (ioctl(fd, FS_IOC_FSGETXATTR, &x))
 		err = errno;
 	if (!err) {
 		x.fsx_xflags &= ~(FS_XFLAG_EXTSIZE | FS_XFLAG_EXTSZINHERIT);
