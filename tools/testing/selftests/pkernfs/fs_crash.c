@@ -36,6 +36,8 @@ struct object {
 	uint32_t tag;		/* in the data of a file, the target of a link */
 	uint64_t size;
 	uint32_t attr;		/* value of ATTR, 0: none */
+	uint64_t data_at;	/* what was last written to it */
+	uint32_t data[2];	/* the tag first; 0: nothing, or it has been cut off */
 };
 
 struct model {
@@ -175,6 +177,8 @@ static void op_file(struct model *m, int n)
 	switch (what) {
 	case 0:
 		o->size = value % (5 * MIB);
+		if (o->size < o->data_at + sizeof(o->data))
+			o->data[0] = 0;
 		if (m->act)
 			must(m, truncate(path(n), o->size), "truncate");
 		break;
@@ -188,6 +192,8 @@ static void op_file(struct model *m, int n)
 			must(m, write(fd, data, sizeof(data)) - (long)sizeof(data), "write");
 			close(fd);
 		}
+		o->data_at = o->size;
+		memcpy(o->data, data, sizeof(data));
 		o->size += sizeof(data);
 		break;
 	case 2:
@@ -233,6 +239,21 @@ static void step(struct model *m)
 
 /* --- what is there ------------------------------------------------------------- */
 
+static bool same_data(const struct object *o, const char *name)
+{
+	uint32_t data[2] = {};
+	int fd;
+
+	if (!o->data[0])
+		return true;
+	fd = open(name, O_RDONLY);
+	if (fd < 0 || pread(fd, data, sizeof(data), o->data_at) != sizeof(data))
+		data[0] = 0;
+	if (fd >= 0)
+		close(fd);
+	return !memcmp(data, o->data, sizeof(data));
+}
+
 static bool same_object(const struct model *m, int n, char *why, size_t bytes)
 {
 	const struct object *o = &m->obj[m->name[n]];
@@ -263,6 +284,10 @@ static bool same_object(const struct model *m, int n, char *why, size_t bytes)
 	}
 	if (o->type != S_IFREG)
 		return true;
+	snprintf(why, bytes, "%s: not what was written at %llu", path(n),
+		 (unsigned long long)o->data_at);
+	if (!same_data(o, path(n)))
+		return false;
 	len = getxattr(path(n), ATTR, &attr, sizeof(attr));
 	snprintf(why, bytes, "%s: attribute %#x, expected %#x", path(n), attr, o->attr);
 	return o->attr ? len == sizeof(attr) && attr == o->attr : len < 0;
