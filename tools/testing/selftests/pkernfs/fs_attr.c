@@ -37,15 +37,6 @@ static bool listed(const char *file, const char *name)
 	return false;
 }
 
-static int new_file(const char *name)
-{
-	int fd = open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
-
-	if (fd < 0)
-		die(name);
-	return fd;
-}
-
 static void test_xattr(void)
 {
 	struct vfs_cap_data cap = {
@@ -57,7 +48,7 @@ static void test_xattr(void)
 	char name[32];
 	int fd, i;
 
-	close(new_file("f"));
+	close(create("f"));
 	stat("f", &st);
 	fails(getxattr("f", "user.none", back, 10), ENODATA, "an attribute that is not there");
 	ok(!setxattr("f", "user.one", "1", 1, 0) && has("f", "user.one", "1"), "user");
@@ -108,7 +99,7 @@ static void test_xattr(void)
 	fails(lsetxattr("s", "user.link", "l", 1, 0), EPERM, "user ones of a link");
 	unlink("s");
 
-	fd = new_file("suid");
+	fd = create("suid");
 	ok(!setxattr("suid", "security.capability", &cap, sizeof(cap), 0), "a file capability");
 	ok(write(fd, "x", 1) == 1 && !listed("suid", "security.capability"),
 	   "is gone when the file is written");
@@ -158,7 +149,7 @@ static void test_flags(void)
 	char *p;
 
 	sigaction(SIGBUS, &sa, NULL);
-	fd = new_file("f");
+	fd = create("f");
 	ftruncate(fd, 4096);
 	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	ok(get_flags("f") == 0, "no flags");
@@ -200,7 +191,7 @@ static void test_flags(void)
 	ok(!unlink("f"), "unlink");
 
 	ok(!mkdir("d", 0700) && !set_flags("d", FS_APPEND_FL), "append-only directory");
-	close(new_file("d/new"));
+	close(create("d/new"));
 	fails(unlink("d/new"), EPERM, "unlink in it");
 	ok(!set_flags("d", 0) && !unlink("d/new") && !rmdir("d"), "no more");
 }
@@ -222,7 +213,7 @@ static int handle_of(const char *name, union handle *h)
 static void test_orphan(void)
 {
 	uint64_t inodes = free_inodes();
-	int root = open(".", O_RDONLY | O_DIRECTORY), fd = new_file("orphan"), i;
+	int root = open(".", O_RDONLY | O_DIRECTORY), fd = create("orphan"), i;
 	union handle h;
 
 	ok(!handle_of("orphan", &h) && !unlink("orphan"), "unlink an open file");
@@ -246,7 +237,7 @@ static void test_handles(void)
 
 	mkdir("a", 0700);
 	mkdir("a/b", 0700);
-	close(new_file("a/b/f"));
+	close(create("a/b/f"));
 	stat("a/b/f", &st);
 	ok(!handle_of("a/b/f", &h) && !handle_of("a/b", &dir), "handles");
 	rename("a/b", "moved");
@@ -273,7 +264,7 @@ static void test_handles(void)
 	/* The slots are used again, by inodes of other generations. */
 	for (i = free_inodes(); i; i--) {
 		snprintf(link, sizeof(link), "%d", i);
-		close(new_file(link));
+		close(create(link));
 	}
 	fails(open_by_handle_at(root, &h.fh, O_RDWR), ESTALE, "its inode number used again");
 	for (i = 1; ; i++) {
@@ -311,13 +302,13 @@ static void test_mounts(void)
 static void write_all(void)
 {
 	union handle h;
-	int fd = new_file("kept");
+	int fd = create("kept");
 
 	if (write(fd, "data", 4) != 4 || setxattr("kept", "user.a", "A", 1, 0) ||
 	    setxattr("kept", "trusted.b", "B", 1, 0) || handle_of("kept", &h))
 		die("write");
 	close(fd);
-	fd = new_file("handle");
+	fd = create("handle");
 	if (write(fd, &h, sizeof(h)) != sizeof(h) || set_flags("kept", FS_APPEND_FL))
 		die("write");
 	close(fd);

@@ -16,15 +16,6 @@
 
 static char buf[4 * MIB], back[4 * MIB];
 
-static int create(const char *name)
-{
-	int fd = open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
-
-	if (fd < 0)
-		die(name);
-	return fd;
-}
-
 /* Bytes of memory that a file has. */
 static long memory(int fd)
 {

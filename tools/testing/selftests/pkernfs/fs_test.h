@@ -80,6 +80,16 @@ static inline void die(const char *what)
 	exit(1);
 }
 
+/* A new file. */
+static inline int create(const char *name)
+{
+	int fd = open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
+
+	if (fd < 0)
+		die(name);
+	return fd;
+}
+
 /*
  * Where to work: the argument, or /mnt. Nowhere but on pkernfs: a test fills the
  * filesystem to the brim, and if that is a tmpfs, the machine's memory.
