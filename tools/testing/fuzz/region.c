@@ -36,6 +36,7 @@ static u64 touched[256];
 static unsigned int touches;
 static u64 pool_used;
 static bool touched_sb, with_golden;
+static bool guard_all;	/* nor may the load write behind FRONT; takes long */
 static u64 runs, loaded, mended, copied;
 
 /* --- where the damage comes from --------------------------------------------------- */
@@ -525,6 +526,12 @@ static bool committed(void)
 	return j->commit;
 }
 
+static void protect(u64 from, u64 to, bool on)
+{
+	if (mprotect(r.virt + from, to - from, on ? PROT_READ : PROT_READ | PROT_WRITE))
+		shim_die("no mprotect");
+}
+
 /*
  * With nothing in the log the load is without a single store: the memory is read-only
  * meanwhile. With something there only the replay may have written, and all of it.
@@ -532,20 +539,24 @@ static bool committed(void)
 static bool try_load(const char **why)
 {
 	bool log = committed(), ok;
+	u64 end = guard_all ? REGION_BYTES : FRONT;
 	const struct pkernfs_sb *use;
 	struct pkernfs_journal_ser *j;
 	u64 at, bytes;
 
 	if (!log) {
-		if (mprotect(r.virt, FRONT, PROT_READ))
-			shim_die("no mprotect");
+		protect(0, end, true);
 		ok = region_load(&r, why);
-		if (mprotect(r.virt, FRONT, PROT_READ | PROT_WRITE))
-			shim_die("no mprotect");
+		protect(0, end, false);
 		return ok;
 	}
 	memcpy(before, r.virt, FRONT);
+	/* But for a superblock that says so no target of the log is behind it. */
+	if (guard_all && !touched_sb)
+		protect(FRONT, end, true);
 	ok = region_load(&r, why);
+	if (guard_all)
+		protect(FRONT, end, false);
 	use = pkernfs_sb_check(&r, 0) ? pkernfs_block(&r, LAST) : pkernfs_block(&r, 0);
 	at = pkernfs_area_start(&use->journal) << PKERNFS_BLOCK_SHIFT;
 	j = (void *)before + at;
@@ -723,6 +734,7 @@ static void judge(struct source *s)
 	u64 intact;
 
 	runs++;
+	guard_all = chance(s, 64);
 	changed = damage(s);
 	intact = untouched();
 	log = changed || committed();
