@@ -14,6 +14,7 @@ KNOWN = (1 << 30) - 1       # features that a kernel of today may have
 SB_MAGIC = 0x53464e52454b50
 RECORD_MAGIC = 0x43524b50
 HANDOVER_MAGIC = 0x4f484b50
+BAD_MAGIC = 0x44424b50
 AREAS = 'journal', 'inodes', 'records', 'handover', 'pool', 'data'
 
 
@@ -33,6 +34,13 @@ def crc32c(data):
     for byte in data:
         crc = crc >> 8 ^ _CRC[(crc ^ byte) & 0xff]
     return crc
+
+
+def bad_list(*pages):
+    """The block that lists these pages as bad."""
+    rest = struct.pack('<QQII', 0, 0, 0, len(pages)) + struct.pack('<%dQ' % len(pages), *pages)
+    rest += bytes(BLOCK - 8 - len(rest))
+    return struct.pack('<II', BAD_MAGIC, crc32c(rest)) + rest
 
 
 class Part:

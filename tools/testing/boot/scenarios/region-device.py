@@ -5,17 +5,23 @@ With a device that is frozen the region can be looked at, but not claimed, and t
 and records are zeroes for who looks.
 """
 
-from pkboot import dma, live
+import os
+
+from pkboot import dma, env, live, region
 
 LIKE = live
 STAGES = 1
 TIMEOUT = 120
-PKERNFS = '128M@512M'
+PKERNFS = '96M@512M'
 APPEND = ''
 
 
 def FILES():
-    return dma.files(True) + [('/bin/' + n + '.pkernfs', dma.ctl()) for n in ('fsck', 'dump')]
+    bad = os.path.join(env.OUT, 'bin', 'bad-65')
+    with open(bad, 'wb') as f:
+        f.write(region.bad_list(65))
+    return dma.files(True) + [('/bin/' + n + '.pkernfs', dma.ctl()) for n in ('fsck', 'dump')] + [
+        ('/lib/bad-65', bad)]
 
 
 GUEST = r'''
@@ -36,6 +42,29 @@ busy() {
 # block N: does it hold anything but zeroes?
 used() {
 	dd if=$dev bs=4096 skip="$1" count="${2:-1}" 2>/dev/null | tr -d '\0' | grep -q .
+}
+
+# The page of inodes 0 to 7 is bad: it is read as zeroes, and not written.
+bad_metadata() {
+	local pool rc=0
+	pool=$(dump.pkernfs region0 | sed -n '1s/.* pool_start=\([0-9]*\).*/\1/p')
+	used 65 || fail "there are no inodes"
+	dd if=/lib/bad-65 of=$dev bs=4096 seek=$pool conv=notrunc 2>/dev/null ||
+		fail "the list of bad pages is not written"
+	! used 65 || fail "a bad page is read"
+	fsck.pkernfs -y region0 >/tmp/out 2>&1 || rc=$?
+	[ $rc = 4 ] && grep -q "bad pages have metadata" /tmp/out ||
+		fail "fsck -y: $rc: $(cat /tmp/out)"
+	grep -q "would be: " /tmp/out && ! grep -q ": mended: " /tmp/out || fail "$(cat /tmp/out)"
+	rc=0; pkernfsctl restore -q /tmp/kept region0 2>/tmp/out || rc=$?
+	[ $rc = 1 ] && grep -q "page 65 is bad, and would have metadata" /tmp/out ||
+		fail "restore: $rc: $(cat /tmp/out)"
+	used 0 && ! used 65 || fail "a restore that was refused has changed something"
+	# What is left of it can be saved, and mended there.
+	rm /tmp/kept
+	pkernfsctl save -q region0 /tmp/kept 2>/dev/null || fail "save of it"
+	rc=0; fsck.pkernfs -y /tmp/kept >/tmp/out || rc=$?
+	[ $rc = 1 ] || fail "fsck -y of the file: $rc: $(cat /tmp/out)"
 }
 
 stage1() {
@@ -80,6 +109,16 @@ stage1() {
 		-d /mnt/a/b -a ! -e /mnt/other ] || fail "it is not what it was"
 	umount /mnt
 
+	# Mended in the file, with new checksums
+	printf x | dd of=/tmp/saved bs=1 seek=$((65 * 4096 + 2 * 512 + 40)) conv=notrunc 2>/dev/null
+	! pkernfsctl restore -q /tmp/saved region0 2>/dev/null || fail "restore of a damaged inode"
+	rc=0; fsck.pkernfs -y /tmp/saved >/tmp/out 2>&1 || rc=$?
+	[ $rc = 1 ] && grep -q "not as it was saved" /tmp/out || fail "fsck -y: $rc: $(cat /tmp/out)"
+	pkernfsctl restore -q /tmp/saved region0 || fail "restore of what fsck has mended"
+	region_mount
+	[ "$(md5sum </mnt/vm0/data)" = "$sum" ] || fail "it is not what it was, mended"
+	umount /mnt
+
 	# Damage: bits of the directory's inode, as no other is known to be used.
 	at=$((65 * 4096 + 2 * 512 + 40))
 	printf x | dd of=$dev bs=1 seek=$at conv=notrunc 2>/dev/null || fail "cannot be written"
@@ -91,7 +130,8 @@ stage1() {
 	[ $rc = 1 ] || fail "fsck -y of it: $rc: $(cat /tmp/out)"
 	region_mount
 	[ "$(md5sum </mnt/vm0/data)" = "$sum" ] || fail "fsck has lost data"
-	rm /mnt/vm0/* /tmp/saved
+	rm /mnt/vm0/*
+	mv /tmp/saved /tmp/kept
 
 	vmm run --bind --size 64M --ring 4096 freeze || fail "the VMM: $?"
 	busy "with a frozen device"
@@ -105,6 +145,7 @@ stage1() {
 	pkernfsctl release /mnt/vm0/nic0 || fail "release"
 	umount /mnt
 	fsck.pkernfs -n region0 >/tmp/out || fail "fsck in the end: $(cat /tmp/out)"
+	bad_metadata
 }
 '''
 
