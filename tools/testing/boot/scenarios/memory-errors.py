@@ -2,8 +2,9 @@
 """Memory errors: SIGBUS, EIO, a list that lives on, and memory that nobody gets again.
 
 By madvise(MADV_HWPOISON) and hard_offline_page, in mapped files. The list is there
-after a kexec and after mkfs. A device that reaches such a page is not frozen; one that
-is frozen goes on, and the log says so. Metadata is put nowhere on such a page.
+after a kexec, after mkfs and after a restore. A device that reaches such a page is not
+frozen; one that is frozen goes on, and the log says so. Metadata is put nowhere on such a
+page.
 """
 
 from pkboot import dma, selftests
@@ -71,13 +72,35 @@ metadata() {
 	umount /mnt
 }
 
+# What was saved knows of no bad page. After a restore they are known all the same, also
+# after one that was interrupted, which leaves no superblock.
+restored() {
+	local bad block
+	bad=$(cat $region/bad_addresses)
+	[ $(echo $bad | wc -w) = 3 ] || fail "bad pages: $bad"
+	for block in none 0 $(($(cat $region/size) / 4096 - 1)); do
+		umount /mnt
+		[ $block = none ] || dd if=/dev/zero of=/dev/pkernfs0 bs=4096 count=1 \
+			seek=$block conv=notrunc 2>/dev/null || fail "superblock: $?"
+		[ $block = none -o $block = 0 ] || dd if=/dev/zero of=/dev/pkernfs0 bs=4096 \
+			count=1 conv=notrunc 2>/dev/null || fail "superblock 0: $?"
+		pkernfsctl restore -q /tmp/empty region0 2>/tmp/out || fail "$(cat /tmp/out)"
+		grep -q '3 pages are bad here' /tmp/out || fail "restore: $(cat /tmp/out)"
+		region_mount
+		[ "$(cat $region/bad_addresses)" = "$bad" ] || fail "restore has forgotten them"
+	done
+	rm /tmp/empty
+}
+
 stage1() {
 	mkfs.pkernfs -q region1 || fail "mkfs of region 1"
 	frozen
 	metadata
 	mkfs.pkernfs -q region0 || fail "mkfs"
+	pkernfsctl save -q region0 /tmp/empty || fail "save"
 	region_mount
 	tap fs_poison test /mnt
+	restored
 	fs_poison write /mnt || fail "fs_poison write"
 	dmesg | grep -q 'region 0: memory error at 0x.*: inode [0-9]*, offset 0x' ||
 		fail "no line in the log"
