@@ -351,6 +351,8 @@ NAMES(entry_length, TREE_VM0, entry(r, TREE_VM0, TREE_RAM)->units = 2)
 NAMES(entry_zero, TREE_VM0, entry(r, TREE_VM0, TREE_RAM)->len = 0)
 NAMES(entry_name, TREE_VM0, entry(r, TREE_VM0, TREE_STATE)->name[2] = '/')
 NAMES(entry_inode, TREE_VM0, entry(r, TREE_VM0, TREE_STATE)->ino = cpu_to_le64(60))
+NAMES(entry_escape, TREE_VM0, entry(r, TREE_VM0, TREE_STATE)->name[0] = 27;
+	entry(r, TREE_VM0, TREE_STATE)->ino = cpu_to_le64(60))
 NAMES(entry_root, TREE_VM0, entry(r, TREE_VM0, TREE_STATE)->ino = cpu_to_le64(TREE_ROOT))
 NAMES(entry_type, TREE_VM0, entry(r, TREE_VM0, TREE_STATE)->type = DT_CHR)
 NAMES(entry_twice, TREE_ROOT, memcpy(entry(r, TREE_ROOT, TREE_FIFO)->name, "link", 4))
@@ -527,6 +529,7 @@ static const struct {
 	{ "chain-index", chain_index }, { "entry-length", entry_length },
 	{ "entry-length.zero", entry_zero }, { "entry-name", entry_name },
 	{ "entry-inode", entry_inode }, { "entry-inode.root", entry_root },
+	{ "entry-inode.escape", entry_escape },
 	{ "entry-type", entry_type }, { "entry-twice", entry_twice },
 	{ "directory-twice", dir_twice }, { "directory-parent", dir_parent },
 	{ "directory-loop", dir_loop }, { "directory-removed", dir_removed },
