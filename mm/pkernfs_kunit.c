@@ -223,8 +223,12 @@ static void pkernfs_test_pages(struct kunit *test)
 		struct page *page = pfn_to_page(pfn);
 		struct folio *folio = page_folio(page);
 		u64 at = PFN_PHYS(pfn) - r->base;
-		bool small = at >= r->small_start && at < r->small_start + r->small_bytes;
-		u64 size = small ? PAGE_SIZE : PKERNFS_GRANULE_SIZE;
+		u64 size = PKERNFS_GRANULE_SIZE;
+		unsigned int i;
+
+		for (i = 0; i < PKERNFS_SPANS; i++)
+			if (at - r->span[i].start < r->span[i].bytes)
+				size = PAGE_SIZE << r->span[i].order;
 
 		if (!pfn_valid(pfn) || PageReserved(page) ||
 		    !folio_is_zone_device(folio) || page_pgmap(page) < r->pgmap ||

@@ -4,9 +4,10 @@
  *
  * A region is MEMORY_DEVICE_GENERIC, in compound pages of 2 MiB: pages that pin, and
  * that KVM and VFIO map huge. Where its superblock has granules of 4 KiB they are
- * single pages. The order of a page never changes while it is mapped: pages of another
- * order are other struct pages, so mkfs has the region mapped again if need be. The
- * kernel mapping is the direct mapping, so phys_to_virt() works as for RAM.
+ * single pages, where it has granules of 1 GiB they are that large. The order of a page
+ * never changes while it is mapped: pages of another order are other struct pages, so mkfs
+ * has the region mapped again if need be. The kernel mapping is the direct mapping, so
+ * phys_to_virt() works as for RAM.
  *
  * Order: regions of the command line are mapped in a postcore_initcall, after
  * the allocators and before any bus is scanned. Those that only the hardware
@@ -145,31 +146,48 @@ static int pkernfs_map_run(struct pkernfs_region *r, u64 start, u64 end, unsigne
 	return 0;
 }
 
-/* All of the region or nothing, with single pages in a part of it. */
-static int pkernfs_map_runs(struct pkernfs_region *r, u64 small_start, u64 small_bytes)
+/* All of the region or nothing: pages of 2 MiB, and others in @span. */
+static int pkernfs_map_runs(struct pkernfs_region *r, const struct pkernfs_span *span)
 {
 	const unsigned int order = PKERNFS_GRANULE_SHIFT - PAGE_SHIFT;
-	int err;
+	unsigned int i;
+	u64 at = 0;
+	int err = 0;
 
-	err = pkernfs_map_run(r, 0, small_start, order);
+	for (i = 0; i < PKERNFS_SPANS && !err; i++) {
+		if (!span[i].bytes)
+			continue;
+		err = pkernfs_map_run(r, at, span[i].start, order);
+		at = span[i].start + span[i].bytes;
+		if (!err)
+			err = pkernfs_map_run(r, span[i].start, at, span[i].order);
+	}
 	if (!err)
-		err = pkernfs_map_run(r, small_start, small_start + small_bytes, 0);
-	if (!err)
-		err = pkernfs_map_run(r, small_start + small_bytes, r->bytes, order);
+		err = pkernfs_map_run(r, at, r->bytes, order);
 	if (err) {
 		pkernfs_unmap_runs(r);
 		return err;
 	}
-	r->small_start = small_start;
-	r->small_bytes = small_bytes;
+	memcpy(r->span, span, sizeof(r->span));
 	r->virt = phys_to_virt(r->base);
 	return 0;
 }
 
-static void pkernfs_small_range(const struct pkernfs_sb *sb, u64 *start, u64 *bytes)
+static void pkernfs_span_set(struct pkernfs_span *span, const struct pkernfs_area *area,
+			     unsigned int shift)
 {
-	*start = le64_to_cpu(sb->small.start) << PKERNFS_BLOCK_SHIFT;
-	*bytes = le64_to_cpu(sb->small.count) << PKERNFS_BLOCK_SHIFT;
+	span->start = le64_to_cpu(area->start) << PKERNFS_BLOCK_SHIFT;
+	span->bytes = le64_to_cpu(area->count) << PKERNFS_BLOCK_SHIFT;
+	span->order = span->bytes ? shift - PAGE_SHIFT : 0;
+}
+
+static void pkernfs_spans(const struct pkernfs_sb *sb, struct pkernfs_span *span)
+{
+	static_assert(PKERNFS_HUGE_SHIFT - PAGE_SHIFT <= MAX_FOLIO_ORDER);
+	pkernfs_span_set(&span[0], &sb->small, PAGE_SHIFT);
+	pkernfs_span_set(&span[1], &sb->huge, PKERNFS_HUGE_SHIFT);
+	if (span[1].start < span[0].start)
+		swap(span[0], span[1]);
 }
 
 /**
@@ -181,11 +199,15 @@ static void pkernfs_small_range(const struct pkernfs_sb *sb, u64 *start, u64 *by
  */
 bool pkernfs_region_fits(const struct pkernfs_region *r, const struct pkernfs_sb *sb)
 {
-	u64 start, bytes;
+	struct pkernfs_span span[PKERNFS_SPANS];
+	unsigned int i;
 
-	pkernfs_small_range(sb, &start, &bytes);
-	/* KUnit: ordinary memory without pages of ours */
-	return !r->pgmaps || (r->small_start == start && r->small_bytes == bytes);
+	pkernfs_spans(sb, span);
+	for (i = 0; i < PKERNFS_SPANS; i++)
+		if (r->span[i].start != span[i].start || r->span[i].bytes != span[i].bytes ||
+		    r->span[i].order != span[i].order)
+			return !r->pgmaps;	/* KUnit: memory without pages of ours */
+	return true;
 }
 
 /**
@@ -200,33 +222,33 @@ bool pkernfs_region_fits(const struct pkernfs_region *r, const struct pkernfs_sb
  */
 int pkernfs_region_remap(struct pkernfs_region *r, const struct pkernfs_sb *sb)
 {
-	u64 start, bytes, old_start = r->small_start, old_bytes = r->small_bytes;
+	struct pkernfs_span span[PKERNFS_SPANS], old[PKERNFS_SPANS];
 	int err;
 
-	pkernfs_small_range(sb, &start, &bytes);
+	pkernfs_spans(sb, span);
+	memcpy(old, r->span, sizeof(old));
 	pkernfs_unmap_runs(r);
-	err = pkernfs_map_runs(r, start, bytes);
+	err = pkernfs_map_runs(r, span);
 	if (!err)
 		return 0;
 	pr_err("region %u: cannot be mapped with other granules: %pe\n", r->index,
 	       ERR_PTR(err));
-	if (pkernfs_map_runs(r, old_start, old_bytes))
+	if (pkernfs_map_runs(r, old))
 		pr_err("region %u: nor as it was: out of use until the next boot\n", r->index);
 	return err;
 }
 
 /*
- * Where the superblock has granules of 4 KiB. There is no mapping yet to read it by.
- * None that proves itself: nowhere, and nothing will be loaded.
+ * Where the superblock has granules of 4 KiB and of 1 GiB. There is no mapping yet to read
+ * it by. None that proves itself: nowhere, and nothing will be loaded.
  */
-static void __init pkernfs_peek_small(struct pkernfs_region *r, u64 *start, u64 *bytes)
+static void __init pkernfs_peek_spans(struct pkernfs_region *r, struct pkernfs_span *span)
 {
 	unsigned int copy;
 	bool found = false;
 	void *sb;
 
-	*start = 0;
-	*bytes = 0;
+	memset(span, 0, PKERNFS_SPANS * sizeof(*span));
 	for (copy = 0; copy < 2 && !found; copy++) {
 		sb = memremap(copy ? r->base + r->bytes - PKERNFS_BLOCK_SIZE : r->base,
 			      PKERNFS_BLOCK_SIZE, MEMREMAP_WB);
@@ -234,7 +256,7 @@ static void __init pkernfs_peek_small(struct pkernfs_region *r, u64 *start, u64 
 			continue;
 		found = !pkernfs_sb_prove(r, copy, sb);
 		if (found)
-			pkernfs_small_range(sb, start, bytes);
+			pkernfs_spans(sb, span);
 		memunmap(sb);
 	}
 }
@@ -243,7 +265,7 @@ static bool __init pkernfs_map(struct pkernfs_region *r)
 {
 	const char *why = pkernfs_unmappable(r);
 	ktime_t begin = ktime_get();
-	u64 start, bytes;
+	struct pkernfs_span span[PKERNFS_SPANS];
 	int err;
 
 	if (why) {
@@ -254,8 +276,8 @@ static bool __init pkernfs_map(struct pkernfs_region *r)
 	}
 
 	r->nid = pkernfs_region_nid(r);
-	pkernfs_peek_small(r, &start, &bytes);
-	err = pkernfs_map_runs(r, start, bytes);
+	pkernfs_peek_spans(r, span);
+	err = pkernfs_map_runs(r, span);
 	if (err) {
 		pr_err("[mem %#010llx-%#010llx]: cannot be mapped: %pe; region dropped\n",
 		       (u64)r->base, (u64)r->base + r->bytes - 1, ERR_PTR(err));

@@ -45,6 +45,8 @@ int pkernfs_alloc_init(struct pkernfs_core *c)
 				PKERNFS_GRANULE_SHIFT) ||
 	    !pkernfs_gpool_init(&c->gpool[PKERNFS_GPOOL_4K], &sb->small,
 				PKERNFS_BLOCK_SHIFT) ||
+	    !pkernfs_gpool_init(&c->gpool[PKERNFS_GPOOL_1G], &sb->huge,
+				PKERNFS_HUGE_SHIFT) ||
 	    !c->pool_map || !c->node)
 		return -ENOMEM;
 	return 0;
@@ -69,6 +71,19 @@ void pkernfs_alloc_exit(struct pkernfs_core *c)
 }
 
 /* --- granules ---------------------------------------------------------------- */
+
+/* The granules that PKERNFS_INODE_POOL names; 2 MiB for what it cannot say. */
+struct pkernfs_gpool *pkernfs_flags_pool(struct pkernfs_core *c, u16 flags)
+{
+	switch (flags & PKERNFS_INODE_POOL) {
+	case PKERNFS_INODE_POOL_4K:
+		return &c->gpool[PKERNFS_GPOOL_4K];
+	case PKERNFS_INODE_POOL_1G:
+		return &c->gpool[PKERNFS_GPOOL_1G];
+	default:
+		return &c->gpool[PKERNFS_GPOOL_2M];
+	}
+}
 
 static u32 pkernfs_granule_search(struct pkernfs_gpool *p, u32 from, u32 want, u32 *got)
 {
@@ -492,9 +507,7 @@ struct pkernfs_node *pkernfs_node_new(struct pkernfs_core *c, u32 ino, bool slot
 	n->ino = ino;
 	n->ser = pkernfs_block(c->r, pkernfs_area_start(&c->r->sb->inodes)) +
 		 (u64)ino * PKERNFS_INODE_SIZE;
-	n->pool = &c->gpool[PKERNFS_GPOOL_2M];
-	if (slots && (le16_to_cpu(n->ser->flags) & PKERNFS_INODE_POOL) == PKERNFS_INODE_POOL_4K)
-		n->pool = &c->gpool[PKERNFS_GPOOL_4K];
+	n->pool = pkernfs_flags_pool(c, slots ? le16_to_cpu(n->ser->flags) : 0);
 	INIT_LIST_HEAD(&n->orphan);
 	c->node[ino] = n;
 	c->inodes_free--;

@@ -36,6 +36,20 @@ static const char *pkernfs_special_damage(const struct pkernfs_inode_ser *ser)
 	return NULL;
 }
 
+/* Has the region granules of the sizes that an inode speaks of? */
+static bool pkernfs_granules_possible(struct pkernfs_core *c, u16 flags)
+{
+	u16 pool = flags & PKERNFS_INODE_POOL, wish = flags & PKERNFS_INODE_WISH;
+
+	if (pool > PKERNFS_INODE_POOL_1G)
+		return false;
+	if ((pool == PKERNFS_INODE_POOL_4K || wish == PKERNFS_INODE_WISH_4K) &&
+	    !pkernfs_has(c, PKERNFS_INCOMPAT_POOLS))
+		return false;
+	return (pool != PKERNFS_INODE_POOL_1G && wish != PKERNFS_INODE_WISH_1G) ||
+	       pkernfs_has(c, PKERNFS_INCOMPAT_HUGE);
+}
+
 static const char *pkernfs_inode_damage(struct pkernfs_core *c,
 					const struct pkernfs_inode_ser *ser, u32 ino)
 {
@@ -50,10 +64,10 @@ static const char *pkernfs_inode_damage(struct pkernfs_core *c,
 		return NULL;
 	if (flags & ~PKERNFS_INODE_KNOWN ||
 	    (flags & PKERNFS_INODE_CHATTR && !pkernfs_has(c, PKERNFS_INCOMPAT_FLAGS)) ||
-	    (flags & ~PKERNFS_INODE_CHATTR && !pkernfs_has(c, PKERNFS_INCOMPAT_POOLS)))
+	    (flags & ~PKERNFS_INODE_CHATTR &&
+	     !pkernfs_has(c, PKERNFS_INCOMPAT_POOLS | PKERNFS_INCOMPAT_HUGE)))
 		return "inode: a flag that this kernel does not know";
-	if ((flags & PKERNFS_INODE_POOL) > PKERNFS_INODE_POOL_4K ||
-	    (flags & PKERNFS_INODE_WISH) > PKERNFS_INODE_WISH_2M ||
+	if (!pkernfs_granules_possible(c, flags) ||
 	    (flags & PKERNFS_INODE_POOL && !S_ISREG(mode)) ||
 	    (flags & PKERNFS_INODE_WISH && !S_ISREG(mode) && !S_ISDIR(mode)))
 		return "inode: impossible granules";
@@ -278,6 +292,8 @@ static struct pkernfs_core *pkernfs_core_make(struct pkernfs_region *r, bool che
 	c->stores_left = -1;
 	init_rwsem(&c->lock);
 	INIT_LIST_HEAD(&c->orphans);
+	INIT_LIST_HEAD(&c->fills);
+	init_waitqueue_head(&c->fill_wait);
 	INIT_DELAYED_WORK(&c->reclaim, pkernfs_reclaim_work);
 	err = pkernfs_core_read(c, why);
 	if (err) {

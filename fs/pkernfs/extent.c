@@ -8,11 +8,13 @@
  *
  * Granules become part of a file by pkernfs_extent_fill(): reserved, zeroed
  * without a lock, then entered in one transaction. So no reader, here or in the
- * next kernel, ever sees what was in them before.
+ * next kernel, ever sees what was in them before. Who wants the same part of the
+ * file meanwhile waits: with granules of 1 GiB there may be no second one to be had.
  */
 
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/wait.h>
 
 #include "pkernfs.h"
 
@@ -359,14 +361,30 @@ static void pkernfs_slot_undo(struct pkernfs_core *c, struct pkernfs_node *n,
 
 /* --- filling holes --------------------------------------------------------------- */
 
-static void pkernfs_granule_zero(struct pkernfs_core *c, const struct pkernfs_gpool *p,
-				 u32 granule, u32 count)
+/* -EINTR: the task is to die, and it is a lot. */
+static int pkernfs_granule_zero(struct pkernfs_core *c, const struct pkernfs_gpool *p,
+				u32 granule, u32 count)
 {
-	while (count--) {
-		memset(pkernfs_granule_virt(c, p, granule++), 0, 1UL << p->shift);
+	void *at = pkernfs_granule_virt(c, p, granule);
+	u64 left = (u64)count << p->shift, bytes;
+
+	for (;;) {
+		bytes = min_t(u64, left, PKERNFS_GRANULE_SIZE);
+		memset(at, 0, bytes);
+		at += bytes;
+		left -= bytes;
 		cond_resched();
+		if (!left)
+			return 0;
+		if (fatal_signal_pending(current))
+			return -EINTR;
 	}
 }
+
+/* What PKERNFS_INODE_POOL says is the place of the pool in core->gpool. */
+static_assert(PKERNFS_GPOOL_2M * PKERNFS_INODE_POOL_4K == PKERNFS_INODE_POOL_2M &&
+	      PKERNFS_GPOOL_4K * PKERNFS_INODE_POOL_4K == PKERNFS_INODE_POOL_4K &&
+	      PKERNFS_GPOOL_1G * PKERNFS_INODE_POOL_4K == PKERNFS_INODE_POOL_1G);
 
 /* What the next extents are: in the inode too, if those before were others. */
 static void pkernfs_extent_pool(struct pkernfs_core *c, struct pkernfs_node *n,
@@ -375,8 +393,7 @@ static void pkernfs_extent_pool(struct pkernfs_core *c, struct pkernfs_node *n,
 	u16 flags = le16_to_cpu(n->ser->flags) & ~PKERNFS_INODE_POOL;
 
 	n->pool = p;
-	flags |= p == &c->gpool[PKERNFS_GPOOL_4K] ? PKERNFS_INODE_POOL_4K :
-						    PKERNFS_INODE_POOL_2M;
+	flags |= (p - c->gpool) * PKERNFS_INODE_POOL_4K;
 	if (flags != le16_to_cpu(n->ser->flags))
 		pkernfs_tx_inode(c, n->ino)->flags = cpu_to_le16(flags);
 }
@@ -462,13 +479,28 @@ undo:
 	return err;
 }
 
-/* First hole in [first, last], and granules for it; 0: no hole. */
+/* What somebody else is filling of this file at @pos, or behind it and before @end. */
+static const struct pkernfs_fill *pkernfs_fill_other(struct pkernfs_core *c,
+						     const struct pkernfs_node *n,
+						     u64 pos, u64 end)
+{
+	const struct pkernfs_fill *f, *first = NULL;
+
+	list_for_each_entry(f, &c->fills, list)
+		if (f->n == n && f->end > pos && f->first < end &&
+		    (!first || f->first < first->first))
+			first = f;
+	return first;
+}
+
+/* First hole in [first, last], and granules for it; 0: no hole; -EAGAIN: wait for @fill_seq. */
 static int pkernfs_hole_reserve(struct pkernfs_core *c, struct pkernfs_node *n,
 				struct pkernfs_gpool *p, u64 first, u64 last,
 				struct pkernfs_extent *e)
 {
 	u32 i = pkernfs_extent_index(n, first);
 	u32 goal = PKERNFS_NO_GRANULE, got;
+	const struct pkernfs_fill *other;
 	u64 end;
 
 	while (i < n->extents && n->extent[i].logical <= first) {
@@ -478,6 +510,13 @@ static int pkernfs_hole_reserve(struct pkernfs_core *c, struct pkernfs_node *n,
 	if (first > last)
 		return 0;
 	end = i < n->extents ? min(last + 1, n->extent[i].logical) : last + 1;
+	if (end > PKERNFS_MAX_SIZE >> p->shift)
+		return -EFBIG;	/* the last granule must end before it, too */
+	other = pkernfs_fill_other(c, n, first << p->shift, end << p->shift);
+	if (other && other->first >> p->shift <= first)
+		return -EAGAIN;
+	if (other)
+		end = other->first >> p->shift;
 
 	/* Where it would lie if the file were in one piece. */
 	if (i && first - n->extent[i - 1].logical < p->granules)
@@ -492,6 +531,14 @@ static int pkernfs_hole_reserve(struct pkernfs_core *c, struct pkernfs_node *n,
 	return 1;
 }
 
+static void pkernfs_fill_done(struct pkernfs_core *c, struct pkernfs_fill *fill)
+{
+	lockdep_assert_held_write(&c->lock);
+	list_del(&fill->list);
+	WRITE_ONCE(c->fill_seq, c->fill_seq + 1);
+	wake_up_all(&c->fill_wait);
+}
+
 /**
  * pkernfs_extent_fill - give a part of a file memory, zeroed
  * @c: the core
@@ -504,13 +551,16 @@ static int pkernfs_hole_reserve(struct pkernfs_core *c, struct pkernfs_node *n,
  * that size. The caller keeps truncate away. On failure a part of it may have been
  * filled: zeroes like the hole was.
  *
- * Return: 0, -ENOSPC, -EFBIG: too many pieces, -EBUSY: a device file, -ESHUTDOWN.
+ * Return: 0, -ENOSPC, -EFBIG: too many pieces, or too far behind; -EBUSY: a device
+ * file; -EINTR: the task is to die; -ESHUTDOWN.
  */
 int pkernfs_extent_fill(struct pkernfs_core *c, struct pkernfs_node *n,
 			u64 from, u64 last, struct pkernfs_gpool *want)
 {
+	struct pkernfs_fill fill = { .n = n };
 	struct pkernfs_extent e;
 	struct pkernfs_gpool *p;
+	unsigned int seq;
 	int err;
 
 	for (;;) {
@@ -519,24 +569,35 @@ int pkernfs_extent_fill(struct pkernfs_core *c, struct pkernfs_node *n,
 			return err;
 		p = n->extents ? n->pool : want;
 		err = pkernfs_hole_reserve(c, n, p, from >> p->shift, last >> p->shift, &e);
+		seq = c->fill_seq;
+		if (err > 0) {
+			fill.first = e.logical << p->shift;
+			fill.end = (e.logical + e.count) << p->shift;
+			list_add(&fill.list, &c->fills);
+		}
 		pkernfs_tx_end(c);
+		if (err == -EAGAIN) {
+			if (wait_event_killable(c->fill_wait, READ_ONCE(c->fill_seq) != seq))
+				return -EINTR;
+			continue;
+		}
 		if (err <= 0)
 			return err;
 
-		pkernfs_granule_zero(c, p, e.granule, e.count);
-
-		err = pkernfs_tx_begin(c);
+		err = pkernfs_granule_zero(c, p, e.granule, e.count) ?: pkernfs_tx_begin(c);
 		if (err) {
 			down_write(&c->lock);
 			pkernfs_granule_release(c, p, e.granule, e.count);
+			pkernfs_fill_done(c, &fill);
 			up_write(&c->lock);
 			return err;
 		}
 		err = pkernfs_extent_enter(c, n, p, &e);
 		if (err)
 			pkernfs_granule_release(c, p, e.granule, e.count);
+		pkernfs_fill_done(c, &fill);
 		pkernfs_tx_end(c);
-		/* Two faults met in one hole, or a part of it was filled: look again. */
+		/* The file has got granules of another size: look again. */
 		if (err && err != -EAGAIN)
 			return err;
 		cond_resched();

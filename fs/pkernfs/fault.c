@@ -139,6 +139,8 @@ static vm_fault_t pkernfs_fault_locked(struct vm_fault *vmf, unsigned int order,
 	/* Another page of the folio may be the bad one: those are mapped one by one. */
 	if (page == ERR_PTR(-EHWPOISON))
 		return order ? VM_FAULT_FALLBACK : VM_FAULT_HWPOISON;
+	if (page == ERR_PTR(-EINTR))	/* it is to die; not of this */
+		return vmf->flags & FAULT_FLAG_USER ? VM_FAULT_NOPAGE : VM_FAULT_SIGBUS;
 	if (page == ERR_PTR(-ESHUTDOWN)) {
 		/*
 		 * A kexec is under way. No reason to kill: stand still until it
@@ -152,7 +154,8 @@ static vm_fault_t pkernfs_fault_locked(struct vm_fault *vmf, unsigned int order,
 	}
 	if (IS_ERR(page))
 		return page == ERR_PTR(-ENOMEM) ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
-	if (order > folio_order(page_folio(page)))
+	/* The kernel maps a folio by an entry that has its size, or page by page. */
+	if (order && order != folio_order(page_folio(page)))
 		return VM_FAULT_FALLBACK;
 	return pkernfs_fault_insert(vmf, page, order, write);
 }

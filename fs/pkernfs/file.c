@@ -12,7 +12,8 @@
  * because the kernel stopped or refused. So that window is zeroed when the file grows,
  * before the new size is committed. All memory behind it holds zeroes: a write
  * commits the size after each window, so it is never ahead by more than one. A window
- * is one large granule, or many small ones.
+ * is one large granule, or many small ones. Of a granule of 1 GiB, which truncate leaves
+ * whole as well, all is zeroed.
  *
  * Truncate and punch never take a page from its users: mappings are removed, then
  * who still has a reference (a pin for DMA) makes it -EBUSY. So does a hold.
@@ -75,9 +76,10 @@ static void pkernfs_zero(struct inode *inode, loff_t from, loff_t to)
 /* Zero what becomes visible when the file grows to @size; see above. */
 static void pkernfs_zero_grown(struct inode *inode, loff_t size)
 {
-	loff_t old = i_size_read(inode);
+	u64 old = i_size_read(inode), window = PKERNFS_WINDOW;
 
-	pkernfs_zero(inode, old, min_t(loff_t, size, round_up(old + 1, PKERNFS_WINDOW)));
+	window = max_t(u64, window, 1ULL << READ_ONCE(pkernfs_node(inode)->pool)->shift);
+	pkernfs_zero(inode, old, min_t(u64, size, round_up(old + 1, window)));
 }
 
 static int pkernfs_commit_size(struct inode *inode, loff_t size)
@@ -103,13 +105,16 @@ static int pkernfs_commit_size(struct inode *inode, loff_t size)
  * @inode: a regular file
  * @end: how far it is going to reach, in bytes; its size counts in any case
  *
- * What its user wishes; else large ones for a file of that size or more.
+ * What its user wishes; else large ones for a file of that size or more. Those of 1 GiB
+ * are for those who ask for them.
  */
 struct pkernfs_gpool *pkernfs_wanted_pool(struct inode *inode, u64 end)
 {
 	struct pkernfs_gpool *pool = pkernfs_inode_core(inode)->gpool;
 	u16 wish = pkernfs_wish(inode);
 
+	if (wish == PKERNFS_INODE_WISH_1G)
+		return &pool[PKERNFS_GPOOL_1G];
 	end = max_t(u64, end, i_size_read(inode));
 	if (!pool[PKERNFS_GPOOL_4K].granules || wish == PKERNFS_INODE_WISH_2M ||
 	    (wish == PKERNFS_INODE_WISH_NONE && end >= PKERNFS_GRANULE_SIZE))
@@ -135,22 +140,21 @@ static int pkernfs_wait_idle(struct inode *inode, loff_t first, loff_t last)
 }
 
 /*
- * Move a file to large granules. The inode lock keeps readers and writers away. Page
+ * Move a file from small to large granules. The inode lock keeps readers and writers away. Page
  * tables go, private copies stay. A file with a page that is pinned or held stays
  * where it is.
  */
 static int pkernfs_move(struct inode *inode)
 {
 	struct pkernfs_core *c = pkernfs_inode_core(inode);
-	struct pkernfs_gpool *to = &c->gpool[PKERNFS_GPOOL_2M];
 	struct pkernfs_node *n = pkernfs_node(inode);
 	int err = 0;
 
 	filemap_invalidate_lock(inode->i_mapping);
-	if (n->pool != to) {
+	if (n->pool == &c->gpool[PKERNFS_GPOOL_4K]) {
 		unmap_mapping_range(inode->i_mapping, 0, 0, 0);
 		err = pkernfs_wait_idle(inode, 0, MAX_LFS_FILESIZE) ?:
-		      pkernfs_extent_move(c, n, to);
+		      pkernfs_extent_move(c, n, &c->gpool[PKERNFS_GPOOL_2M]);
 	}
 	filemap_invalidate_unlock(inode->i_mapping);
 	return err;
@@ -407,13 +411,13 @@ int pkernfs_set_size(struct inode *inode, loff_t size)
 static int pkernfs_punch(struct inode *inode, loff_t offset, loff_t len)
 {
 	struct pkernfs_core *c = pkernfs_inode_core(inode);
-	loff_t end = offset + len, size, first, last;
+	u64 end = offset + len, size, first, last;
 	int err = 0;
 
 	/* Whole granules go, what is left at the edges becomes zero. */
 	filemap_invalidate_lock(inode->i_mapping);
-	size = 1LL << pkernfs_node(inode)->pool->shift;
-	first = round_up(offset, size);
+	size = 1ULL << pkernfs_node(inode)->pool->shift;
+	first = round_up((u64)offset, size);
 	last = round_down(end, size);
 	if (first < last)
 		err = pkernfs_unmap(inode, first, last);

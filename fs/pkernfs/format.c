@@ -21,12 +21,14 @@
 /* r->core and core->sb come and go under it: load, mount, umount, mkfs. */
 DEFINE_MUTEX(pkernfs_format_lock);
 
+#define PKERNFS_AREAS		8	/* of a superblock, in a row: journal to huge */
 #define PKERNFS_RECORD_BLOCKS	64
 #define PKERNFS_HANDOVER_BLOCKS	256
 #define PKERNFS_POOL_MIN	64
 #define PKERNFS_INODES_MAX	BIT(20)
 #define PKERNFS_SMALL_MAX	(SZ_1G >> PKERNFS_BLOCK_SHIFT)	/* by default: has struct pages */
 #define PKERNFS_INODES_PER_BLOCK	(PKERNFS_BLOCK_SIZE / PKERNFS_INODE_SIZE)
+#define PKERNFS_BLOCKS_PER_HUGE	(PKERNFS_HUGE_SIZE / PKERNFS_BLOCK_SIZE)
 
 static void pkernfs_area_set(struct pkernfs_area *a, u64 start, u64 count)
 {
@@ -40,6 +42,41 @@ static void pkernfs_sb_seal(struct pkernfs_sb *sb, u32 copy)
 	sb->crc = cpu_to_le32(crc32c(~0, sb, offsetof(struct pkernfs_sb, crc)));
 }
 
+/*
+ * Divide the blocks from @at up to @tail, if need be between 2 MiB and 1 GiB granules. The
+ * latter have to be aligned in physical memory, so there is something left before and behind
+ * them. Data is one area: it gets the larger of both, and the other one is lost.
+ */
+static int pkernfs_layout_data(u64 base, u64 at, u64 tail, u64 huge, struct pkernfs_sb *sb)
+{
+	u64 base_block = base >> PKERNFS_BLOCK_SHIFT;
+	u64 first, last, front, back;
+
+	if (at >= tail)
+		return -ENOSPC;
+	if (!huge) {
+		pkernfs_area_set(&sb->data, at, tail - at);
+		return 0;
+	}
+	first = round_up(base_block + at, PKERNFS_BLOCKS_PER_HUGE);
+	last = round_down(base_block + tail, PKERNFS_BLOCKS_PER_HUGE);
+	if (first >= last || huge > (last - first) / PKERNFS_BLOCKS_PER_HUGE)
+		return -ENOSPC;
+	huge *= PKERNFS_BLOCKS_PER_HUGE;
+	front = last - huge - base_block - at;
+	back = tail - (first + huge - base_block);
+	if (!front && !back)
+		return -ENOSPC;
+	if (front >= back) {
+		pkernfs_area_set(&sb->data, at, front);
+		pkernfs_area_set(&sb->huge, last - huge - base_block, huge);
+	} else {
+		pkernfs_area_set(&sb->huge, first - base_block, huge);
+		pkernfs_area_set(&sb->data, tail - back, back);
+	}
+	return 0;
+}
+
 /**
  * pkernfs_layout - divide a region
  * @base: physical address
@@ -49,8 +86,8 @@ static void pkernfs_sb_seal(struct pkernfs_sb *sb, u32 copy)
  * @sb: filled in, but for copy and checksum
  *
  * From the front: superblock, journal, inodes, pool up to a granule; small granules;
- * large ones; in the last one records and handover blocks, and at its end the other
- * superblock.
+ * large and huge ones; in the last large one records and handover blocks, and at its end
+ * the other superblock.
  *
  * Return: 0, -EINVAL: impossible wishes, -ENOSPC: no room for any data.
  */
@@ -60,12 +97,18 @@ int pkernfs_layout(u64 base, u64 bytes, unsigned int index,
 	u64 blocks = bytes >> PKERNFS_BLOCK_SHIFT;
 	u64 inodes = opt->inodes, pool = opt->pool_blocks, small = opt->small_blocks;
 	u64 features = PKERNFS_INCOMPAT_KNOWN & ~PKERNFS_INCOMPAT_DIRTY, at, tail;
+	int err;
 
+	if (opt->huge_granules > blocks / PKERNFS_BLOCKS_PER_HUGE)
+		return -EINVAL;
+	if (!opt->huge_granules)
+		features &= ~PKERNFS_INCOMPAT_HUGE;
 	if (small == PKERNFS_FORMAT_NO_SMALL) {
 		features &= ~PKERNFS_INCOMPAT_POOLS;
 		small = 0;
 	} else if (!small) {
-		small = clamp_t(u64, blocks / 64, 1, PKERNFS_SMALL_MAX);
+		small = (blocks - opt->huge_granules * PKERNFS_BLOCKS_PER_HUGE) / 64;
+		small = clamp_t(u64, small, 1, PKERNFS_SMALL_MAX);
 	} else if (small > blocks) {
 		return -EINVAL;
 	}
@@ -93,9 +136,11 @@ int pkernfs_layout(u64 base, u64 bytes, unsigned int index,
 		pkernfs_area_set(&sb->small, at, small);
 	at += small;
 	tail = blocks - PKERNFS_BLOCKS_PER_GRANULE;
-	if (at >= tail || tail > blocks)
+	if (tail > blocks)
 		return -ENOSPC;
-	pkernfs_area_set(&sb->data, at, tail - at);
+	err = pkernfs_layout_data(base, at, tail, opt->huge_granules, sb);
+	if (err)
+		return err;
 	pkernfs_area_set(&sb->records, tail, PKERNFS_RECORD_BLOCKS);
 	pkernfs_area_set(&sb->handover, tail + PKERNFS_RECORD_BLOCKS,
 			 PKERNFS_HANDOVER_BLOCKS);
@@ -119,16 +164,20 @@ static const char *pkernfs_areas_damage(const struct pkernfs_sb *sb, u64 blocks)
 {
 	const struct pkernfs_area *a = &sb->journal;
 	bool pools = le64_to_cpu(sb->feature_incompat) & PKERNFS_INCOMPAT_POOLS;
-	unsigned int i, j, areas = pools ? 7 : 6;
+	bool huge = le64_to_cpu(sb->feature_incompat) & PKERNFS_INCOMPAT_HUGE;
+	unsigned int i, j;
 
-	/* The areas stand in a row in the superblock: journal up to small. */
-	static_assert(offsetof(struct pkernfs_sb, small) ==
-		      offsetof(struct pkernfs_sb, journal) + 6 * sizeof(*a));
+	static_assert(offsetof(struct pkernfs_sb, huge) == offsetof(struct pkernfs_sb, journal) +
+		      (PKERNFS_AREAS - 1) * sizeof(*a));
 	if (!pools && (sb->small.start || sb->small.count))
 		return "superblock: small granules in a region without such";
-	for (i = 0; i < areas; i++) {
+	if (!huge && (sb->huge.start || sb->huge.count))
+		return "superblock: huge granules in a region without such";
+	for (i = 0; i < PKERNFS_AREAS; i++) {
 		u64 start = pkernfs_area_start(&a[i]), count = pkernfs_area_count(&a[i]);
 
+		if ((&a[i] == &sb->small && !pools) || (&a[i] == &sb->huge && !huge))
+			continue;
 		if (!start || !count || start >= blocks - 1 ||
 		    count > blocks - 1 - start)
 			return "superblock: an area lies outside of the region";
@@ -141,6 +190,10 @@ static const char *pkernfs_areas_damage(const struct pkernfs_sb *sb, u64 blocks)
 	     pkernfs_area_start(&sb->small) | pkernfs_area_count(&sb->small)) %
 	    PKERNFS_BLOCKS_PER_GRANULE)
 		return "superblock: data area not aligned to granules";
+	if (huge && (((le64_to_cpu(sb->base) >> PKERNFS_BLOCK_SHIFT) +
+		      pkernfs_area_start(&sb->huge)) | pkernfs_area_count(&sb->huge)) %
+		    PKERNFS_BLOCKS_PER_HUGE)
+		return "superblock: huge granules not aligned to 1 GiB";
 	if (pkernfs_area_count(&sb->data) / PKERNFS_BLOCKS_PER_GRANULE >= U32_MAX ||
 	    pkernfs_area_count(&sb->small) >= U32_MAX ||
 	    pkernfs_area_count(&sb->inodes) > PKERNFS_INODES_MAX / PKERNFS_INODES_PER_BLOCK ||
@@ -242,7 +295,7 @@ const char *pkernfs_sb_check(struct pkernfs_region *r, unsigned int copy)
 	const char *why = pkernfs_sb_prove(r, copy, sb);
 
 	if (!why && !pkernfs_region_fits(r, sb))
-		why = "superblock: has other small granules than it had at boot";
+		why = "superblock: has small or huge granules elsewhere than at boot";
 	return why;
 }
 

@@ -254,6 +254,9 @@ int pkernfs_fileattr_get(struct dentry *dentry, struct file_kattr *fa)
 	case PKERNFS_INODE_WISH_2M:
 		wish = PKERNFS_GRANULE_SIZE;
 		break;
+	case PKERNFS_INODE_WISH_1G:
+		wish = PKERNFS_HUGE_SIZE;
+		break;
 	}
 	if (wish) {
 		fa->fsx_xflags |= pkernfs_wish_xflag(inode);
@@ -264,6 +267,7 @@ int pkernfs_fileattr_get(struct dentry *dentry, struct file_kattr *fa)
 
 static int pkernfs_wish_parse(struct inode *inode, const struct file_kattr *fa, u16 *wish)
 {
+	struct pkernfs_core *c = pkernfs_sb_core(inode->i_sb);
 	u32 xflag = pkernfs_wish_xflag(inode);
 
 	if (fa->fsx_valid && (fa->fsx_xflags & ~(FS_XFLAG_COMMON | xflag) || fa->fsx_projid ||
@@ -274,25 +278,32 @@ static int pkernfs_wish_parse(struct inode *inode, const struct file_kattr *fa, 
 		return 0;
 	if (!(fa->fsx_xflags & xflag))
 		return -EINVAL;
-	if (!pkernfs_has(pkernfs_sb_core(inode->i_sb), PKERNFS_INCOMPAT_POOLS))
-		return -EOPNOTSUPP;
-	if (fa->fsx_extsize == PKERNFS_BLOCK_SIZE)
+	switch (fa->fsx_extsize) {
+	case PKERNFS_BLOCK_SIZE:
 		*wish = PKERNFS_INODE_WISH_4K;
-	else if (fa->fsx_extsize == PKERNFS_GRANULE_SIZE)
+		return pkernfs_has(c, PKERNFS_INCOMPAT_POOLS) ? 0 : -EOPNOTSUPP;
+	case PKERNFS_GRANULE_SIZE:
 		*wish = PKERNFS_INODE_WISH_2M;
-	else
-		return -EINVAL;
-	return 0;
+		return pkernfs_has(c, PKERNFS_INCOMPAT_POOLS | PKERNFS_INCOMPAT_HUGE) ?
+		       0 : -EOPNOTSUPP;
+	case PKERNFS_HUGE_SIZE:
+		*wish = PKERNFS_INODE_WISH_1G;
+		return pkernfs_has(c, PKERNFS_INCOMPAT_HUGE) ? 0 : -EOPNOTSUPP;
+	default:
+		return pkernfs_has(c, PKERNFS_INCOMPAT_POOLS | PKERNFS_INCOMPAT_HUGE) ?
+		       -EINVAL : -EOPNOTSUPP;
+	}
 }
 
 /* A file that has memory already keeps it. */
 static bool pkernfs_wish_possible(struct pkernfs_core *c, const struct pkernfs_node *n,
 				  u16 wish)
 {
+	static const u8 pool[] = { PKERNFS_GPOOL_4K, PKERNFS_GPOOL_2M, PKERNFS_GPOOL_1G };
+
 	if (!n->extents || wish == PKERNFS_INODE_WISH_NONE)
 		return true;
-	return n->pool == &c->gpool[wish == PKERNFS_INODE_WISH_4K ? PKERNFS_GPOOL_4K :
-								    PKERNFS_GPOOL_2M];
+	return n->pool == &c->gpool[pool[wish / PKERNFS_INODE_WISH_4K - 1]];
 }
 
 /* The VFS has asked for CAP_LINUX_IMMUTABLE where it is needed. */
@@ -344,7 +355,8 @@ int pkernfs_getattr(struct mnt_idmap *idmap, const struct path *path,
 	down_read(&c->lock);
 	if (S_ISREG(inode->i_mode)) {
 		stat->blocks = pkernfs_extent_total(n) >> 9;
-		stat->blksize = 1 << n->pool->shift;
+		/* Programs make buffers of that size: not of 1 GiB. */
+		stat->blksize = min(1UL << n->pool->shift, PKERNFS_GRANULE_SIZE);
 	}
 	stat->btime = pkernfs_time(n->ser->btime);
 	if (le16_to_cpu(n->ser->flags) & PKERNFS_INODE_NODUMP)

@@ -26,6 +26,7 @@
 #include <linux/mm.h>
 #include <linux/pkernfs.h>
 #include <linux/rwsem.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #define PKERNFS_BLOCKS_PER_GRANULE	(PKERNFS_GRANULE_SIZE / PKERNFS_BLOCK_SIZE)
@@ -41,6 +42,7 @@ struct pkernfs_format;
 enum {
 	PKERNFS_GPOOL_2M,
 	PKERNFS_GPOOL_4K,
+	PKERNFS_GPOOL_1G,
 	PKERNFS_GPOOLS
 };
 
@@ -119,12 +121,29 @@ struct pkernfs_node {
 };
 
 /**
+ * struct pkernfs_fill - a part of a file that somebody is zeroing memory for
+ * @list: in core->fills
+ * @n: the file
+ * @first: first byte of the part
+ * @end: first byte behind it
+ */
+struct pkernfs_fill {
+	struct list_head list;
+	struct pkernfs_node *n;
+	u64 first;
+	u64 end;
+};
+
+/**
  * struct pkernfs_core - a region's metadata in memory
  * @r: the region
  * @lock: read to look something up, write to change it
  * @quiesced: a kexec has begun: no change any more
  * @frozen: by FIFREEZE: orphans wait
  * @gpool: granules for file data, by size
+ * @fills: what is being zeroed
+ * @fill_seq: counts those that have left @fills
+ * @fill_wait: for a change of @fill_seq
  * @pool_blocks: size of the pool
  * @pool_free: free blocks in it
  * @pool_map: blocks that are not free
@@ -149,6 +168,9 @@ struct pkernfs_core {
 	bool frozen;
 
 	struct pkernfs_gpool gpool[PKERNFS_GPOOLS];
+	struct list_head fills;
+	unsigned int fill_seq;
+	wait_queue_head_t fill_wait;
 
 	u64 pool_blocks;
 	u64 pool_free;
@@ -240,6 +262,7 @@ u32 pkernfs_granule_reserve(struct pkernfs_core *c, struct pkernfs_gpool *p, u32
 			    u32 want, u32 *got);
 void pkernfs_granule_release(struct pkernfs_core *c, struct pkernfs_gpool *p, u32 granule,
 			     u32 count);
+struct pkernfs_gpool *pkernfs_flags_pool(struct pkernfs_core *c, u16 flags);
 int pkernfs_granule_own(struct pkernfs_gpool *p, u32 granule, u32 count, u32 ino);
 void *pkernfs_granule_virt(struct pkernfs_core *c, const struct pkernfs_gpool *p,
 			   u32 granule);

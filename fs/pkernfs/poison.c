@@ -60,6 +60,7 @@ static struct super_block *pkernfs_bad_unmap(struct pkernfs_core *c, u32 ino, pg
 	struct super_block *sb = c->sb;
 	struct inode *inode;
 	LIST_HEAD(tell);
+	u64 size;
 
 	lockdep_assert_held(&pkernfs_format_lock);
 	if (!sb || !atomic_inc_not_zero(&sb->s_active))
@@ -69,9 +70,10 @@ static struct super_block *pkernfs_bad_unmap(struct pkernfs_core *c, u32 ino, pg
 		return sb;	/* nobody has opened it */
 	filemap_invalidate_lock(inode->i_mapping);
 	pkernfs_poison_collect(inode->i_mapping, index, flags, &tell);
-	unmap_mapping_range(inode->i_mapping,
-			    round_down((loff_t)index << PAGE_SHIFT, PKERNFS_GRANULE_SIZE),
-			    PKERNFS_GRANULE_SIZE, 0);
+	/* All that may be mapped together with it */
+	size = max_t(u64, PKERNFS_GRANULE_SIZE, 1ULL << pkernfs_node(inode)->pool->shift);
+	unmap_mapping_range(inode->i_mapping, round_down((u64)index << PAGE_SHIFT, size),
+			    size, 0);
 	filemap_invalidate_unlock(inode->i_mapping);
 	pkernfs_poison_tell(flags, &tell);
 	iput(inode);

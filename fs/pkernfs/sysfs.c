@@ -96,6 +96,10 @@ PKERNFS_NUMBER(small, 0444, c->gpool[PKERNFS_GPOOL_4K].granules);
 PKERNFS_NUMBER(small_free, 0444, c->gpool[PKERNFS_GPOOL_4K].free);
 PKERNFS_NUMBER(small_held, 0444, c->gpool[PKERNFS_GPOOL_4K].held);
 PKERNFS_NUMBER(small_busy, 0400, pkernfs_count_busy(c, &c->gpool[PKERNFS_GPOOL_4K]));
+PKERNFS_NUMBER(huge, 0444, c->gpool[PKERNFS_GPOOL_1G].granules);
+PKERNFS_NUMBER(huge_free, 0444, c->gpool[PKERNFS_GPOOL_1G].free);
+PKERNFS_NUMBER(huge_held, 0444, c->gpool[PKERNFS_GPOOL_1G].held);
+PKERNFS_NUMBER(huge_busy, 0400, pkernfs_count_busy(c, &c->gpool[PKERNFS_GPOOL_1G]));
 PKERNFS_NUMBER(inodes, 0444, c->inodes - 1);
 PKERNFS_NUMBER(inodes_free, 0444, c->inodes_free);
 PKERNFS_NUMBER(pool_blocks, 0444, c->pool_blocks);
@@ -147,6 +151,10 @@ static struct attribute *pkernfs_core_attrs[] = {
 	&pkernfs_small_free_attr.attr,
 	&pkernfs_small_held_attr.attr,
 	&pkernfs_small_busy_attr.attr,
+	&pkernfs_huge_attr.attr,
+	&pkernfs_huge_free_attr.attr,
+	&pkernfs_huge_held_attr.attr,
+	&pkernfs_huge_busy_attr.attr,
 	&pkernfs_inodes_attr.attr,
 	&pkernfs_inodes_free_attr.attr,
 	&pkernfs_pool_blocks_attr.attr,

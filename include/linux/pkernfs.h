@@ -23,7 +23,8 @@
 #include <uapi/linux/pkernfs_format.h>
 
 #define PKERNFS_MAX_REGIONS	8
-#define PKERNFS_RUNS		3	/* of pages of one order: 2 MiB, 4 KiB, 2 MiB */
+#define PKERNFS_SPANS		2	/* of pages of another order than 2 MiB: 4 KiB, 1 GiB */
+#define PKERNFS_RUNS		(2 * PKERNFS_SPANS + 1)	/* with those of 2 MiB around them */
 
 struct address_space;
 struct pci_dev;
@@ -46,6 +47,18 @@ struct pkernfs_why {
 };
 
 /**
+ * struct pkernfs_span - a part of a region with pages of another order than 2 MiB
+ * @start: offset in the region, in bytes
+ * @bytes: length, 0: there is none
+ * @order: of the pages
+ */
+struct pkernfs_span {
+	u64 start;
+	u64 bytes;
+	unsigned int order;
+};
+
+/**
  * struct pkernfs_region - one carve-out
  * @base: physical address, a multiple of 2 MiB
  * @bytes: size, a multiple of 2 MiB
@@ -59,8 +72,7 @@ struct pkernfs_why {
  * @reason: why it cannot be mounted, NULL: it can (or is not formatted)
  * @sb_why: reasons that a superblock copy was refused for, where they need room
  * @dir: its directory in sysfs, /sys/fs/pkernfs/regionN
- * @small_start: where its pages are single ones and not of 2 MiB: offset in bytes
- * @small_bytes: length of that, 0: nowhere
+ * @span: where its pages are not of 2 MiB, in ascending order
  * @nid: NUMA node
  * @pgmap: its pages, in runs of one order
  * @pgmaps: number of them, 0: not mapped
@@ -77,8 +89,7 @@ struct pkernfs_region {
 	const char *reason;
 	struct pkernfs_why sb_why[2];
 	struct kobject *dir;
-	u64 small_start;
-	u64 small_bytes;
+	struct pkernfs_span span[PKERNFS_SPANS];
 	int nid;
 	struct dev_pagemap pgmap[PKERNFS_RUNS];
 	unsigned int pgmaps;

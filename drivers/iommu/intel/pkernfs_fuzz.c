@@ -574,15 +574,13 @@ struct pkernfs_fuzz_walk {
 #define PKERNFS_FUZZ_TABLES	64
 
 /* All of it held? There is a core, as all tables are proven. */
-static bool pkernfs_fuzz_small_held(struct pkernfs_fuzz_walk *w, u64 first, u64 pages)
+static bool pkernfs_fuzz_held(struct pkernfs_fuzz_walk *w, int pool, u64 first, u64 last)
 {
-	const struct pkernfs_gpool *p = &w->z->r.core->gpool[PKERNFS_GPOOL_4K];
+	const struct pkernfs_gpool *p = &w->z->r.core->gpool[pool];
 
-	while (pages && p->holds[first]) {
+	while (first <= last && p->holds[first])
 		first++;
-		pages--;
-	}
-	return !pages;
+	return first > last;
 }
 
 static void pkernfs_fuzz_walk_leaf(struct pkernfs_fuzz_walk *w, u64 iova, u64 oa, u64 bytes)
@@ -593,19 +591,27 @@ static void pkernfs_fuzz_walk_leaf(struct pkernfs_fuzz_walk *w, u64 iova, u64 oa
 	u64 small_size = le64_to_cpu(w->sb->small.count) << PKERNFS_BLOCK_SHIFT;
 	bool in_small = oa >= small && oa - small < small_size &&
 			bytes <= small_size - (oa - small);
+	u64 huge = pkernfs_fuzz_phys(w->z, le64_to_cpu(w->sb->huge.start));
+	u64 huge_size = le64_to_cpu(w->sb->huge.count) << PKERNFS_BLOCK_SHIFT;
+	bool in_huge = oa >= huge && oa - huge < huge_size &&
+		       bytes <= huge_size - (oa - huge);
 
 	w->pages += bytes >> 12;
 	if (w->count) {
 		return;
 	} else if (oa & (bytes - 1)) {
 		w->bad = "a page is not aligned";
-	} else if (in_small && !pkernfs_fuzz_small_held(w, (oa - small) >> 12, bytes >> 12)) {
+	} else if (in_small && !pkernfs_fuzz_held(w, PKERNFS_GPOOL_4K, (oa - small) >> 12,
+						  (oa - small + bytes - 1) >> 12)) {
 		w->bad = "a small page is reached and not held";
-	} else if (!in_small && (oa < data || oa - data > size - bytes)) {
+	} else if (in_huge && !pkernfs_fuzz_held(w, PKERNFS_GPOOL_1G, (oa - huge) >> 30,
+						 (oa - huge + bytes - 1) >> 30)) {
+		w->bad = "a huge page is reached and not held";
+	} else if (!in_small && !in_huge && (oa < data || oa - data > size - bytes)) {
 		w->bad = "a page is not file data";
 	} else if (iova < 0xfef00000 && iova + bytes > 0xfee00000) {
 		w->bad = "an interrupt address is mapped";
-	} else if (!in_small) {
+	} else if (!in_small && !in_huge) {
 		for (g = (oa - data) >> 21; g <= (oa - data + bytes - 1) >> 21; g++)
 			w->z->holds[g]++;
 	}
@@ -936,7 +942,8 @@ static const char *pkernfs_fuzz_drop(struct pkernfs_fuzz *z)
 		if (z->r.core->node[i] && z->r.core->node[i]->device)
 			return "a file has a device that is gone";
 	return z->r.core->gpool[PKERNFS_GPOOL_2M].held ||
-	       z->r.core->gpool[PKERNFS_GPOOL_4K].held ? "pages are held by nobody" : NULL;
+	       z->r.core->gpool[PKERNFS_GPOOL_4K].held ||
+	       z->r.core->gpool[PKERNFS_GPOOL_1G].held ? "pages are held by nobody" : NULL;
 }
 
 /* As at boot, from the load of the region on */
@@ -979,7 +986,7 @@ static const char *pkernfs_fuzz_try(struct pkernfs_fuzz *z)
 	intel_iommu_sm = mode;
 	if (z->r.core) {
 		/* A superblock of ours may say that the areas are elsewhere. */
-		if (memcmp(&z->r.sb->journal, &z->sb.journal, 6 * sizeof(z->sb.journal)))
+		if (memcmp(&z->r.sb->journal, &z->sb.journal, 8 * sizeof(z->sb.journal)))
 			memset(z->r.virt, 0, z->r.bytes);
 		pkernfs_core_free(z->r.core);
 	}

@@ -89,6 +89,196 @@ static void pkernfs_test_layout_small(struct kunit *test)
 	}
 }
 
+/* Granules of 1 GiB: aligned in physical memory, with data on the larger side of them. */
+static void pkernfs_test_layout_huge(struct kunit *test)
+{
+	static const struct {
+		u64 base, bytes, wish, huge, data_less;
+		int err;
+	} rows[] = {
+		/* What is there before them is data. */
+		{ SZ_1G, 2ULL * SZ_1G + SZ_2M, 1, 2ULL * SZ_1G, SZ_1G, 0 },
+		{ SZ_1G, 3ULL * SZ_1G + SZ_2M, 2, 2ULL * SZ_1G, SZ_1G, 0 },
+		{ SZ_1G, 3ULL * SZ_1G, 1, 2ULL * SZ_1G, SZ_1G, 0 },
+		/* Or behind them, where the region begins in the middle of a GiB. */
+		{ SZ_1G + SZ_512M, 2ULL * SZ_1G + SZ_512M, 1, 2ULL * SZ_1G, SZ_1G, 0 },
+		/* There is more room than alignment leaves. */
+		{ SZ_1G, 2ULL * SZ_1G, 1, 0, 0, -ENOSPC },
+		{ SZ_1G, 3ULL * SZ_1G, 2, 0, 0, -ENOSPC },
+		{ SZ_1G, SZ_1G, 1, 0, 0, -ENOSPC },
+		{ SZ_1G, SZ_1G, 2, 0, 0, -EINVAL },
+		{ SZ_1G, SZ_1G, U64_MAX, 0, 0, -EINVAL },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct pkernfs_format opt = { .huge_granules = rows[i].wish };
+		struct pkernfs_sb sb;
+
+		KUNIT_ASSERT_EQ_MSG(test, pkernfs_layout(rows[i].base, rows[i].bytes, 0, &opt,
+							 &sb), rows[i].err, "row %u", i);
+		if (rows[i].err)
+			continue;
+		KUNIT_EXPECT_TRUE(test, le64_to_cpu(sb.feature_incompat) &
+				  PKERNFS_INCOMPAT_HUGE);
+		KUNIT_EXPECT_EQ_MSG(test, rows[i].base +
+				    (pkernfs_area_start(&sb.huge) << PKERNFS_BLOCK_SHIFT),
+				    rows[i].huge, "row %u", i);
+		KUNIT_EXPECT_EQ(test, pkernfs_area_count(&sb.huge) << PKERNFS_BLOCK_SHIFT,
+				rows[i].wish * SZ_1G);
+		/* All of the GiB beside them but metadata and small granules. */
+		KUNIT_EXPECT_LE(test, pkernfs_area_count(&sb.data) << PKERNFS_BLOCK_SHIFT,
+				rows[i].data_less);
+		KUNIT_EXPECT_GE(test, pkernfs_area_count(&sb.data) << PKERNFS_BLOCK_SHIFT,
+				rows[i].data_less - SZ_64M);
+	}
+}
+
+/*
+ * A region with two granules of 1 GiB, of which only the front is memory. Nothing behind
+ * that may be touched: no file of the test has data that anybody looks at.
+ */
+static struct pkernfs_region *pkernfs_test_huge_region(struct kunit *test)
+{
+	struct pkernfs_format opt = { .inodes = PKERNFS_TEST_INODES, .pool_blocks = 64,
+				      .small_blocks = 1 };
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_sb *sb = r->virt, front;
+
+	KUNIT_ASSERT_EQ(test, pkernfs_layout(r->base, r->bytes, 0, &opt, &front), 0);
+	pkernfs_format_write(r, &front, NULL);
+	opt.huge_granules = 2;
+	r->bytes = 3ULL * SZ_1G + SZ_2M;
+	KUNIT_ASSERT_EQ(test, pkernfs_layout(r->base, r->bytes, 0, &opt, sb), 0);
+	/* What is in front of the data is where it was. */
+	KUNIT_ASSERT_MEMEQ(test, &sb->journal, &front.journal, 2 * sizeof(sb->journal));
+	KUNIT_ASSERT_MEMEQ(test, &sb->pool, &front.pool, sizeof(sb->pool));
+	sb->crc = cpu_to_le32(crc32c(~0, sb, offsetof(struct pkernfs_sb, crc)));
+	return r;
+}
+
+/* One extent, with a right checksum. */
+static void pkernfs_test_extent_set(struct pkernfs_inode_ser *ser, u16 flags, u64 phys,
+				    u64 bytes)
+{
+	ser->flags = cpu_to_le16(flags);
+	ser->extent[0].logical = 0;
+	ser->extent[0].phys = cpu_to_le64(phys);
+	ser->extent[0].bytes = cpu_to_le64(bytes);
+	ser->crc = cpu_to_le32(pkernfs_inode_crc(ser));
+}
+
+static void pkernfs_test_not_loaded(struct kunit *test, struct pkernfs_region *r,
+				    const char *reason)
+{
+	const char *why = NULL;
+	struct pkernfs_core *c = pkernfs_core_new(r, &why);
+
+	KUNIT_EXPECT_TRUE(test, IS_ERR(c));
+	KUNIT_EXPECT_STREQ(test, why ?: "", reason);
+	if (!IS_ERR(c))
+		pkernfs_core_free(c);
+}
+
+/* @reason "": it is not. */
+static void pkernfs_test_sb_refused(struct kunit *test, struct pkernfs_region *r,
+				    const char *reason)
+{
+	struct pkernfs_sb *sb = r->virt;
+
+	sb->crc = cpu_to_le32(crc32c(~0, sb, offsetof(struct pkernfs_sb, crc)));
+	KUNIT_EXPECT_STREQ(test, pkernfs_sb_check(r, 0) ?: "", reason);
+}
+
+static void pkernfs_test_huge_load(struct kunit *test)
+{
+	const u64 huge = PKERNFS_TEST_BASE + SZ_1G;
+	const char *range = "extent: not a range of its area";
+	const char *granules = "inode: impossible granules";
+	struct pkernfs_sb *sb;
+	struct pkernfs_inode_ser *ser;
+	struct pkernfs_region *r = pkernfs_test_huge_region(test);
+	struct pkernfs_gpool *p;
+	struct pkernfs_node *n;
+	u64 bytes;
+	bool held;
+	u32 ino;
+
+	pkernfs_test_load(test, r);
+	n = pkernfs_test_file(test, r->core, "ram");
+	ino = n->ino;
+	ser = n->ser;
+	KUNIT_EXPECT_EQ(test, r->core->gpool[PKERNFS_GPOOL_1G].free, 2);
+	pkernfs_test_extent_set(ser, PKERNFS_INODE_POOL_1G | PKERNFS_INODE_WISH_1G,
+				huge + SZ_1G, SZ_1G);
+	pkernfs_test_reload(test, r);
+	p = &r->core->gpool[PKERNFS_GPOOL_1G];
+	n = r->core->node[ino];
+	KUNIT_EXPECT_PTR_EQ(test, n->pool, p);
+	KUNIT_EXPECT_EQ(test, p->free, 1);
+	KUNIT_EXPECT_EQ(test, p->owner[1], ino);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_total(n), SZ_1G);
+	KUNIT_EXPECT_PTR_EQ(test, pkernfs_extent_data(r->core, n, SZ_2M + 5, &bytes),
+			    r->virt + 2ULL * SZ_1G + SZ_2M + 5);
+	KUNIT_EXPECT_EQ(test, bytes, SZ_1G - SZ_2M - 5);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, p->shift, 0, SZ_1G), 1ULL);
+
+	/* A page of it holds all of it, and nothing holds what is not a file's. */
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, huge, SZ_4K), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, huge + SZ_1G - SZ_4K, SZ_8K), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, huge + SZ_1G + SZ_2M, SZ_4K), 0);
+	KUNIT_EXPECT_EQ(test, p->held, 1);
+	KUNIT_EXPECT_TRUE(test, pkernfs_extent_busy(r->core, n, SZ_512M, SZ_512M, &held));
+	KUNIT_EXPECT_TRUE(test, held);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, 0, SZ_1G - 1, 0), -EBUSY);
+	pkernfs_unhold(r, huge + SZ_1G + SZ_2M, SZ_4K);
+	/* What is not cut off whole stays. */
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, SZ_2M, SZ_1G - 1, -1), 0);
+	KUNIT_EXPECT_EQ(test, p->free, 1);
+	/* The granule that the last bytes of the largest file are in would end behind it. */
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_fill(r->core, n, PKERNFS_MAX_SIZE - 1,
+						  PKERNFS_MAX_SIZE - 1, p), -EFBIG);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, 0, SZ_1G - 1, 0), 0);
+	KUNIT_EXPECT_EQ(test, p->free, 2);
+	pkernfs_test_unload(r);
+
+	pkernfs_test_extent_set(ser, PKERNFS_INODE_POOL_1G, huge + SZ_2M, SZ_1G);
+	pkernfs_test_not_loaded(test, r, range);
+	pkernfs_test_extent_set(ser, PKERNFS_INODE_POOL_1G, huge - SZ_1G, SZ_1G);
+	pkernfs_test_not_loaded(test, r, range);
+	pkernfs_test_extent_set(ser, PKERNFS_INODE_POOL_1G, huge, SZ_2M);
+	pkernfs_test_not_loaded(test, r, range);
+	pkernfs_test_extent_set(ser, PKERNFS_INODE_POOL_1G, huge, 3ULL * SZ_1G);
+	pkernfs_test_not_loaded(test, r, range);
+	pkernfs_test_extent_set(ser, PKERNFS_INODE_POOL_2M, huge, SZ_1G);
+	pkernfs_test_not_loaded(test, r, range);
+	pkernfs_test_extent_set(ser, PKERNFS_INODE_POOL, huge, SZ_1G);
+	pkernfs_test_not_loaded(test, r, granules);
+	pkernfs_test_extent_set(ser, 0, 0, 0);
+
+	/* Without the feature there are no such granules, files, nor wishes. */
+	sb = r->virt;
+	sb->feature_incompat &= ~cpu_to_le64(PKERNFS_INCOMPAT_HUGE);
+	pkernfs_test_sb_refused(test, r, "superblock: huge granules in a region without such");
+	memset(&sb->huge, 0, sizeof(sb->huge));
+	pkernfs_test_sb_refused(test, r, "");
+	pkernfs_test_extent_set(ser, PKERNFS_INODE_WISH_1G, 0, 0);
+	pkernfs_test_not_loaded(test, r, granules);
+	pkernfs_test_extent_set(ser, PKERNFS_INODE_POOL_1G, 0, 0);
+	pkernfs_test_not_loaded(test, r, granules);
+
+	/* And those that are not aligned are refused. */
+	sb->feature_incompat |= cpu_to_le64(PKERNFS_INCOMPAT_HUGE);
+	pkernfs_test_sb_refused(test, r, "superblock: an area lies outside of the region");
+	sb->huge.start = cpu_to_le64((SZ_1G + SZ_2M) >> PKERNFS_BLOCK_SHIFT);
+	sb->huge.count = cpu_to_le64(SZ_1G >> PKERNFS_BLOCK_SHIFT);
+	pkernfs_test_sb_refused(test, r, "superblock: huge granules not aligned to 1 GiB");
+	sb->huge.start = cpu_to_le64(SZ_1G >> PKERNFS_BLOCK_SHIFT);
+	pkernfs_test_sb_refused(test, r, "");
+	sb->huge.count = cpu_to_le64((SZ_1G + SZ_2M) >> PKERNFS_BLOCK_SHIFT);
+	pkernfs_test_sb_refused(test, r, "superblock: huge granules not aligned to 1 GiB");
+}
+
 /* A region from before: without the feature, and files as they were. */
 static void pkernfs_test_without_small(struct kunit *test)
 {
@@ -650,6 +840,8 @@ static struct kunit_case pkernfs_format_cases[] = {
 	KUNIT_CASE(pkernfs_test_layout),
 	KUNIT_CASE(pkernfs_test_layout_refused),
 	KUNIT_CASE(pkernfs_test_layout_small),
+	KUNIT_CASE(pkernfs_test_layout_huge),
+	KUNIT_CASE(pkernfs_test_huge_load),
 	KUNIT_CASE(pkernfs_test_without_small),
 	KUNIT_CASE(pkernfs_test_sb_flip),
 	KUNIT_CASE(pkernfs_test_sb_copies),

@@ -195,6 +195,7 @@ struct pkernfs_info {
  * @reason: set when it is refused; NUL-terminated
  * @small_blocks: granules of 4 KiB for small files, in whole 2 MiB, 0: by the size of
  *	the region; PKERNFS_FORMAT_NO_SMALL: none. Callers that end before it: as 0
+ * @huge_granules: granules of 1 GiB, 0: none. Callers that end before it: as 0
  *
  * Makes an empty filesystem in a region. What was there is lost. Needs
  * CAP_SYS_ADMIN.
@@ -214,6 +215,7 @@ struct pkernfs_format {
 	char label[32];
 	char reason[128];
 	__aligned_u64 small_blocks;
+	__aligned_u64 huge_granules;
 };
 
 /* pkernfs_region_info.flags */

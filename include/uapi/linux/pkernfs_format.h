@@ -21,6 +21,7 @@
  *			and second-stage tables of preserved devices
  *	data		2 MiB granules of file data, naturally aligned
  *	small		4 KiB granules of file data; with PKERNFS_INCOMPAT_POOLS only
+ *	huge		1 GiB granules of file data; with PKERNFS_INCOMPAT_HUGE only
  *
  * Who may write what, and which store makes it valid, stands at each struct.
  */
@@ -33,6 +34,8 @@
 #define PKERNFS_BLOCK_SIZE	(1UL << PKERNFS_BLOCK_SHIFT)
 #define PKERNFS_GRANULE_SHIFT	21
 #define PKERNFS_GRANULE_SIZE	(1UL << PKERNFS_GRANULE_SHIFT)
+#define PKERNFS_HUGE_SHIFT	30
+#define PKERNFS_HUGE_SIZE	(1UL << PKERNFS_HUGE_SHIFT)
 
 #define PKERNFS_SB_MAGIC	0x53464e52454b50ULL	/* "PKERNFS" */
 #define PKERNFS_RECORD_MAGIC	0x43524b50U		/* "PKRC" */
@@ -55,8 +58,8 @@ struct pkernfs_area {
  * that does not know an incompatible one refuses the region, cuts off the device, or
  * all devices of the unit. One that does not know a compatible one goes on.
  *
- * In the superblock mkfs sets those that it knows; what a region was not made with is
- * refused in it.
+ * In the superblock mkfs sets those that it knows (POOLS and HUGE: if there are such
+ * granules); what a region was not made with is refused in it.
  *
  * SPECIAL	device files, FIFOs, sockets
  * FLAGS	flags of inodes
@@ -66,6 +69,7 @@ struct pkernfs_area {
  * BAD		a list of bad pages, in the first block of the pool
  * DIRTY	of device records alone: hardware sets accessed and dirty bits in the
  *		second-stage tables that the record names (SSADE)
+ * HUGE		granules of 1 GiB, in an area of their own
  */
 #define PKERNFS_INCOMPAT_SPECIAL	(1ULL << 0)
 #define PKERNFS_INCOMPAT_FLAGS		(1ULL << 1)
@@ -74,13 +78,15 @@ struct pkernfs_area {
 #define PKERNFS_INCOMPAT_BAD		(1ULL << 4)
 #define PKERNFS_INCOMPAT_ACL		(1ULL << 5)
 #define PKERNFS_INCOMPAT_DIRTY		(1ULL << 6)
+#define PKERNFS_INCOMPAT_HUGE		(1ULL << 7)
 #define PKERNFS_INCOMPAT_KNOWN		(PKERNFS_INCOMPAT_SPECIAL | \
 					 PKERNFS_INCOMPAT_FLAGS | \
 					 PKERNFS_INCOMPAT_XATTR | \
 					 PKERNFS_INCOMPAT_POOLS | \
 					 PKERNFS_INCOMPAT_BAD | \
 					 PKERNFS_INCOMPAT_ACL | \
-					 PKERNFS_INCOMPAT_DIRTY)
+					 PKERNFS_INCOMPAT_DIRTY | \
+					 PKERNFS_INCOMPAT_HUGE)
 #define PKERNFS_COMPAT_KNOWN	0ULL
 
 /**
@@ -111,6 +117,8 @@ struct pkernfs_area {
  * @data: granules of 2 MiB; start and count are in blocks and multiples of 512
  * @small: granules of 4 KiB; start and count are multiples of 512 too, as the struct
  *	pages of both are made apart. All 0 without PKERNFS_INCOMPAT_POOLS
+ * @huge: granules of 1 GiB; @base + start and count are multiples of 1 GiB. All 0
+ *	without PKERNFS_INCOMPAT_HUGE
  * @reserved: 0
  * @crc: crc32c (seed ~0) of all bytes before it
  */
@@ -135,7 +143,8 @@ struct pkernfs_sb {
 	struct pkernfs_area pool;
 	struct pkernfs_area data;
 	struct pkernfs_area small;
-	__u8   reserved[52];
+	struct pkernfs_area huge;
+	__u8   reserved[36];
 	__le32 crc;
 };
 
@@ -221,7 +230,8 @@ struct pkernfs_extent_ser {
 #define PKERNFS_INODE_CHATTR	0xfU
 
 /*
- * Also in pkernfs_inode_ser.flags, with PKERNFS_INCOMPAT_POOLS only.
+ * Also in pkernfs_inode_ser.flags, with PKERNFS_INCOMPAT_POOLS or _HUGE only; what speaks
+ * of 4 KiB with the former, what speaks of 1 GiB with the latter.
  *
  * POOL: of a regular file, where all of its extents are. All in one area; without
  * extents it means nothing.
@@ -230,11 +240,13 @@ struct pkernfs_extent_ser {
  */
 #define PKERNFS_INODE_POOL	(3U << 4)
 #define PKERNFS_INODE_POOL_2M	(0U << 4)	/* in the area data */
-#define PKERNFS_INODE_POOL_4K	(1U << 4)	/* in the area small; 2, 3: damage */
+#define PKERNFS_INODE_POOL_4K	(1U << 4)	/* in the area small */
+#define PKERNFS_INODE_POOL_1G	(2U << 4)	/* in the area huge; 3: damage */
 #define PKERNFS_INODE_WISH	(3U << 6)
 #define PKERNFS_INODE_WISH_NONE	(0U << 6)	/* by its size */
 #define PKERNFS_INODE_WISH_4K	(1U << 6)
-#define PKERNFS_INODE_WISH_2M	(2U << 6)	/* 3: damage */
+#define PKERNFS_INODE_WISH_2M	(2U << 6)
+#define PKERNFS_INODE_WISH_1G	(3U << 6)
 
 #define PKERNFS_INODE_KNOWN	0xffU
 
@@ -670,6 +682,7 @@ PKERNFS_ASSERT_AT(pkernfs_sb, uuid, 64);
 PKERNFS_ASSERT_AT(pkernfs_sb, journal, 112);
 PKERNFS_ASSERT_AT(pkernfs_sb, data, 192);
 PKERNFS_ASSERT_AT(pkernfs_sb, small, 208);
+PKERNFS_ASSERT_AT(pkernfs_sb, huge, 224);
 PKERNFS_ASSERT_AT(pkernfs_sb, crc, 276);
 PKERNFS_ASSERT_SIZE(pkernfs_journal_ser, 24);
 PKERNFS_ASSERT_AT(pkernfs_journal_ser, commit, 8);

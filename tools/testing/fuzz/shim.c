@@ -39,8 +39,8 @@ const struct pkernfs_sb *shim_fit;
 
 bool pkernfs_region_fits(const struct pkernfs_region *r, const struct pkernfs_sb *sb)
 {
-	return !shim_fit || (sb->small.start == shim_fit->small.start &&
-			     sb->small.count == shim_fit->small.count);
+	return !shim_fit || !memcmp(&sb->small, &shim_fit->small,
+				    sizeof(sb->small) + sizeof(sb->huge));
 }
 
 int pkernfs_region_remap(struct pkernfs_region *r, const struct pkernfs_sb *sb)

@@ -215,6 +215,17 @@ static inline void shim_lock(struct rw_semaphore *s)
 #define up_read(s)		((s)->held--)
 #define up_write(s)		((s)->held--)
 
+/* One thread: nobody to wait for. */
+struct wait_queue_head {
+	int unused;
+};
+
+#define wait_queue_head_t		struct wait_queue_head
+#define init_waitqueue_head(w)		((void)(w))
+#define wake_up_all(w)			((void)(w))
+#define wait_event_killable(w, x)	\
+	((void)(w), (x) ? 0 : (shim_die("waits for nobody"), 0))
+
 struct work_struct {
 	int pending;
 };
