@@ -464,6 +464,7 @@ static bool check_alloc(struct check *k)
 		k->named = calloc(area_count(&sb->pool) / 8 + 1, 1);
 	return check_gpool(&k->gpool[GPOOL_2M], &sb->data, PKERNFS_GRANULE_SHIFT) &&
 	       check_gpool(&k->gpool[GPOOL_4K], &sb->small, PKERNFS_BLOCK_SHIFT) &&
+	       check_gpool(&k->gpool[GPOOL_1G], &sb->huge, PKERNFS_HUGE_SHIFT) &&
 	       k->node && k->pool && k->named;
 }
 

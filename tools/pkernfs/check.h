@@ -78,7 +78,7 @@ struct node {
 };
 
 /* Which granules: what PKERNFS_INODE_POOL says of a file. */
-enum { GPOOL_2M, GPOOL_4K, GPOOLS };
+enum { GPOOL_2M, GPOOL_4K, GPOOL_1G, GPOOLS };
 
 /**
  * struct gpool - granules of one size
@@ -108,7 +108,7 @@ struct gpool {
  * @frozen: records of preserved devices: nothing may be changed
  * @files: inodes in use, of the last round
  * @orphans: of them, those that nothing names and nobody misses
- * @bytes: in granules of both sizes
+ * @bytes: in granules of all sizes
  * @bytes_used: of them, in files
  * @inodes: size of the table
  * @node: by number

@@ -109,9 +109,10 @@ static uint64_t check_granule(const struct check *k, const struct gpool *p,
 
 static struct gpool *check_file_gpool(struct check *k, uint32_t ino)
 {
-	uint16_t flags = le16toh(image_inode(k->img, ino)->flags);
+	unsigned int pool = le16toh(image_inode(k->img, ino)->flags) & PKERNFS_INODE_POOL;
 
-	return &k->gpool[(flags & PKERNFS_INODE_POOL) == PKERNFS_INODE_POOL_4K];
+	return &k->gpool[pool == PKERNFS_INODE_POOL_4K ? GPOOL_4K :
+			 pool == PKERNFS_INODE_POOL_1G ? GPOOL_1G : GPOOL_2M];
 }
 
 static void check_extent(struct check *k, uint32_t ino, uint32_t slot, struct runs *runs)
@@ -174,13 +175,20 @@ void check_extent_blocks(struct check *k, uint32_t ino)
 	}
 }
 
-/* Granules of an impossible size, or of the other size than all that it has. */
+/* May a file say that its data is there? */
+static bool check_pool_possible(const struct check *k, unsigned int pool)
+{
+	return pool < GPOOLS && (pool != GPOOL_1G || check_has(k, PKERNFS_INCOMPAT_HUGE)) &&
+	       (pool != GPOOL_4K || check_has(k, PKERNFS_INCOMPAT_POOLS));
+}
+
+/* Granules of an impossible size, or of another size than all that it has. */
 static void check_file_granules(struct check *k, uint32_t ino)
 {
 	struct pkernfs_inode_ser *ser = image_inode(k->img, ino);
 	uint16_t flags = le16toh(ser->flags);
 	uint32_t slot, fit[GPOOLS] = {};
-	unsigned int said = (flags & PKERNFS_INODE_POOL) / PKERNFS_INODE_POOL_4K, i;
+	unsigned int said = (flags & PKERNFS_INODE_POOL) / PKERNFS_INODE_POOL_4K, best = 0, i;
 	uint64_t block;
 
 	for (slot = 0; slot < SLOTS_OF_CHAIN(k->node[ino].blocks); slot++) {
@@ -189,13 +197,14 @@ static void check_file_granules(struct check *k, uint32_t ino)
 		for (i = 0; i < GPOOLS && e->bytes; i++)
 			fit[i] += check_range(k, &k->gpool[i], e);
 	}
-	if (said < GPOOLS && (fit[said] || !fit[!said]))
+	for (i = 1; i < GPOOLS; i++)
+		if (fit[i] > fit[best])
+			best = i;
+	if (check_pool_possible(k, said) && (fit[said] || !fit[best]))
 		return;
 	if (!check_found(k, P_INODE_GRANULES, "inode %u", ino))
 		return;
-	flags &= ~PKERNFS_INODE_POOL;
-	if (fit[GPOOL_4K] > fit[GPOOL_2M])
-		flags |= PKERNFS_INODE_POOL_4K;
+	flags = (flags & ~PKERNFS_INODE_POOL) | best * PKERNFS_INODE_POOL_4K;
 	ser = check_inode_change(k, ino);
 	ser->flags = htole16(flags);
 	check_inode_seal(ser);

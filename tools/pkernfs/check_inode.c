@@ -158,8 +158,10 @@ static void check_wish(struct check *k, uint32_t ino)
 	struct pkernfs_inode_ser *ser = image_inode(k->img, ino);
 	uint16_t mode = le16toh(ser->mode), flags = le16toh(ser->flags);
 
-	if ((flags & PKERNFS_INODE_WISH) > PKERNFS_INODE_WISH_2M ||
-	    (!S_ISREG(mode) && !S_ISDIR(mode)))
+	if (((flags & PKERNFS_INODE_WISH) == PKERNFS_INODE_WISH_1G &&
+	     !check_has(k, PKERNFS_INCOMPAT_HUGE)) ||
+	    ((flags & PKERNFS_INODE_WISH) == PKERNFS_INODE_WISH_4K &&
+	     !check_has(k, PKERNFS_INCOMPAT_POOLS)) || (!S_ISREG(mode) && !S_ISDIR(mode)))
 		flags &= ~PKERNFS_INODE_WISH;
 	if (!S_ISREG(mode))
 		flags &= ~PKERNFS_INODE_POOL;
@@ -178,7 +180,7 @@ static void check_inode(struct check *k, uint32_t ino)
 	if (check_zero(ser, PKERNFS_INODE_STATIC) || !check_identity(k, ino))
 		return;
 	flags = check_has(k, PKERNFS_INCOMPAT_FLAGS) ? PKERNFS_INODE_CHATTR : 0;
-	if (check_has(k, PKERNFS_INCOMPAT_POOLS))
+	if (check_has(k, PKERNFS_INCOMPAT_POOLS | PKERNFS_INCOMPAT_HUGE))
 		flags |= PKERNFS_INODE_POOL | PKERNFS_INODE_WISH;
 	if (le16toh(ser->flags) & ~flags && check_found(k, P_INODE_FLAGS, "inode %u", ino)) {
 		ser = check_inode_change(k, ino);

@@ -93,7 +93,7 @@ static void list_end(void)
 static void dump_sb(struct image *img, unsigned int copy)
 {
 	static const char * const areas[] = {
-		"journal", "inodes", "records", "handover", "pool", "data", "small"
+		"journal", "inodes", "records", "handover", "pool", "data", "small", "huge"
 	};
 	const struct pkernfs_sb *sb = image_block(img, image_sb_block(img, copy));
 	const char *why = image_sb_damage(img, copy);
@@ -276,6 +276,19 @@ static void dump_xattr(struct image *img, const struct pkernfs_inode_ser *ser)
 	}
 }
 
+/* What the memory of a file is made of, in bytes */
+static uint64_t granule(uint16_t flags)
+{
+	switch (flags & PKERNFS_INODE_POOL) {
+	case PKERNFS_INODE_POOL_4K:
+		return PKERNFS_BLOCK_SIZE;
+	case PKERNFS_INODE_POOL_1G:
+		return PKERNFS_HUGE_SIZE;
+	default:
+		return PKERNFS_GRANULE_SIZE;
+	}
+}
+
 static void dump_inode(struct image *img, uint32_t ino)
 {
 	const struct pkernfs_inode_ser *ser = image_inode(img, ino);
@@ -302,8 +315,7 @@ static void dump_inode(struct image *img, uint32_t ino)
 	if (S_ISLNK(mode))
 		text("target", ser->target, sizeof(ser->target));
 	if (S_ISREG(mode))
-		number("granule", (le16toh(ser->flags) & PKERNFS_INODE_POOL) ==
-		       PKERNFS_INODE_POOL_4K ? PKERNFS_BLOCK_SIZE : PKERNFS_GRANULE_SIZE);
+		number("granule", granule(le16toh(ser->flags)));
 	if (S_ISCHR(mode) || S_ISBLK(mode))
 		address("rdev", le32toh(ser->rdev));
 	if (!json)

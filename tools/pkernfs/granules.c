@@ -20,6 +20,7 @@ static const struct {
 	{ "auto", 0 },
 	{ "4k", PKERNFS_BLOCK_SIZE },
 	{ "2m", PKERNFS_GRANULE_SIZE },
+	{ "1g", PKERNFS_HUGE_SIZE },
 };
 
 #define SIZES	(sizeof(sizes) / sizeof(sizes[0]))
@@ -31,7 +32,7 @@ static const char *why(int error)
 		return "it has memory in other granules already";
 	case EOPNOTSUPP:
 	case ENOTTY:
-		return "not on pkernfs, or the region has no small granules (mkfs.pkernfs --small)";
+		return "not on pkernfs, or the region was made without such granules";
 	default:
 		return strerror(error);
 	}
@@ -79,7 +80,7 @@ int cmd_granules(int argc, char **argv)
 		if (!strcmp(argv[0], sizes[s].name))
 			break;
 	if (s == SIZES)
-		return usage_error("not auto, 4k or 2m", argv[0]);
+		return usage_error("not auto, 4k, 2m or 1g", argv[0]);
 	for (i = 1; i < argc; i++)
 		if (set(argv[i], sizes[s].bytes))
 			ret = EXIT_REFUSED;

@@ -19,6 +19,7 @@
 
 #define PIECE	(256 * BLOCK)	/* what is read of a device at once */
 #define BLOCKS_PER_GRANULE	(PKERNFS_GRANULE_SIZE / BLOCK)
+#define BLOCKS_PER_HUGE		(PKERNFS_HUGE_SIZE / BLOCK)
 
 int image_exit = 8;
 
@@ -359,13 +360,18 @@ uint64_t image_sb_block(const struct image *img, unsigned int copy)
 static const char *image_areas_damage(const struct image *img, const struct pkernfs_sb *sb)
 {
 	bool pools = le64toh(sb->feature_incompat) & PKERNFS_INCOMPAT_POOLS;
+	bool huge = le64toh(sb->feature_incompat) & PKERNFS_INCOMPAT_HUGE;
 	const struct pkernfs_area *a = &sb->journal;
-	unsigned int i, j, areas = pools ? SB_AREAS : SB_AREAS - 1;
 	uint64_t last = img->blocks - 1;
+	unsigned int i, j;
 
 	if (!pools && (sb->small.start || sb->small.count))
 		return "small granules in a region without such";
-	for (i = 0; i < areas; i++) {
+	if (!huge && (sb->huge.start || sb->huge.count))
+		return "huge granules in a region without such";
+	for (i = 0; i < SB_AREAS; i++) {
+		if ((&a[i] == &sb->small && !pools) || (&a[i] == &sb->huge && !huge))
+			continue;
 		if (!area_start(&a[i]) || !area_count(&a[i]) || area_start(&a[i]) >= last ||
 		    area_count(&a[i]) > last - area_start(&a[i]))
 			return "an area lies outside of the region";
@@ -377,6 +383,9 @@ static const char *image_areas_damage(const struct image *img, const struct pker
 	if ((area_start(&sb->data) | area_count(&sb->data) | area_start(&sb->small) |
 	     area_count(&sb->small)) % BLOCKS_PER_GRANULE)
 		return "data area not aligned to granules";
+	if (((le64toh(sb->base) / BLOCK + area_start(&sb->huge)) | area_count(&sb->huge)) %
+	    BLOCKS_PER_HUGE && huge)
+		return "huge granules not aligned to 1 GiB";
 	if (area_count(&sb->data) / BLOCKS_PER_GRANULE >= UINT32_MAX ||
 	    area_count(&sb->small) >= UINT32_MAX ||
 	    area_count(&sb->inodes) > (1U << 20) / (BLOCK / PKERNFS_INODE_SIZE) ||

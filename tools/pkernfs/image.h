@@ -17,7 +17,7 @@
 
 #define BLOCK		PKERNFS_BLOCK_SIZE
 #define SB_COPIES	2
-#define SB_AREAS	7	/* in a row: journal to small */
+#define SB_AREAS	8	/* in a row: journal to huge */
 
 /**
  * struct image - a region

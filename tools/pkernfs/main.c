@@ -23,7 +23,7 @@ static const struct command commands[] = {
 	  "give a frozen device its live translation back", cmd_unfreeze },
 	{ "release",  "FILE",
 	  "give a preserved device up: stop it and drop what is kept for it", cmd_release },
-	{ "granules", "auto|4k|2m PATH...",
+	{ "granules", "auto|4k|2m|1g PATH...",
 	  "granules for a file, or for what will be made in a directory", cmd_granules },
 	{ "arm",      "",
 	  "say that the loaded kexec image can take devices over", cmd_arm },

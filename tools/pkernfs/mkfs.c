@@ -19,6 +19,7 @@ static const struct option options[] = {
 	{ "inodes",	required_argument,	NULL, 'N' },
 	{ "pool",	required_argument,	NULL, 'p' },
 	{ "small",	required_argument,	NULL, 's' },
+	{ "huge",	required_argument,	NULL, 'H' },
 	{ "force",	no_argument,		NULL, 'f' },
 	{ "quiet",	no_argument,		NULL, 'q' },
 	{ "help",	no_argument,		NULL, 'h' },
@@ -36,6 +37,7 @@ static void mkfs_help(void)
 	       "  -p, --pool=BLOCKS   4 KiB blocks for metadata and IOMMU tables\n"
 	       "  -s, --small=BLOCKS  4 KiB granules for small files, 0: none; default:\n"
 	       "                      a 64th of the region, 1 GiB at most\n"
+	       "  -H, --huge=N        granules of 1 GiB, default: none\n"
 	       "  -f, --force         also where there is a filesystem already\n"
 	       "  -q, --quiet         say nothing when it works\n"
 	       "      --help, --version\n");
@@ -116,7 +118,7 @@ int cmd_mkfs(int argc, char **argv)
 
 	/* getopt wants argv[0] */
 	optind = 1;
-	while ((opt = getopt_long(argc + 1, argv - 1, "L:U:N:p:s:fqhV", options,
+	while ((opt = getopt_long(argc + 1, argv - 1, "L:U:N:p:s:H:fqhV", options,
 				  NULL)) != -1) {
 		switch (opt) {
 		case 'L':
@@ -142,6 +144,11 @@ int cmd_mkfs(int argc, char **argv)
 			if (!parse_number(optarg, UINT64_MAX - 1, &n))
 				return usage_error("not a number", optarg);
 			f.small_blocks = n ? n : PKERNFS_FORMAT_NO_SMALL;
+			break;
+		case 'H':
+			if (!parse_number(optarg, UINT64_MAX, &n))
+				return usage_error("not a number", optarg);
+			f.huge_granules = n;
 			break;
 		case 'f':
 			f.flags |= PKERNFS_FORMAT_FORCE;

@@ -37,6 +37,7 @@ static const char * const texts[] = { "state", "reason", "uuid", "label", NULL }
 static const char * const numbers[] = {
 	"base", "size", "node", "mounted", "granules", "granules_free", "granules_held",
 	"granules_busy", "small", "small_free", "small_held", "small_busy",
+	"huge", "huge_free", "huge_held", "huge_busy",
 	"inodes", "inodes_free", "pool_blocks", "pool_free", "orphans", "bad_pages", NULL
 };
 
@@ -93,6 +94,10 @@ static void region_text(const char *name, const char *dir)
 		       number(dir, "small_free") << (PKERNFS_BLOCK_SHIFT - 10),
 		       number(dir, "small") << (PKERNFS_BLOCK_SHIFT - 10),
 		       number(dir, "small_held") << (PKERNFS_BLOCK_SHIFT - 10));
+	if (number(dir, "huge"))
+		printf("  granules of 1 GiB: %llu of %llu free, %llu held for devices\n",
+		       number(dir, "huge_free"), number(dir, "huge"),
+		       number(dir, "huge_held"));
 	printf("  %llu inodes used, %llu of %llu pool blocks free, %llu orphans\n",
 	       number(dir, "inodes") - number(dir, "inodes_free"),
 	       number(dir, "pool_free"), number(dir, "pool_blocks"),
