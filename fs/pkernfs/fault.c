@@ -3,8 +3,8 @@
  * pkernfs: mappings of files.
  *
  * Pages are ZONE_DEVICE pages in folios of one granule, so a shared mapping that
- * is aligned like the file gets whole PMDs if its granules are that large; anything
- * else gets PTEs of the same folios. Any fault gives the file memory, as in tmpfs: the
+ * is aligned like the file gets whole PMDs or PUDs if its granules are that large;
+ * anything else gets PTEs of the same folios. Any fault gives the file memory, as in tmpfs: the
  * shared zero page in a shared mapping could be pinned for long, and the pin would miss
  * what is written later. On a read-only mount there is none to give: touching a hole
  * is SIGBUS.
@@ -13,14 +13,40 @@
  * truncate sees every mapping and no fault brings a page back. It does not keep
  * the file from growing between two faults of one granule, which then want a PTE
  * and a PMD; the folio's lock lets one of them see what the other has done.
+ *
+ * What mm/ does with page tables does not know PUDs of folios everywhere. Mappings that
+ * may have such are marked by VM_DONTEXPAND, as those of hugetlbfs are, when they are
+ * made; it is for what comes with it, too:
+ *	a mapping that is split, and a PUD that is at that place: pkernfs_vma_may_split().
+ *		A merge would move the border between two mappings without asking
+ *	a mapping that is moved: pkernfs_vma_open()
+ *	a PUD that is copied at fork, without a reference: only mappings with guards
+ *		(MADV_GUARD_INSTALL) are, which VM_DONTEXPAND cannot have
  */
 
 #include <linux/highmem.h>
 #include <linux/huge_mm.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/mmap_lock.h>
 #include <linux/pagemap.h>
 
+#include <asm/cpufeature.h>
+
 #include "pkernfs.h"
+
+/* Is this, or will this be, a file of granules of 1 GiB? */
+static bool pkernfs_file_huge(struct inode *inode)
+{
+	return pkernfs_wish(inode) == PKERNFS_INODE_WISH_1G ||
+	       READ_ONCE(pkernfs_node(inode)->pool)->shift == PKERNFS_HUGE_SHIFT;
+}
+
+/* May there be PUDs in this mapping? */
+static bool pkernfs_vma_huge(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_DONTEXPAND;
+}
 
 /* The page of a file's memory, or -EHWPOISON: it, or with @whole any of its folio, is bad. */
 static struct page *pkernfs_good_page(struct pkernfs_core *c, const void *data, bool whole)
@@ -95,6 +121,23 @@ static vm_fault_t pkernfs_fault_cow(struct vm_fault *vmf, struct inode *inode)
 	return ret ?: VM_FAULT_DONE_COW;
 }
 
+/*
+ * A table can come here at any time from a fault that wants a PTE, and insert_pud() would
+ * warn of it if it were told of a write. It need not be: as nobody is told of writes the
+ * entry is writable if the mapping is, and the CPU sets the dirty bit.
+ */
+static vm_fault_t pkernfs_fault_insert_pud(struct vm_fault *vmf, struct folio *folio,
+					   bool write)
+{
+	pud_t pud = READ_ONCE(*vmf->pud);
+
+	if (pud_none(pud))
+		return vmf_insert_folio_pud(vmf, folio, false);
+	if (pud_trans_huge(pud) && (pud_write(pud) || !write))
+		return VM_FAULT_NOPAGE;
+	return VM_FAULT_FALLBACK;
+}
+
 static vm_fault_t pkernfs_fault_insert(struct vm_fault *vmf, struct page *page,
 				       unsigned int order, bool write)
 {
@@ -102,6 +145,8 @@ static vm_fault_t pkernfs_fault_insert(struct vm_fault *vmf, struct page *page,
 	vm_fault_t ret;
 	pmd_t pmd;
 
+	if (order == PUD_ORDER)
+		return pkernfs_fault_insert_pud(vmf, folio, write);
 	folio_lock(folio);
 	pmd = pmdp_get_lockless(vmf->pmd);
 	if (order && !pmd_none(pmd) && !pmd_trans_huge(pmd))
@@ -126,7 +171,7 @@ static vm_fault_t pkernfs_fault_locked(struct vm_fault *vmf, unsigned int order,
 
 	if (vmf->pgoff >= DIV_ROUND_UP_ULL(size, PAGE_SIZE))
 		return VM_FAULT_SIGBUS;
-	/* A PMD must not show what lies behind the end. */
+	/* A PMD or PUD must not show what lies behind the end. */
 	if (order && round_down(vmf->pgoff, 1UL << order) + (1UL << order) >
 		     size >> PAGE_SHIFT)
 		return VM_FAULT_FALLBACK;
@@ -166,15 +211,15 @@ static vm_fault_t pkernfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 	struct inode *inode = file_inode(vma->vm_file);
 	bool shared = vma->vm_flags & VM_SHARED;
 	bool write = shared && (vmf->flags & FAULT_FLAG_WRITE);
-	unsigned long addr = vmf->address & PMD_MASK;
+	unsigned long size = PAGE_SIZE << order, addr = round_down(vmf->address, size);
 	bool fill = write;
 	vm_fault_t ret;
 
 	if (order) {
-		if (order != PMD_ORDER || !shared ||
-		    addr < vma->vm_start || addr + PMD_SIZE > vma->vm_end ||
-		    ((vmf->address >> PAGE_SHIFT) ^ vmf->pgoff) &
-		    ((1UL << PMD_ORDER) - 1))
+		if (order != PMD_ORDER && (order != PUD_ORDER || !pkernfs_vma_huge(vma)))
+			return VM_FAULT_FALLBACK;
+		if (!shared || addr < vma->vm_start || size > vma->vm_end - addr ||
+		    ((vmf->address >> PAGE_SHIFT) ^ vmf->pgoff) & ((1UL << order) - 1))
 			return VM_FAULT_FALLBACK;
 	}
 	if (write && IS_IMMUTABLE(inode))
@@ -201,8 +246,40 @@ static vm_fault_t pkernfs_fault(struct vm_fault *vmf)
 	return pkernfs_huge_fault(vmf, 0);
 }
 
+/*
+ * The mapping becomes two, for munmap() of a part of it, mprotect() and the like. What a
+ * PUD at this place shows comes back page by page. Locked against faults from here on, or
+ * one could put it back before the mapping has been split.
+ */
+static int pkernfs_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
+{
+	unsigned long start = addr & PUD_MASK;
+
+	if (!pkernfs_vma_huge(vma) || start == addr || start < vma->vm_start ||
+	    vma->vm_end - start < PUD_SIZE)
+		return 0;
+	vma_start_write(vma);
+	zap_vma_range(vma, start, PUD_SIZE);
+	return 0;
+}
+
+/*
+ * mremap() takes a PUD for a damaged table. So when it makes the new mapping the old one,
+ * which it has locked against faults, is emptied: the range of the file in all mappings,
+ * as nobody says here which one that is. fork() makes one of another mm.
+ */
+static void pkernfs_vma_open(struct vm_area_struct *vma)
+{
+	if (pkernfs_vma_huge(vma) && vma->vm_mm == current->mm)
+		unmap_mapping_range(vma->vm_file->f_mapping,
+				    (loff_t)vma_start_pgoff(vma) << PAGE_SHIFT,
+				    vma->vm_end - vma->vm_start, 0);
+}
+
 /* No page_mkwrite: a mapping that wants to be told of writes cannot be pinned. */
 static const struct vm_operations_struct pkernfs_vm_ops = {
+	.open		= pkernfs_vma_open,
+	.may_split	= pkernfs_vma_may_split,
 	.fault		= pkernfs_fault,
 	.huge_fault	= pkernfs_huge_fault,
 };
@@ -306,10 +383,42 @@ long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
  */
 int pkernfs_mmap_prepare(struct vm_area_desc *desc)
 {
-	if (pkernfs_is_device(file_inode(desc->file)))
+	struct inode *inode = file_inode(desc->file);
+
+	if (pkernfs_is_device(inode))
 		return -EBUSY;
 	file_accessed(desc->file);
 	desc->vm_ops = &pkernfs_vm_ops;
 	vma_desc_set_flags(desc, VMA_HUGEPAGE_BIT);
+	if (vma_desc_test(desc, VMA_SHARED_BIT) && pkernfs_file_huge(inode) &&
+	    cpu_feature_enabled(X86_FEATURE_GBPAGES))
+		vma_desc_set_flags(desc, VMA_DONTEXPAND_BIT);
 	return 0;
+}
+
+/**
+ * pkernfs_get_unmapped_area - where to map a file
+ * @file: the file
+ * @addr: what the user wants, 0: anywhere
+ * @len: length
+ * @pgoff: place in the file
+ * @flags: MAP_*
+ *
+ * Aligned like the file, to 1 GiB if it has such granules, else to 2 MiB.
+ *
+ * Return: the address, or an error.
+ */
+unsigned long pkernfs_get_unmapped_area(struct file *file, unsigned long addr,
+					unsigned long len, unsigned long pgoff,
+					unsigned long flags)
+{
+	unsigned long at;
+
+	if (!addr && !(flags & MAP_FIXED) && len >= PUD_SIZE && len <= TASK_SIZE &&
+	    pkernfs_file_huge(file_inode(file))) {
+		at = mm_get_unmapped_area(file, 0, len + PUD_SIZE, pgoff, flags);
+		if (!IS_ERR_VALUE(at))
+			return at + (((pgoff << PAGE_SHIFT) - at) & (PUD_SIZE - 1));
+	}
+	return thp_get_unmapped_area(file, addr, len, pgoff, flags);
 }
