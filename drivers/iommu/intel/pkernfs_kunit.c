@@ -314,6 +314,35 @@ static void pkernfs_ss_test_dirty_strict(struct kunit *test)
 	}
 }
 
+/* 1 GiB against 2 MiB and 4 KiB: what a device is frozen with and what is put in its place. */
+static void pkernfs_ss_test_covers_1g(struct kunit *test)
+{
+	struct pkernfs_ss_test *t = test->priv;
+	const u64 at = 4ULL * SZ_1G, to = 6ULL * SZ_1G;
+	const char *what = NULL;
+	u64 off, iova = 0;
+
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->a, at, to, SZ_1G, RW), 0);
+	KUNIT_EXPECT_EQ(test, t->a.tables, 2ULL);
+	for (off = 0; off < SZ_1G - SZ_2M; off += SZ_2M)
+		KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->b, at + off, to + off, SZ_2M, RW),
+				0);
+	for (; off < SZ_1G - SZ_4K; off += SZ_4K)
+		KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->b, at + off, to + off, SZ_4K, RW),
+				0);
+	/* The very last page is missing, then it is another one, then it is right. */
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->a.ss, &t->b.ss, &iova, &what), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, iova, at + SZ_1G - SZ_4K);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->b.ss, &t->a.ss, &iova, &what), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_ss_test_map(&t->b, at + off, to, SZ_4K, RW), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->a.ss, &t->b.ss, &iova, &what), -EXDEV);
+	KUNIT_EXPECT_EQ(test, iova, at + SZ_1G - SZ_4K);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->b.ss, &t->a.ss, &iova, &what), -EXDEV);
+	*pkernfs_ss_test_entry(&t->b.ss, at + off) += off;
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->a.ss, &t->b.ss, &iova, &what), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_ss_covers(&t->b.ss, &t->a.ss, &iova, &what), 0);
+}
+
 /* Between pages of the same and of different sizes, in both directions */
 static void pkernfs_ss_test_merge(struct kunit *test)
 {
@@ -535,6 +564,7 @@ static struct kunit_case pkernfs_ss_cases[] = {
 	KUNIT_CASE(pkernfs_ss_test_refuses),
 	KUNIT_CASE(pkernfs_ss_test_walk),
 	KUNIT_CASE(pkernfs_ss_test_covers),
+	KUNIT_CASE(pkernfs_ss_test_covers_1g),
 	KUNIT_CASE(pkernfs_ss_test_differs),
 	KUNIT_CASE(pkernfs_ss_test_dirty_strict),
 	KUNIT_CASE(pkernfs_ss_test_merge),
