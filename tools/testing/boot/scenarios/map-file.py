@@ -33,7 +33,22 @@ _SMALL = r'''
 '''
 _SMALL_HELD = _HELD.replace('granules_held', 'small_held').replace('80', '40960')
 
+# And in a granule of 1 GiB: to the remapping unit it is one entry, before the kexec and
+# after it, as RAM, IOVA and memory are aligned alike.
+_HUGE = r'''
+	umount /mnt
+	mkfs.pkernfs -q -f -H 1 region0 || fail "mkfs --huge"
+	region_mount
+	mkdir /mnt/vm0
+	>/mnt/vm0/ram
+	pkernfsctl granules 1g /mnt/vm0/ram || fail "granules"
+'''
+_HUGE_HELD = _HELD.replace('granules_held', 'huge_held').replace('80', '1')
+
 VARIANTS = {
+    'huge': {'MEMORY': '6G', 'PKERNFS': '2050M@4G', 'TIMEOUT': 240, 'MANUAL': True,
+             'GUEST': live.guest(first='--size 1G ' + _BY_FILE + live.FIRST, before=_HUGE,
+                                 gone=_HUGE_HELD, mounted=_HUGE_HELD)},
     'restore': {'GUEST': live.guest(second=_BY_FILE + live.SECOND)},
     'small': {'GUEST': live.guest(first=_BY_FILE + live.FIRST, before=_SMALL,
                                   gone=_SMALL_HELD)},
@@ -45,3 +60,7 @@ def run(t):
     u.go(rate=1000)
     u.all_landed()
     u.translated()
+    if t.s.name == 'map-file-huge':
+        # QEMU's unit has 39 bits: the one entry of the root table is the guest's RAM.
+        tables = dma.report(u.m, 'INFO', nth=0)['tables']
+        t.check(tables == 1, 'the device is frozen with %d tables' % tables)

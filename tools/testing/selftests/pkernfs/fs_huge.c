@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pkernfs: granules of 1 GiB: who gets them, how they are mapped, pinned and given back.
+ *
+ * usage: fs_huge test MOUNT VFIO_CDEV, in a region with two such granules;
+ *	  fs_huge write MOUNT; kexec; fs_huge check MOUNT
+ *
+ * To zero one takes seconds under emulation, so most of this is about one and the same.
+ * How much is mapped at once is told by the resident set, which grows by all of it: to ask
+ * smaps or pagemap would take the mapping apart.
+ */
+#include <linux/falloc.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "fs_vfio.h"
+
+#define GIB	(1UL << 30)
+#define PAGE	4096UL
+#define IOVA	(4UL << 30)
+
+static sigjmp_buf jump;
+
+static void on_bus(int sig)
+{
+	siglongjmp(jump, sig);
+}
+
+/* A store; false: SIGBUS */
+static bool store(char *p, char value)
+{
+	if (sigsetjmp(jump, 1))
+		return false;
+	*(volatile char *)p = value;
+	return true;
+}
+
+static int create(const char *name)
+{
+	int fd = open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
+
+	if (fd < 0)
+		die(name);
+	return fd;
+}
+
+static char *map_at(void *addr, int fd, size_t bytes, off_t offset)
+{
+	char *p = mmap(addr, bytes, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | (addr ? MAP_FIXED : 0), fd, offset);
+
+	if (p == MAP_FAILED)
+		die("mmap");
+	return p;
+}
+
+/* Bytes that are mapped, without a look at the page tables */
+static long resident(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	long pages = -1;
+
+	if (!f || fscanf(f, "%*d %ld", &pages) != 1)
+		die("statm");
+	fclose(f);
+	return pages * (long)PAGE;
+}
+
+/* Does a store there map a GiB, or a page? */
+static bool maps(char *p, long bytes)
+{
+	long before = resident();
+
+	return store(p, 'x') && labs(resident() - before - bytes) < (long)MIB;
+}
+
+static bool read_smaps(void)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	char line[256];
+	bool found = false;
+
+	while (f && fgets(line, sizeof(line), f))
+		found |= !strncmp(line, "Rss:", 4);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* --- who gets them ------------------------------------------------------------------- */
+
+static void test_wish(int dir)
+{
+	struct fsxattr x;
+	struct stat st;
+	int fd;
+
+	ok(!ioctl(dir, FS_IOC_FSGETXATTR, &x) && x.fsx_xflags & FS_XFLAG_EXTSZINHERIT &&
+	   x.fsx_extsize == GIB, "a directory says what it wants");
+	fd = create("vm/other");
+	ok(!ioctl(fd, FS_IOC_FSGETXATTR, &x) && x.fsx_xflags & FS_XFLAG_EXTSIZE &&
+	   x.fsx_extsize == GIB, "a file in it inherits that");
+	ok(!set_wish(fd, GRANULE) && pwrite(fd, "x", 1, 0) == 1 && !fstat(fd, &st) &&
+	   st.st_blocks * 512 == (long)GRANULE, "it may want others");
+	fails(set_wish(fd, GIB), EINVAL, "and then these, with memory");
+	ok(!set_wish(fd, 0) && !ftruncate(fd, 3 * GIB) && pwrite(fd, "x", 1, 2 * GIB) == 1 &&
+	   region_attr("huge_free") == 2, "size alone is no reason");
+	close(fd);
+	unlink("vm/other");
+}
+
+/* --- one granule, mapped in all ways ----------------------------------------------------- */
+
+static void test_mapped(int fd)
+{
+	char *p = map_at(NULL, fd, GIB, 0), *q;
+	struct stat st;
+	int i, wrong = 0;
+	time_t begin;
+
+	ok(!((uintptr_t)p & (GIB - 1)), "mmap aligns to 1 GiB");
+	begin = time(NULL);
+	ok(maps(p + 5 * PAGE, GIB), "a store maps all of it, and takes %ld s",
+	   (long)(time(NULL) - begin));
+	ok(region_attr("huge_free") == 1 && !fstat(fd, &st) && st.st_blocks * 512 == (long)GIB &&
+	   st.st_blksize == (long)GRANULE, "and costs one granule");
+	for (i = 0; i < 512; i++)
+		wrong += p[i * GRANULE + 77] != 0;
+	ok(!wrong, "zeroed");
+	for (i = 0; i < 512; i++)
+		memcpy(p + i * GRANULE, &i, sizeof(i));
+	ok(read_smaps() && maps(p, GIB), "smaps takes it apart until the next access");
+	for (i = 0; i < 512; i++)
+		wrong += memcmp(p + i * GRANULE, &i, sizeof(i)) && i;
+	ok(!wrong, "content stays");
+
+	q = map_at(NULL, fd, GIB, 0);
+	ok(maps(q, GIB) && q[GRANULE] == p[GRANULE], "a second mapping");
+	munmap(q, GIB);
+	q = map_at(NULL, fd, GIB - GRANULE, GRANULE);
+	ok(maps(q, PAGE) && *q == 'x' && p[GRANULE] == 'x', "a part of it: page by page");
+	munmap(q, GIB - GRANULE);
+	q = mmap(NULL, GIB, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	ok(q != MAP_FAILED && maps(q, PAGE) && (q[3 * GRANULE] = 'p') && p[3 * GRANULE] == 3,
+	   "a private mapping: its own pages");
+	munmap(q, GIB);
+	munmap(p, GIB);
+}
+
+/* What mm/ does with the page tables of a mapping, with a GiB mapped at once */
+static void test_split(int fd)
+{
+	char *p = map_at(NULL, fd, GIB, 0), *q;
+	int status;
+
+	ok(maps(p, GIB), "mapped at once");
+	munmap(p + GIB - GRANULE, GRANULE);
+	ok(p[4 * GRANULE] == 4 && maps(p + PAGE, PAGE), "munmap of a part: the rest by pages");
+	munmap(p, GIB - GRANULE);
+
+	p = map_at(NULL, fd, GIB, 0);
+	ok(maps(p, GIB) && !mprotect(p + GRANULE, PAGE, PROT_READ), "mprotect of a page");
+	ok(store(p, 1) && store(p + GRANULE + PAGE, 1) && p[4 * GRANULE] == 4,
+	   "all beside it goes on");
+	munmap(p, GIB);
+
+	p = map_at(NULL, fd, GIB, 0);
+	ok(maps(p, GIB) && !mprotect(p, GIB, PROT_READ) && p[4 * GRANULE] == 4 &&
+	   !mprotect(p, GIB, PROT_READ | PROT_WRITE) && store(p, 2), "mprotect of all, and back");
+	ok(!madvise(p + GRANULE, GRANULE, MADV_DONTNEED) && maps(p, GIB), "MADV_DONTNEED");
+	fails(madvise(p + GRANULE, PAGE, 102), EINVAL, "MADV_GUARD_INSTALL");
+	if (!fork())
+		_exit(!(maps(p + 7, GIB) && p[4 * GRANULE] == 4));
+	wait(&status);
+	ok(!status && store(p, 3), "fork");
+
+	/* To a place that is aligned alike, then to one that is not */
+	q = mmap(NULL, 4 * GIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	q = (char *)(((uintptr_t)q + GIB - 1) & ~(GIB - 1));
+	ok(mremap(p, GIB, GIB, MREMAP_MAYMOVE | MREMAP_FIXED, q) == q && maps(q, GIB) &&
+	   q[4 * GRANULE] == 4, "mremap");
+	p = mremap(q, GIB, GIB, MREMAP_MAYMOVE | MREMAP_FIXED, q + 3 * GIB / 2 + PAGE);
+	ok(p == q + 3 * GIB / 2 + PAGE && maps(p, PAGE) && p[4 * GRANULE] == 4 &&
+	   p[511 * GRANULE] == (char)511, "to where it is not aligned");
+	munmap(p, GIB);
+	ok(region_attr("huge_busy") == 0, "nobody has it mapped any more");
+}
+
+static void test_pinned(int fd)
+{
+	char *p = map_at(NULL, fd, GIB, 0);
+
+	ok(!map(p, GIB, IOVA, true) && region_attr("huge_busy") == 1, "pin it by address");
+	ok(!map(p + GRANULE, PAGE, IOVA + 2 * GIB, true), "and a page of it");
+	munmap(p, GIB);
+	fails(ftruncate(fd, GRANULE), EBUSY, "truncate");
+	fails(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, GIB), EBUSY, "punch");
+	ok(!unmap(IOVA, GIB) && region_attr("huge_busy") == 1, "unpin all but the page");
+	ok(!unmap(IOVA + 2 * GIB, PAGE) && region_attr("huge_busy") == 0, "and the page");
+	ok(!map_file(fd, 0, GIB, IOVA, true) && region_attr("huge_busy") == 1,
+	   "pin it by the file");
+	ok(!unmap(IOVA, GIB) && region_attr("huge_busy") == 0, "unpin");
+	ok(!map_file(fd, 3 * GRANULE, 5 * PAGE, IOVA, true) && region_attr("huge_busy") == 1 &&
+	   !unmap(IOVA, 5 * PAGE) && region_attr("huge_busy") == 0, "a part of it");
+}
+
+/* What is cut off in the middle of a granule is zeroes when the file grows again. */
+static void test_truncate(int fd)
+{
+	off_t cut = GIB - 3 * MIB;
+	char *p = map_at(NULL, fd, GIB, 0);
+
+	memset(p + cut - PAGE, 0x77, PAGE);
+	memset(p + cut, 0x77, 3 * MIB);
+	ok(!ftruncate(fd, cut) && region_attr("huge_free") == 1, "truncate in a granule");
+	signal(SIGBUS, on_bus);
+	ok(!store(p + cut, 1) && store(p + cut - 1, 0x77), "what is cut off is SIGBUS");
+	ok(!ftruncate(fd, GIB) && zeroes(p + cut, 3 * MIB) && p[cut - 1] == 0x77,
+	   "and zeroes when it grows");
+	ok(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, GRANULE, GRANULE) &&
+	   zeroes(p + GRANULE, GRANULE) && p[2 * GRANULE] == 2 && region_attr("huge_free") == 1,
+	   "a punch of less: zeroes");
+	munmap(p, GIB);
+}
+
+/* --- the last granule ------------------------------------------------------------------- */
+
+static void *touch_thread(void *at)
+{
+	return store(at, 'y') ? at : NULL;
+}
+
+static void test_last(int fd)
+{
+	char *p = map_at(NULL, fd, 3 * GIB, 0);
+	struct timespec begin, end;
+	pthread_t thread;
+	void *ret;
+	pid_t pid;
+
+	ok(!ftruncate(fd, 3 * GIB) && region_attr("huge_free") == 1, "a file of 3 GiB");
+	fails(fallocate(fd, 0, 0, 3 * GIB), ENOSPC, "more than there is");
+	ok(region_attr("huge_free") == 1, "takes nothing");
+
+	/* Who is to die while it is zeroed does so, and gives it back. */
+	pid = fork();
+	if (!pid) {
+		store(p + GIB, 1);
+		pause();
+	}
+	usleep(200 * 1000);
+	ok(region_attr("huge_free") == 0, "somebody zeroes the last one");
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	ok(region_attr("huge_free") == 1 && end.tv_sec - begin.tv_sec < 3,
+	   "is killed, and it is free again");
+
+	if (pthread_create(&thread, NULL, touch_thread, p + GIB + GIB / 2))
+		die("pthread_create");
+	ok(store(p + GIB, 'z'), "two want the last one at once");
+	pthread_join(thread, &ret);
+	ok(ret && p[GIB] == 'z' && p[GIB + GIB / 2] == 'y' && region_attr("huge_free") == 0,
+	   "and both get it");
+	ok(!store(p + 2 * GIB, 1), "one more is SIGBUS");
+	fails(pwrite(fd, "x", 1, 2 * GIB), ENOSPC, "and by write(2)");
+	ok(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, GIB, GIB) &&
+	   region_attr("huge_free") == 1, "punch gives it back");
+	munmap(p, 3 * GIB);
+}
+
+/* --- over a kexec ----------------------------------------------------------------------- */
+
+static void write_all(void)
+{
+	int fd, i;
+	char *p;
+
+	fd = open("vm/ram", O_RDWR);
+	p = map_at(NULL, fd, GIB, 0);
+	for (i = 0; i < 1024; i++)
+		fill(p + i * MIB, PAGE, i);
+}
+
+static void check_all(void)
+{
+	int fd = open("vm/ram", O_RDWR), i, wrong = 0;
+	char *p = map_at(NULL, fd, GIB, 0);
+	struct stat st;
+
+	ok(region_attr("huge") == 2 && region_attr("huge_free") == 1 && !fstat(fd, &st) &&
+	   st.st_blocks * 512 == (long)GIB, "one of two is the file's");
+	ok(maps(p + PAGE - 1, GIB), "mapped at once");
+	p[PAGE - 1] = 0;
+	for (i = 1; i < 1024; i++)
+		wrong += !filled(p + i * MIB, PAGE, i);
+	ok(!wrong, "with its content");
+
+	/* One page fails: it alone is missing, and the granule is nobody's any more. */
+	ok(!madvise(p + 9 * MIB, PAGE, MADV_HWPOISON) || region_attr("bad_pages") == 1,
+	   "a memory error");
+	ok(!store(p + 9 * MIB, 1) && maps(p + 9 * MIB + PAGE, PAGE) &&
+	   maps(p + 700 * MIB, PAGE), "SIGBUS there, and page by page elsewhere");
+	munmap(p, GIB);
+	p = map_at(NULL, fd, GIB, 0);
+	ok(!store(p + 9 * MIB, 1) && maps(p + 20 * MIB, PAGE) && filled(p + 8 * MIB, PAGE, 8),
+	   "in a new mapping, too");
+	munmap(p, GIB);
+	close(fd);
+	ok(!unlink("vm/ram") && region_attr("huge_free") == 1, "it is not given out again");
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t before;
+	int rc, dir, fd;
+
+	if (argc < 3)
+		die("usage");
+	signal(SIGBUS, on_bus);
+	if (!strcmp(argv[1], "test")) {
+		if (argc < 4)
+			die("usage");
+		vfio_open(argv[3]);
+		vfio_attach();
+	}
+	enter(argc - 1, argv + 1);
+	rc = over_kexec(argv[1], write_all, check_all);
+	if (rc >= 0)
+		return rc;
+	before = free_bytes();
+	mkdir("vm", 0700);
+	dir = open("vm", O_RDONLY | O_DIRECTORY);
+	if (set_wish(dir, GIB))
+		die("set_wish");
+	test_wish(dir);
+	fd = create("vm/ram");
+	if (ftruncate(fd, GIB))
+		die("ftruncate");
+	test_mapped(fd);
+	test_split(fd);
+	test_pinned(fd);
+	test_truncate(fd);
+	test_last(fd);
+	ok(!ftruncate(fd, GIB) && free_bytes() == before - GIB, "all other space is back");
+	return tap_done();
+}
