@@ -22,9 +22,19 @@ static bool pkernfs_gpool_init(struct pkernfs_gpool *p, const struct pkernfs_are
 	p->granules = pkernfs_area_count(area) >> (shift - PKERNFS_BLOCK_SHIFT);
 	p->free = p->granules;
 	p->map = kvcalloc(BITS_TO_LONGS(p->granules), sizeof(long), GFP_KERNEL);
-	p->owner = kvcalloc(p->granules, sizeof(*p->owner), GFP_KERNEL);
-	p->holds = kvcalloc(p->granules, sizeof(*p->holds), GFP_KERNEL);
-	return p->map && p->owner && p->holds;
+	p->chunk = kvcalloc(DIV_ROUND_UP(p->granules, PKERNFS_CHUNK), sizeof(*p->chunk),
+			    GFP_KERNEL);
+	return p->map && p->chunk;
+}
+
+static void pkernfs_gpool_exit(struct pkernfs_gpool *p)
+{
+	u32 i;
+
+	for (i = 0; p->chunk && i < DIV_ROUND_UP(p->granules, PKERNFS_CHUNK); i++)
+		kvfree(p->chunk[i]);
+	kvfree(p->chunk);
+	kvfree(p->map);
 }
 
 int pkernfs_alloc_init(struct pkernfs_core *c)
@@ -63,11 +73,8 @@ void pkernfs_alloc_exit(struct pkernfs_core *c)
 				pkernfs_node_free(c, c->node[ino]);
 	kvfree(c->node);
 	kvfree(c->pool_map);
-	for (i = 0; i < PKERNFS_GPOOLS; i++) {
-		kvfree(c->gpool[i].holds);
-		kvfree(c->gpool[i].owner);
-		kvfree(c->gpool[i].map);
-	}
+	for (i = 0; i < PKERNFS_GPOOLS; i++)
+		pkernfs_gpool_exit(&c->gpool[i]);
 }
 
 /* --- granules ---------------------------------------------------------------- */
@@ -83,6 +90,37 @@ struct pkernfs_gpool *pkernfs_flags_pool(struct pkernfs_core *c, u16 flags)
 	default:
 		return &c->gpool[PKERNFS_GPOOL_2M];
 	}
+}
+
+/*
+ * Room for what is to be known of granules that will be taken. What is made here stays:
+ * giving them back, or entering them in a file, needs no memory.
+ */
+static int pkernfs_granule_room(struct pkernfs_gpool *p, u32 granule, u32 count)
+{
+	u32 i;
+
+	for (i = granule / PKERNFS_CHUNK; i <= (granule + count - 1) / PKERNFS_CHUNK; i++) {
+		if (p->chunk[i])
+			continue;
+		p->chunk[i] = kvcalloc(PKERNFS_CHUNK, sizeof(**p->chunk), GFP_NOFS);
+		if (!p->chunk[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
+ * pkernfs_granule_enter - granules that have been taken become a file's
+ * @p: granules of which size
+ * @granule: the first one
+ * @count: how many
+ * @ino: the file, 0: they are nobody's again
+ */
+void pkernfs_granule_enter(struct pkernfs_gpool *p, u32 granule, u32 count, u32 ino)
+{
+	for (; count; count--, granule++)
+		pkernfs_granule(p, granule)->owner = ino;
 }
 
 static u32 pkernfs_granule_search(struct pkernfs_gpool *p, u32 from, u32 want, u32 *got)
@@ -109,14 +147,16 @@ static u32 pkernfs_granule_search(struct pkernfs_gpool *p, u32 from, u32 want, u
  * @p: granules of which size
  * @goal: granule to begin with, if it is free; PKERNFS_NO_GRANULE: any
  * @want: how many, in one run
- * @got: how many there were
+ * @granule: set to the first one
+ * @got: set to how many there were
  *
- * Return: the first one, or PKERNFS_NO_GRANULE: nothing free.
+ * Return: 0; -ENOSPC: nothing free; -ENOMEM.
  */
-u32 pkernfs_granule_reserve(struct pkernfs_core *c, struct pkernfs_gpool *p, u32 goal,
-			    u32 want, u32 *got)
+int pkernfs_granule_reserve(struct pkernfs_core *c, struct pkernfs_gpool *p, u32 goal,
+			    u32 want, u32 *granule, u32 *got)
 {
 	u32 first = PKERNFS_NO_GRANULE;
+	int err;
 
 	lockdep_assert_held_write(&c->lock);
 
@@ -138,12 +178,16 @@ u32 pkernfs_granule_reserve(struct pkernfs_core *c, struct pkernfs_gpool *p, u32
 		}
 	}
 	if (first == PKERNFS_NO_GRANULE)
-		return first;
+		return -ENOSPC;
+	err = pkernfs_granule_room(p, first, *got);
+	if (err)
+		return err;
 
 	bitmap_set(p->map, first, *got);
 	p->free -= *got;
 	p->hint = (first + *got) % p->granules;
-	return first;
+	*granule = first;
+	return 0;
 }
 
 /**
@@ -160,7 +204,7 @@ void pkernfs_granule_release(struct pkernfs_core *c, struct pkernfs_gpool *p, u3
 	WARN_ON_ONCE(find_next_zero_bit(p->map, granule + count, granule) <
 		     granule + count);
 	bitmap_clear(p->map, granule, count);
-	memset32(p->owner + granule, 0, count);
+	pkernfs_granule_enter(p, granule, count, 0);
 	p->free += count;
 	pkernfs_bad_withhold(c, p, granule, count);
 }
@@ -172,7 +216,7 @@ void pkernfs_granule_release(struct pkernfs_core *c, struct pkernfs_gpool *p, u3
  * @count: how many
  * @ino: the file
  *
- * Return: 0, -EEXIST: one of them has an owner, -ERANGE: there are no such.
+ * Return: 0, -EEXIST: one of them has an owner, -ERANGE: there are no such, -ENOMEM.
  */
 int pkernfs_granule_own(struct pkernfs_gpool *p, u32 granule, u32 count, u32 ino)
 {
@@ -180,8 +224,10 @@ int pkernfs_granule_own(struct pkernfs_gpool *p, u32 granule, u32 count, u32 ino
 		return -ERANGE;
 	if (find_next_bit(p->map, granule + count, granule) < granule + count)
 		return -EEXIST;
+	if (pkernfs_granule_room(p, granule, count))
+		return -ENOMEM;
 	bitmap_set(p->map, granule, count);
-	memset32(p->owner + granule, ino, count);
+	pkernfs_granule_enter(p, granule, count, ino);
 	p->free -= count;
 	return 0;
 }
@@ -241,10 +287,10 @@ static struct pkernfs_node *pkernfs_range_owner(struct pkernfs_core *c,
 						const struct pkernfs_gpool *p,
 						u32 first, u32 last)
 {
-	u32 g, ino = p->owner[first];
+	u32 g, ino = pkernfs_granule_owner(p, first);
 
 	for (g = first; g <= last; g++)
-		if (!ino || p->owner[g] != ino)
+		if (!ino || pkernfs_granule_owner(p, g) != ino)
 			return NULL;
 	return c->node[ino];
 }
@@ -313,19 +359,23 @@ int pkernfs_hold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes)
 		goto out;
 	}
 	for (g = first; g <= last; g++) {
-		if (!p->owner[g] || !c->node[p->owner[g]]->ser->nlink) {
+		u32 ino = pkernfs_granule_owner(p, g);
+
+		if (!ino || !c->node[ino]->ser->nlink) {
 			err = -ENOENT;
 			goto out;
 		}
-		if (p->holds[g] == U32_MAX) {
+		if (pkernfs_granule_holds(p, g) == U32_MAX) {
 			err = -EOVERFLOW;
 			goto out;
 		}
 	}
 	for (g = first; g <= last; g++) {
-		if (!p->holds[g]++)
+		struct pkernfs_granule *s = pkernfs_granule(p, g);
+
+		if (!s->holds++)
 			p->held++;
-		c->node[p->owner[g]]->holds++;
+		c->node[s->owner]->holds++;
 	}
 out:
 	up_write(&c->lock);
@@ -350,11 +400,13 @@ void pkernfs_unhold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes)
 	p = pkernfs_phys_granules(c, phys, bytes, &first, &last);
 	if (!WARN_ON_ONCE(!p)) {
 		for (g = first; g <= last; g++) {
-			if (WARN_ON_ONCE(!p->holds[g]))
+			struct pkernfs_granule *s = pkernfs_granule(p, g);
+
+			if (WARN_ON_ONCE(!s || !s->holds))
 				continue;
-			if (!--p->holds[g])
+			if (!--s->holds)
 				p->held--;
-			c->node[p->owner[g]]->holds--;
+			c->node[s->owner]->holds--;
 		}
 	}
 	up_write(&c->lock);

@@ -513,13 +513,19 @@ bool pkernfs_core_in_use(struct pkernfs_core *c)
 {
 	const struct pkernfs_gpool *p;
 	bool used = c->sb;
+	unsigned long g;
 	u32 i;
 
 	lockdep_assert_held(&pkernfs_format_lock);
 	down_read(&c->lock);
-	for (p = c->gpool; p < c->gpool + PKERNFS_GPOOLS; p++)
-		for (i = 0; i < p->granules && !used; i++)
-			used = p->holds[i] || !pkernfs_granule_idle(c, p, i);
+	for (p = c->gpool; p < c->gpool + PKERNFS_GPOOLS && !used; p++) {
+		/* Of those that are free nobody has a page: they were idle when they became so. */
+		for_each_set_bit(g, p->map, p->granules) {
+			used = pkernfs_granule_holds(p, g) || !pkernfs_granule_idle(c, p, g);
+			if (used)
+				break;
+		}
+	}
 	for (i = 0; i < c->inodes && !used; i++)
 		used = c->node[i] && c->node[i]->device;
 	up_read(&c->lock);

@@ -161,7 +161,7 @@ bool pkernfs_extent_busy(struct pkernfs_core *c, struct pkernfs_node *n,
 		for (; at < end; at++) {
 			u32 g = e->granule + (at - e->logical);
 
-			if (n->pool->holds[g])
+			if (pkernfs_granule_holds(n->pool, g))
 				*held = true;
 			if (!pkernfs_granule_idle(c, n->pool, g))
 				busy = true;
@@ -226,10 +226,14 @@ static int pkernfs_extent_load_one(struct pkernfs_core *c, struct pkernfs_node *
 	at = pkernfs_extent_index(n, e.logical);
 	if (at < n->extents && n->extent[at].logical < e.logical + e.count)
 		return -EUCLEAN;
-	*why = "extent: memory that belongs to another file";
-	if (pkernfs_granule_own(n->pool, e.granule, e.count, n->ino))
-		return -EUCLEAN;
 	*why = "no memory";
+	err = pkernfs_granule_own(n->pool, e.granule, e.count, n->ino);
+	if (err == -ENOMEM)
+		return err;
+	if (err) {
+		*why = "extent: memory that belongs to another file";
+		return -EUCLEAN;
+	}
 	err = pkernfs_extent_insert(n, at, &e);
 	if (!err)
 		__set_bit(slot, n->slots);
@@ -460,7 +464,7 @@ static int pkernfs_extent_enter(struct pkernfs_core *c, struct pkernfs_node *n,
 		goto undo;
 	}
 
-	memset32(p->owner + add->granule, n->ino, add->count);
+	pkernfs_granule_enter(p, add->granule, add->count, n->ino);
 	__set_bit(e.slot, n->slots);
 	if (prev) {
 		*prev = e;
@@ -499,9 +503,10 @@ static int pkernfs_hole_reserve(struct pkernfs_core *c, struct pkernfs_node *n,
 				struct pkernfs_extent *e)
 {
 	u32 i = pkernfs_extent_index(n, first);
-	u32 goal = PKERNFS_NO_GRANULE, got;
+	u32 goal = PKERNFS_NO_GRANULE;
 	const struct pkernfs_fill *other;
 	u64 end;
+	int err;
 
 	while (i < n->extents && n->extent[i].logical <= first) {
 		first = n->extent[i].logical + n->extent[i].count;
@@ -523,12 +528,9 @@ static int pkernfs_hole_reserve(struct pkernfs_core *c, struct pkernfs_node *n,
 		goal = n->extent[i - 1].granule + (first - n->extent[i - 1].logical);
 
 	e->logical = first;
-	e->granule = pkernfs_granule_reserve(c, p, goal,
-					     min_t(u64, end - first, p->granules), &got);
-	if (e->granule == PKERNFS_NO_GRANULE)
-		return -ENOSPC;
-	e->count = got;
-	return 1;
+	err = pkernfs_granule_reserve(c, p, goal, min_t(u64, end - first, p->granules),
+				      &e->granule, &e->count);
+	return err ?: 1;
 }
 
 static void pkernfs_fill_done(struct pkernfs_core *c, struct pkernfs_fill *fill)
@@ -552,7 +554,7 @@ static void pkernfs_fill_done(struct pkernfs_core *c, struct pkernfs_fill *fill)
  * filled: zeroes like the hole was.
  *
  * Return: 0, -ENOSPC, -EFBIG: too many pieces, or too far behind; -EBUSY: a device
- * file; -EINTR: the task is to die; -ESHUTDOWN.
+ * file; -EINTR: the task is to die; -ENOMEM, -ESHUTDOWN.
  */
 int pkernfs_extent_fill(struct pkernfs_core *c, struct pkernfs_node *n,
 			u64 from, u64 last, struct pkernfs_gpool *want)
@@ -610,17 +612,19 @@ int pkernfs_extent_fill(struct pkernfs_core *c, struct pkernfs_node *n,
 static int pkernfs_move_reserve(struct pkernfs_core *c, struct pkernfs_gpool *to,
 				u64 first, u64 last, struct pkernfs_extent *new, u32 *count)
 {
+	int err;
+
 	while (first <= last) {
 		struct pkernfs_extent *e = &new[*count];
 
 		/* More would need a chain; such a file had better stay where it is. */
 		if (*count == PKERNFS_INODE_EXTENTS)
 			return -EFBIG;
-		e->granule = pkernfs_granule_reserve(c, to, PKERNFS_NO_GRANULE,
-						     min_t(u64, last + 1 - first, to->granules),
-						     &e->count);
-		if (e->granule == PKERNFS_NO_GRANULE)
-			return -ENOSPC;
+		err = pkernfs_granule_reserve(c, to, PKERNFS_NO_GRANULE,
+					      min_t(u64, last + 1 - first, to->granules),
+					      &e->granule, &e->count);
+		if (err)
+			return err;
 		e->logical = first;
 		e->slot = (*count)++;
 		first += e->count;
@@ -706,7 +710,7 @@ static int pkernfs_move_commit(struct pkernfs_core *c, struct pkernfs_node *n,
 	bitmap_zero(n->slots, PKERNFS_SLOTS);
 	bitmap_set(n->slots, 0, count);
 	for (i = 0; i < count; i++)
-		memset32(to->owner + new[i].granule, n->ino, new[i].count);
+		pkernfs_granule_enter(to, new[i].granule, new[i].count, n->ino);
 	kvfree(n->extent);
 	n->extent = new;
 	n->extents = count;
@@ -894,7 +898,7 @@ int pkernfs_extent_cut(struct pkernfs_core *c, struct pkernfs_node *n,
 		u64 at = max(first, e->logical);
 
 		for (; at <= last && at < e->logical + e->count; at++) {
-			if (n->pool->holds[e->granule + (at - e->logical)]) {
+			if (pkernfs_granule_holds(n->pool, e->granule + (at - e->logical))) {
 				err = -EBUSY;
 				goto out;
 			}

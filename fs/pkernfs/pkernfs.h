@@ -47,14 +47,26 @@ enum {
 };
 
 /**
+ * struct pkernfs_granule - what is known of a granule
+ * @owner: inode of the file that has it, 0: none
+ * @holds: DMA holds
+ */
+struct pkernfs_granule {
+	u32 owner;
+	u32 holds;
+};
+
+#define PKERNFS_CHUNK	(PAGE_SIZE / sizeof(struct pkernfs_granule))
+
+/**
  * struct pkernfs_gpool - granules of one size
  * @shift: log2 of their size
  * @start: first block of the area that they are in
  * @granules: number of them, 0: the region has none of this size
  * @free: of them, neither in a file nor reserved for one
  * @map: those that are not free
- * @owner: inode of each, 0: none
- * @holds: DMA holds of each
+ * @chunk: what is known of them, PKERNFS_CHUNK in each; NULL: nothing, as none of them
+ *	has been taken yet. So a region costs by what is used of it
  * @held: number of those with a hold
  * @hint: where to look first
  *
@@ -66,8 +78,7 @@ struct pkernfs_gpool {
 	u32 granules;
 	u32 free;
 	unsigned long *map;
-	u32 *owner;
-	u32 *holds;
+	struct pkernfs_granule **chunk;
 	u32 held;
 	u32 hint;
 };
@@ -215,6 +226,30 @@ static inline bool pkernfs_has(const struct pkernfs_core *c, u64 incompat)
 	return le64_to_cpu(c->r->sb->feature_incompat) & incompat;
 }
 
+/* What is known of a granule, or NULL: nobody has it. core->lock is held. */
+static inline struct pkernfs_granule *pkernfs_granule(const struct pkernfs_gpool *p, u32 granule)
+{
+	struct pkernfs_granule *chunk = p->chunk[granule / PKERNFS_CHUNK];
+
+	return chunk ? chunk + granule % PKERNFS_CHUNK : NULL;
+}
+
+/* Inode of the file that has a granule, 0: none. core->lock is held. */
+static inline u32 pkernfs_granule_owner(const struct pkernfs_gpool *p, u32 granule)
+{
+	const struct pkernfs_granule *g = pkernfs_granule(p, granule);
+
+	return g ? g->owner : 0;
+}
+
+/* DMA holds of a granule. core->lock is held. */
+static inline u32 pkernfs_granule_holds(const struct pkernfs_gpool *p, u32 granule)
+{
+	const struct pkernfs_granule *g = pkernfs_granule(p, granule);
+
+	return g ? g->holds : 0;
+}
+
 static inline u64 pkernfs_area_start(const struct pkernfs_area *a)
 {
 	return le64_to_cpu(a->start);
@@ -258,12 +293,13 @@ u32 pkernfs_inode_crc(const struct pkernfs_inode_ser *ser);
 
 int pkernfs_alloc_init(struct pkernfs_core *c);
 void pkernfs_alloc_exit(struct pkernfs_core *c);
-u32 pkernfs_granule_reserve(struct pkernfs_core *c, struct pkernfs_gpool *p, u32 goal,
-			    u32 want, u32 *got);
+int pkernfs_granule_reserve(struct pkernfs_core *c, struct pkernfs_gpool *p, u32 goal,
+			    u32 want, u32 *granule, u32 *got);
 void pkernfs_granule_release(struct pkernfs_core *c, struct pkernfs_gpool *p, u32 granule,
 			     u32 count);
 struct pkernfs_gpool *pkernfs_flags_pool(struct pkernfs_core *c, u16 flags);
 int pkernfs_granule_own(struct pkernfs_gpool *p, u32 granule, u32 count, u32 ino);
+void pkernfs_granule_enter(struct pkernfs_gpool *p, u32 granule, u32 count, u32 ino);
 void *pkernfs_granule_virt(struct pkernfs_core *c, const struct pkernfs_gpool *p,
 			   u32 granule);
 bool pkernfs_granule_idle(struct pkernfs_core *c, const struct pkernfs_gpool *p,

@@ -30,8 +30,8 @@ static u32 pkernfs_bad_file(struct pkernfs_core *c, u64 page, pgoff_t *index, bo
 	*held = false;
 	down_read(&c->lock);
 	p = pkernfs_page_granule(c, page, &g);
-	if (p && p->owner[g]) {
-		struct pkernfs_node *n = c->node[p->owner[g]];
+	if (p && pkernfs_granule_owner(p, g)) {
+		struct pkernfs_node *n = c->node[pkernfs_granule_owner(p, g)];
 		unsigned int shift = p->shift - PKERNFS_BLOCK_SHIFT;
 
 		for (i = 0; i < n->extents; i++) {
@@ -43,7 +43,7 @@ static u32 pkernfs_bad_file(struct pkernfs_core *c, u64 page, pgoff_t *index, bo
 			*index = ((e->logical + g - e->granule) << shift) +
 				 ((page - p->start) & ((1U << shift) - 1));
 		}
-		*held = p->holds[g];
+		*held = pkernfs_granule_holds(p, g);
 	}
 	up_read(&c->lock);
 	return ino;

@@ -52,16 +52,16 @@ static u64 pkernfs_count_orphans(struct pkernfs_core *c)
 }
 
 /*
- * Mapped, pinned, or otherwise referred to by somebody. A look at each granule, with
- * writers kept away: for root only.
+ * Mapped, pinned, or otherwise referred to by somebody. A look at each granule that is
+ * not free, with writers kept away: for root only.
  */
 static u64 pkernfs_count_busy(struct pkernfs_core *c, const struct pkernfs_gpool *p)
 {
+	unsigned long g;
 	u64 busy = 0;
-	u32 i;
 
-	for (i = 0; i < p->granules; i++)
-		busy += !pkernfs_granule_idle(c, p, i);
+	for_each_set_bit(g, p->map, p->granules)
+		busy += !pkernfs_granule_idle(c, p, g);
 	return busy;
 }
 

@@ -578,7 +578,7 @@ static bool pkernfs_fuzz_held(struct pkernfs_fuzz_walk *w, int pool, u64 first, 
 {
 	const struct pkernfs_gpool *p = &w->z->r.core->gpool[pool];
 
-	while (first <= last && p->holds[first])
+	while (first <= last && pkernfs_granule_holds(p, first))
 		first++;
 	return first > last;
 }
@@ -807,7 +807,7 @@ static const char *pkernfs_fuzz_check_files(struct pkernfs_core *c)
 			if (e->granule + (u64)e->count > n->pool->granules)
 				return "an extent ends behind its area";
 			for (g = 0; g < e->count; g++)
-				if (n->pool->owner[e->granule + g] != ino)
+				if (pkernfs_granule_owner(n->pool, e->granule + g) != ino)
 					return "a granule is in two files";
 		}
 	}
@@ -890,10 +890,11 @@ static const char *pkernfs_fuzz_check_holds(struct pkernfs_fuzz *z)
 	u32 g;
 
 	for (g = 0; g < p->granules; g++) {
-		if (p->holds[g] < z->holds[g])
+		u32 holds = pkernfs_granule_holds(p, g), ino = pkernfs_granule_owner(p, g);
+
+		if (holds < z->holds[g])
 			return "a page is reached and not held";
-		if (p->holds[g] && (!p->owner[g] || !c->node[p->owner[g]] ||
-				    !c->node[p->owner[g]]->ser->nlink))
+		if (holds && (!ino || !c->node[ino] || !c->node[ino]->ser->nlink))
 			return "a page is held and in no file";
 	}
 	return NULL;

@@ -28,25 +28,28 @@ static void pkernfs_test_reserve(struct kunit *test)
 
 	pkernfs_test_load(test, r);
 	c = r->core;
+	KUNIT_EXPECT_NULL(test, c->gpool[0].chunk[0]);
 	down_write(&c->lock);
-	a = pkernfs_granule_reserve(c, c->gpool, PKERNFS_NO_GRANULE, 3, &got);
+	KUNIT_EXPECT_EQ(test, pkernfs_granule_reserve(c, c->gpool, PKERNFS_NO_GRANULE, 3, &a,
+						      &got), 0);
 	KUNIT_EXPECT_EQ(test, got, 3);
+	KUNIT_EXPECT_NOT_NULL(test, c->gpool[0].chunk[0]);
 	KUNIT_EXPECT_EQ(test, c->gpool[0].free, c->gpool[0].granules - 3);
 	/* Where it is wished for, if that is free. */
-	b = pkernfs_granule_reserve(c, c->gpool, a + 3, 2, &got);
+	KUNIT_EXPECT_EQ(test, pkernfs_granule_reserve(c, c->gpool, a + 3, 2, &b, &got), 0);
 	KUNIT_EXPECT_EQ(test, b, a + 3);
 	KUNIT_EXPECT_EQ(test, got, 2);
-	b = pkernfs_granule_reserve(c, c->gpool, a, 1, &got);
+	KUNIT_EXPECT_EQ(test, pkernfs_granule_reserve(c, c->gpool, a, 1, &b, &got), 0);
 	KUNIT_EXPECT_NE(test, b, a);
 	pkernfs_granule_release(c, c->gpool, b, 1);
 	/* The hole in the middle is too small: the long run wins. */
 	pkernfs_granule_release(c, c->gpool, a + 1, 1);
-	b = pkernfs_granule_reserve(c, c->gpool, PKERNFS_NO_GRANULE, 2, &got);
+	KUNIT_EXPECT_EQ(test, pkernfs_granule_reserve(c, c->gpool, PKERNFS_NO_GRANULE, 2, &b,
+						      &got), 0);
 	KUNIT_EXPECT_EQ(test, got, 2);
 	KUNIT_EXPECT_GE(test, b, a + 5);
 	/* Everything, in as many runs as there are; then nothing. */
-	while (pkernfs_granule_reserve(c, c->gpool, PKERNFS_NO_GRANULE, 1000, &got) !=
-	       PKERNFS_NO_GRANULE)
+	while (!pkernfs_granule_reserve(c, c->gpool, PKERNFS_NO_GRANULE, 1000, &b, &got))
 		KUNIT_EXPECT_GT(test, got, 0);
 	KUNIT_EXPECT_EQ(test, c->gpool[0].free, 0);
 	up_write(&c->lock);
@@ -104,7 +107,7 @@ static void pkernfs_test_model(struct kunit *test)
 				if (g == PKERNFS_NO_GRANULE)
 					continue;
 				used++;
-				KUNIT_ASSERT_EQ(test, c->gpool[0].owner[g], ino[f]);
+				KUNIT_ASSERT_EQ(test, pkernfs_granule_owner(c->gpool, g), ino[f]);
 			}
 			for (i = 1; i < n->extents; i++)
 				KUNIT_ASSERT_GE(test, n->extent[i].logical,

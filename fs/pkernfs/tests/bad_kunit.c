@@ -45,8 +45,7 @@ static bool pkernfs_test_given_out(struct kunit *test, struct pkernfs_core *c, u
 	run = kunit_kcalloc(test, p->granules, sizeof(*run), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, run);
 	down_write(&c->lock);
-	while ((first = pkernfs_granule_reserve(c, p, PKERNFS_NO_GRANULE, 1, &got)) !=
-	       PKERNFS_NO_GRANULE) {
+	while (!pkernfs_granule_reserve(c, p, PKERNFS_NO_GRANULE, 1, &first, &got)) {
 		seen |= first == granule;
 		run[count++] = first;
 	}

@@ -216,7 +216,7 @@ static void pkernfs_test_huge_load(struct kunit *test)
 	n = r->core->node[ino];
 	KUNIT_EXPECT_PTR_EQ(test, n->pool, p);
 	KUNIT_EXPECT_EQ(test, p->free, 1);
-	KUNIT_EXPECT_EQ(test, p->owner[1], ino);
+	KUNIT_EXPECT_EQ(test, pkernfs_granule_owner(p, 1), ino);
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_total(n), SZ_1G);
 	KUNIT_EXPECT_PTR_EQ(test, pkernfs_extent_data(r->core, n, SZ_2M + 5, &bytes),
 			    r->virt + 2ULL * SZ_1G + SZ_2M + 5);
