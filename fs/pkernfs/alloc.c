@@ -48,8 +48,6 @@ int pkernfs_alloc_init(struct pkernfs_core *c)
 	c->inodes = pkernfs_area_count(&sb->inodes) *
 		    (PKERNFS_BLOCK_SIZE / PKERNFS_INODE_SIZE);
 	c->inodes_free = c->inodes - 1;	/* inode 0 is never used */
-	c->ino_hint = PKERNFS_ROOT_INO;
-	c->node = kvcalloc(c->inodes, sizeof(*c->node), GFP_KERNEL);
 
 	if (!pkernfs_gpool_init(&c->gpool[PKERNFS_GPOOL_2M], &sb->data,
 				PKERNFS_GRANULE_SHIFT) ||
@@ -57,21 +55,20 @@ int pkernfs_alloc_init(struct pkernfs_core *c)
 				PKERNFS_BLOCK_SHIFT) ||
 	    !pkernfs_gpool_init(&c->gpool[PKERNFS_GPOOL_1G], &sb->huge,
 				PKERNFS_HUGE_SHIFT) ||
-	    !c->pool_map || !c->node)
+	    !c->pool_map)
 		return -ENOMEM;
 	return 0;
 }
 
 void pkernfs_alloc_exit(struct pkernfs_core *c)
 {
+	struct pkernfs_node *n;
+	unsigned long ino;
 	unsigned int i;
-	u32 ino;
 
-	if (c->node)
-		for (ino = 0; ino < c->inodes; ino++)
-			if (c->node[ino])
-				pkernfs_node_free(c, c->node[ino]);
-	kvfree(c->node);
+	xa_for_each(&c->nodes, ino, n)
+		pkernfs_node_free(c, n);
+	xa_destroy(&c->nodes);
 	kvfree(c->pool_map);
 	for (i = 0; i < PKERNFS_GPOOLS; i++)
 		pkernfs_gpool_exit(&c->gpool[i]);
@@ -292,7 +289,14 @@ static struct pkernfs_node *pkernfs_range_owner(struct pkernfs_core *c,
 	for (g = first; g <= last; g++)
 		if (!ino || pkernfs_granule_owner(p, g) != ino)
 			return NULL;
-	return c->node[ino];
+	return pkernfs_node_find(c, ino);
+}
+
+/* That of a granule; @n: of the one before, which it often is, too. */
+static struct pkernfs_node *pkernfs_granule_node(struct pkernfs_core *c, u32 ino,
+						 struct pkernfs_node *n)
+{
+	return n && n->ino == ino ? n : pkernfs_node_find(c, ino);
 }
 
 /**
@@ -346,6 +350,7 @@ int pkernfs_phys_owner(struct pkernfs_region *r, phys_addr_t phys, u64 bytes,
 int pkernfs_hold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes)
 {
 	struct pkernfs_core *c = r->core;
+	struct pkernfs_node *n = NULL;
 	struct pkernfs_gpool *p;
 	u32 first, last, g;
 	int err = 0;
@@ -359,9 +364,8 @@ int pkernfs_hold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes)
 		goto out;
 	}
 	for (g = first; g <= last; g++) {
-		u32 ino = pkernfs_granule_owner(p, g);
-
-		if (!ino || !c->node[ino]->ser->nlink) {
+		n = pkernfs_granule_node(c, pkernfs_granule_owner(p, g), n);
+		if (!n || !n->ser->nlink) {
 			err = -ENOENT;
 			goto out;
 		}
@@ -375,7 +379,8 @@ int pkernfs_hold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes)
 
 		if (!s->holds++)
 			p->held++;
-		c->node[s->owner]->holds++;
+		n = pkernfs_granule_node(c, s->owner, n);
+		n->holds++;
 	}
 out:
 	up_write(&c->lock);
@@ -391,6 +396,7 @@ out:
 void pkernfs_unhold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes)
 {
 	struct pkernfs_core *c = r->core;
+	struct pkernfs_node *n = NULL;
 	struct pkernfs_gpool *p;
 	u32 first, last, g;
 
@@ -406,7 +412,8 @@ void pkernfs_unhold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes)
 				continue;
 			if (!--s->holds)
 				p->held--;
-			c->node[s->owner]->holds--;
+			n = pkernfs_granule_node(c, s->owner, n);
+			n->holds--;
 		}
 	}
 	up_write(&c->lock);
@@ -520,35 +527,22 @@ int pkernfs_pool_claim(struct pkernfs_region *r, phys_addr_t phys)
 
 /* --- inode slots ---------------------------------------------------------------- */
 
-/* A free slot, not taken yet; 0: none. */
-u32 pkernfs_ino_find(struct pkernfs_core *c)
+static void pkernfs_node_drop(struct pkernfs_node *n)
 {
-	u32 i, ino = c->ino_hint;
-
-	lockdep_assert_held(&c->lock);
-	for (i = 1; i < c->inodes; i++, ino++) {
-		if (ino >= c->inodes)
-			ino = PKERNFS_ROOT_INO;
-		if (!c->node[ino])
-			return ino;
-	}
-	return 0;
+	bitmap_free(n->slots);
+	kvfree(n->chain);
+	kvfree(n->extent);
+	kfree(n);
 }
 
-/**
- * pkernfs_node_new - memory for an inode that is in use
- * @c: the core
- * @ino: its number
- * @slots: a regular file: it has extents
- *
- * Return: the node, in core->node, or NULL: no memory.
- */
-struct pkernfs_node *pkernfs_node_new(struct pkernfs_core *c, u32 ino, bool slots)
+static struct pkernfs_node *pkernfs_node_alloc(struct pkernfs_core *c, bool slots)
 {
 	struct pkernfs_node *n = kzalloc_obj(*n, GFP_NOFS);
 
 	if (!n)
 		return NULL;
+	INIT_LIST_HEAD(&n->orphan);
+	n->pool = &c->gpool[PKERNFS_GPOOL_2M];
 	if (slots) {
 		n->slots = bitmap_zalloc(PKERNFS_SLOTS, GFP_NOFS);
 		if (!n->slots) {
@@ -556,26 +550,74 @@ struct pkernfs_node *pkernfs_node_new(struct pkernfs_core *c, u32 ino, bool slot
 			return NULL;
 		}
 	}
+	return n;
+}
+
+static void pkernfs_node_enter(struct pkernfs_core *c, struct pkernfs_node *n, u32 ino)
+{
 	n->ino = ino;
 	n->ser = pkernfs_block(c->r, pkernfs_area_start(&c->r->sb->inodes)) +
 		 (u64)ino * PKERNFS_INODE_SIZE;
-	n->pool = pkernfs_flags_pool(c, slots ? le16_to_cpu(n->ser->flags) : 0);
-	INIT_LIST_HEAD(&n->orphan);
-	c->node[ino] = n;
 	c->inodes_free--;
-	c->ino_hint = ino + 1 < c->inodes ? ino + 1 : PKERNFS_ROOT_INO;
+}
+
+/**
+ * pkernfs_node_load - memory for an inode that has been found in use
+ * @c: the core
+ * @ino: its number
+ * @slots: a regular file: it has extents
+ *
+ * Return: the node, in core->nodes, or NULL: no memory.
+ */
+struct pkernfs_node *pkernfs_node_load(struct pkernfs_core *c, u32 ino, bool slots)
+{
+	struct pkernfs_node *n = pkernfs_node_alloc(c, slots);
+
+	if (!n)
+		return NULL;
+	if (xa_err(xa_store(&c->nodes, ino, n, GFP_NOFS))) {
+		pkernfs_node_drop(n);
+		return NULL;
+	}
+	pkernfs_node_enter(c, n, ino);
+	if (slots)
+		n->pool = pkernfs_flags_pool(c, le16_to_cpu(n->ser->flags));
+	return n;
+}
+
+/**
+ * pkernfs_node_new - take a free slot for an inode
+ * @c: the core
+ * @slots: a regular file: it has extents
+ *
+ * The lowest one. Its generation tells the new inode from the one before.
+ *
+ * Return: the node, in core->nodes, or an error pointer: -ENOSPC, -ENOMEM.
+ */
+struct pkernfs_node *pkernfs_node_new(struct pkernfs_core *c, bool slots)
+{
+	struct pkernfs_node *n = pkernfs_node_alloc(c, slots);
+	u32 ino;
+	int err;
+
+	lockdep_assert_held_write(&c->lock);
+	if (!n)
+		return ERR_PTR(-ENOMEM);
+	err = xa_alloc(&c->nodes, &ino, n, XA_LIMIT(PKERNFS_ROOT_INO, c->inodes - 1), GFP_NOFS);
+	if (err) {
+		pkernfs_node_drop(n);
+		return ERR_PTR(err == -EBUSY ? -ENOSPC : err);
+	}
+	pkernfs_node_enter(c, n, ino);
 	return n;
 }
 
 void pkernfs_node_free(struct pkernfs_core *c, struct pkernfs_node *n)
 {
 	list_del(&n->orphan);
-	c->node[n->ino] = NULL;
+	xa_erase(&c->nodes, n->ino);
 	c->inodes_free++;
-	bitmap_free(n->slots);
-	kvfree(n->chain);
-	kvfree(n->extent);
-	kfree(n);
+	pkernfs_node_drop(n);
 }
 
 /* Room for one more block in node->chain. */

@@ -80,7 +80,9 @@ static int pkernfs_hide_tables(struct pkernfs_region *r, void *buf, u64 pos, siz
 	u64 from, to, block, start = pkernfs_area_start(pool);
 	struct pkernfs_core *c = r->core;
 	unsigned long *files;
-	u32 ino, i;
+	struct pkernfs_node *n;
+	unsigned long ino;
+	u32 i;
 
 	if (!c || !pkernfs_format_devices(r) ||
 	    !pkernfs_area_overlap(pool, pos, bytes, &from, &to))
@@ -88,12 +90,10 @@ static int pkernfs_hide_tables(struct pkernfs_region *r, void *buf, u64 pos, siz
 	files = kvcalloc(BITS_TO_LONGS(c->pool_blocks), sizeof(long), GFP_NOFS);
 	if (!files)
 		return -ENOMEM;
-	for (ino = 0; ino < c->inodes; ino++) {
-		struct pkernfs_node *n = c->node[ino];
-
-		for (i = 0; n && i < n->chains; i++)
+	xa_for_each(&c->nodes, ino, n) {
+		for (i = 0; i < n->chains; i++)
 			__set_bit(n->chain[i] - start, files);
-		if (n && n->ser->xattr)
+		if (n->ser->xattr)
 			__set_bit(le32_to_cpu(n->ser->xattr) - start, files);
 	}
 	if (pkernfs_has(c, PKERNFS_INCOMPAT_BAD))

@@ -115,7 +115,7 @@ static int pkernfs_load_inode(struct pkernfs_core *c, u32 ino, const char **why)
 		return 0;	/* free again */
 
 	*why = "no memory";
-	n = pkernfs_node_new(c, ino, S_ISREG(mode));
+	n = pkernfs_node_load(c, ino, S_ISREG(mode));
 	if (!n)
 		return -ENOMEM;
 	if (!ser->nlink)
@@ -135,35 +135,32 @@ static umode_t pkernfs_node_type(const struct pkernfs_node *n)
 }
 
 /* Do the entries of a directory name inodes that are there, and of that type? */
-static const char *pkernfs_load_names(struct pkernfs_core *c, struct pkernfs_node *n,
-				      u32 *links)
+static const char *pkernfs_load_names(struct pkernfs_core *c, struct pkernfs_node *n)
 {
 	const struct pkernfs_dirent_ser *de;
 	const char *why = pkernfs_dirent_twice(c, n);
-	u64 cookie = 0, ino;
+	u64 cookie = 0;
 
 	if (why)
 		return why;
 	while ((de = pkernfs_dirent_next(c, n, &cookie))) {
-		struct pkernfs_node *child;
+		struct pkernfs_node *child = pkernfs_node_find(c, le64_to_cpu(de->ino));
 
-		ino = le64_to_cpu(de->ino);
 		if (!n->ser->nlink)
 			return "directory: removed, and not empty";
-		if (ino >= c->inodes || !c->node[ino] || ino == PKERNFS_ROOT_INO)
+		if (!child || child->ino == PKERNFS_ROOT_INO)
 			return "directory: entry without an inode";
-		child = c->node[ino];
 		if (de->type != fs_umode_to_dtype(pkernfs_node_type(child)))
 			return "directory: entry of another type than its inode";
-		links[ino]++;
+		child->seen++;
 		if (de->type == DT_DIR) {
 			/* The upper half may have been counted already. */
 			if (le64_to_cpu(child->ser->parent) != n->ino ||
-			    (links[ino] & 0xffff) > 1)
+			    (child->seen & 0xffff) > 1)
 				return "directory: in two places";
-			if (links[n->ino] >> 16 == U16_MAX)
+			if (n->seen >> 16 == U16_MAX)
 				return "directory: too many directories in it";
-			links[n->ino] += 1U << 16;	/* a subdirectory, see below */
+			n->seen += 1U << 16;	/* a subdirectory, see below */
 		}
 	}
 	return NULL;
@@ -172,20 +169,22 @@ static const char *pkernfs_load_names(struct pkernfs_core *c, struct pkernfs_nod
 /*
  * Does the way up from each directory lead to the root? Each has one name by now, where
  * it says that it lies. One that lies in itself would have no end when a file handle is
- * looked up. @mark is zeroed.
+ * looked up. node->seen is now who has come this way first.
  */
-static const char *pkernfs_load_reach(struct pkernfs_core *c, u32 *mark)
+static const char *pkernfs_load_reach(struct pkernfs_core *c)
 {
-	u32 ino, at;
+	struct pkernfs_node *n, *at;
+	unsigned long ino;
 
-	for (ino = 0; ino < c->inodes; ino++) {
-		if (!c->node[ino] || pkernfs_node_type(c->node[ino]) != S_IFDIR ||
-		    !c->node[ino]->ser->nlink)
+	xa_for_each(&c->nodes, ino, n)
+		n->seen = 0;
+	xa_for_each(&c->nodes, ino, n) {
+		if (pkernfs_node_type(n) != S_IFDIR || !n->ser->nlink)
 			continue;
-		for (at = ino; at != PKERNFS_ROOT_INO && !mark[at];
-		     at = le64_to_cpu(c->node[at]->ser->parent))
-			mark[at] = ino;
-		if (at != PKERNFS_ROOT_INO && mark[at] == ino)
+		for (at = n; at->ino != PKERNFS_ROOT_INO && !at->seen;
+		     at = pkernfs_node_find(c, le64_to_cpu(at->ser->parent)))
+			at->seen = ino;
+		if (at->ino != PKERNFS_ROOT_INO && at->seen == ino)
 			return "directory: lies in itself";
 	}
 	return NULL;
@@ -194,44 +193,36 @@ static const char *pkernfs_load_reach(struct pkernfs_core *c, u32 *mark)
 /* Every link counted. Directories: names in the lower half, children in the upper. */
 static const char *pkernfs_load_links(struct pkernfs_core *c)
 {
-	u32 *links = kvcalloc(c->inodes, sizeof(*links), GFP_NOFS), ino;
-	const char *why = NULL;
+	struct pkernfs_node *n;
+	unsigned long ino;
+	const char *why;
 
-	if (!links)
-		return "no memory";
-	for (ino = 0; ino < c->inodes && !why; ino++)
-		if (c->node[ino] && pkernfs_node_type(c->node[ino]) == S_IFDIR)
-			why = pkernfs_load_names(c, c->node[ino], links);
-	for (ino = 0; ino < c->inodes && !why; ino++) {
-		struct pkernfs_node *n = c->node[ino];
-		u32 nlink;
+	xa_for_each(&c->nodes, ino, n) {
+		why = pkernfs_node_type(n) == S_IFDIR ? pkernfs_load_names(c, n) : NULL;
+		if (why)
+			return why;
+	}
+	xa_for_each(&c->nodes, ino, n) {
+		u32 nlink = le32_to_cpu(n->ser->nlink);
 
-		if (!n)
-			continue;
-		nlink = le32_to_cpu(n->ser->nlink);
 		if (pkernfs_node_type(n) != S_IFDIR) {
-			if (nlink != links[ino])
-				why = "inode: wrong number of links";
+			if (nlink != n->seen)
+				return "inode: wrong number of links";
 		} else if (nlink) {
 			u32 names = ino == PKERNFS_ROOT_INO ? 0 : 1;
 
-			if ((links[ino] & 0xffff) != names ||
-			    nlink != 2 + (links[ino] >> 16))
-				why = "directory: wrong number of links";
-		} else if (links[ino]) {
-			why = "directory: removed, and has a name";
+			if ((n->seen & 0xffff) != names || nlink != 2 + (n->seen >> 16))
+				return "directory: wrong number of links";
+		} else if (n->seen) {
+			return "directory: removed, and has a name";
 		}
 	}
-	if (!why) {
-		memset(links, 0, c->inodes * sizeof(*links));
-		why = pkernfs_load_reach(c, links);
-	}
-	kvfree(links);
-	return why;
+	return pkernfs_load_reach(c);
 }
 
 static int pkernfs_core_read(struct pkernfs_core *c, const char **why)
 {
+	struct pkernfs_node *root;
 	struct pkernfs_gpool *p;
 	u32 ino;
 	int err;
@@ -255,10 +246,8 @@ static int pkernfs_core_read(struct pkernfs_core *c, const char **why)
 		}
 		cond_resched();
 	}
-	c->ino_hint = PKERNFS_ROOT_INO;
-	if (!c->node[PKERNFS_ROOT_INO] ||
-	    pkernfs_node_type(c->node[PKERNFS_ROOT_INO]) != S_IFDIR ||
-	    !c->node[PKERNFS_ROOT_INO]->ser->nlink) {
+	root = pkernfs_node_find(c, PKERNFS_ROOT_INO);
+	if (!root || pkernfs_node_type(root) != S_IFDIR || !root->ser->nlink) {
 		*why = "no root directory";
 		return -EUCLEAN;
 	}
@@ -291,6 +280,7 @@ static struct pkernfs_core *pkernfs_core_make(struct pkernfs_region *r, bool che
 	c->check = check;
 	c->stores_left = -1;
 	init_rwsem(&c->lock);
+	xa_init_flags(&c->nodes, XA_FLAGS_ALLOC1);
 	INIT_LIST_HEAD(&c->orphans);
 	INIT_LIST_HEAD(&c->fills);
 	init_waitqueue_head(&c->fill_wait);
@@ -513,8 +503,8 @@ bool pkernfs_core_in_use(struct pkernfs_core *c)
 {
 	const struct pkernfs_gpool *p;
 	bool used = c->sb;
-	unsigned long g;
-	u32 i;
+	struct pkernfs_node *n;
+	unsigned long g, ino;
 
 	lockdep_assert_held(&pkernfs_format_lock);
 	down_read(&c->lock);
@@ -526,8 +516,8 @@ bool pkernfs_core_in_use(struct pkernfs_core *c)
 				break;
 		}
 	}
-	for (i = 0; i < c->inodes && !used; i++)
-		used = c->node[i] && c->node[i]->device;
+	xa_for_each(&c->nodes, ino, n)
+		used = used || n->device;
 	up_read(&c->lock);
 	return used;
 }
@@ -562,7 +552,7 @@ int pkernfs_ino_set_device(struct pkernfs_region *r, u64 ino, u32 generation,
 	if (!c)
 		return -ESTALE;
 	down_write(&c->lock);
-	n = ino < c->inodes ? c->node[ino] : NULL;
+	n = pkernfs_node_find(c, ino);
 	if (!n || le32_to_cpu(n->ser->generation) != generation || !pkernfs_node_fit(n))
 		err = -ESTALE;
 	else if (n->device && n->device != pd)
@@ -585,14 +575,15 @@ int pkernfs_ino_set_device(struct pkernfs_region *r, u64 ino, u32 generation,
 void pkernfs_ino_clear_device(struct pkernfs_region *r, struct pkernfs_device *pd)
 {
 	struct pkernfs_core *c = r->core;
-	u32 ino;
+	struct pkernfs_node *n;
+	unsigned long ino;
 
 	if (!c)
 		return;
 	down_write(&c->lock);
-	for (ino = 0; ino < c->inodes; ino++)
-		if (c->node[ino] && c->node[ino]->device == pd)
-			WRITE_ONCE(c->node[ino]->device, NULL);
+	xa_for_each(&c->nodes, ino, n)
+		if (n->device == pd)
+			WRITE_ONCE(n->device, NULL);
 	up_write(&c->lock);
 }
 

@@ -82,13 +82,8 @@ static void pkernfs_new_ser(struct pkernfs_core *c, struct pkernfs_node *n,
 			    struct inode *inode, struct inode *dir, const char *target,
 			    bool named)
 {
-	struct pkernfs_inode_ser *ser = pkernfs_tx_inode(c, n->ino);
-	u32 generation = le32_to_cpu(n->ser->generation) + 1;
+	struct pkernfs_inode_ser *ser = pkernfs_tx_fresh(c, n->ino);
 
-	memset(ser, 0, PKERNFS_INODE_STATIC);
-	ser->magic = cpu_to_le32(PKERNFS_INODE_MAGIC);
-	ser->generation = cpu_to_le32(generation ?: 1);
-	ser->ino = cpu_to_le64(n->ino);
 	ser->mode = cpu_to_le16(inode->i_mode);
 	if (S_ISREG(inode->i_mode) || S_ISDIR(inode->i_mode))
 		ser->flags = cpu_to_le16(pkernfs_wish(dir));
@@ -117,15 +112,12 @@ static int pkernfs_make_tx(struct pkernfs_core *c, struct inode *dir,
 	struct pkernfs_node *d = pkernfs_node(dir), *n;
 	struct pkernfs_xattr_blocks blocks = {};
 	struct pkernfs_place at = {};
-	u32 ino = pkernfs_ino_find(c);
 	int err;
 
-	if (!ino)
-		return -ENOSPC;
-	n = pkernfs_node_new(c, ino, S_ISREG(inode->i_mode));
-	if (!n)
-		return -ENOMEM;
-	inode->i_ino = ino;
+	n = pkernfs_node_new(c, S_ISREG(inode->i_mode));
+	if (IS_ERR(n))
+		return PTR_ERR(n);
+	inode->i_ino = n->ino;
 	err = insert_inode_locked(inode);
 	if (err)
 		goto free;
@@ -133,7 +125,8 @@ static int pkernfs_make_tx(struct pkernfs_core *c, struct inode *dir,
 		err = pkernfs_dirent_room(c, d, name, &at);
 		if (err)
 			goto free;
-		pkernfs_dirent_add(c, d, &at, name, ino, fs_umode_to_dtype(inode->i_mode));
+		pkernfs_dirent_add(c, d, &at, name, n->ino,
+				   fs_umode_to_dtype(inode->i_mode));
 	}
 	pkernfs_new_ser(c, n, inode, dir, target, name);
 	err = pkernfs_acl_tx(c, n, acls, &blocks);
@@ -417,17 +410,14 @@ static int pkernfs_move(struct pkernfs_core *c, struct inode *old_dir,
 		pkernfs_dirent_add(c, to, &at_new, &new->d_name, inode->i_ino, type);
 	}
 	if (whiteout) {
-		u32 ino = pkernfs_ino_find(c);
-
-		err = -ENOSPC;
-		if (!ino)
+		n = pkernfs_node_new(c, false);
+		if (IS_ERR(n)) {
+			err = PTR_ERR(n);
+			n = NULL;
 			goto drop;
-		err = -ENOMEM;
-		n = pkernfs_node_new(c, ino, false);
-		if (!n)
-			goto drop;
+		}
 		pkernfs_new_ser(c, n, whiteout, old_dir, NULL, true);
-		pkernfs_dirent_set(c, from, &at_old, ino, DT_CHR);
+		pkernfs_dirent_set(c, from, &at_old, n->ino, DT_CHR);
 	} else {
 		pkernfs_dirent_del(c, from, &at_old);
 	}

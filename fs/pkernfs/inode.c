@@ -126,7 +126,7 @@ struct inode *pkernfs_iget(struct super_block *sb, u32 ino)
 		return inode;
 
 	down_write(&c->lock);
-	n = ino < c->inodes ? c->node[ino] : NULL;
+	n = pkernfs_node_find(c, ino);
 	if (n && !n->ser->nlink)
 		n = NULL;	/* an orphan, by a file handle: out of reach */
 	if (n) {

@@ -185,6 +185,26 @@ struct pkernfs_inode_ser *pkernfs_tx_inode(struct pkernfs_core *c, u32 ino)
 }
 
 /**
+ * pkernfs_tx_fresh - begin an inode in a free slot, in this transaction
+ * @c: the core
+ * @ino: its number, from pkernfs_node_new()
+ *
+ * Return: the copy of its static part: identity and a generation of its own, zeroes
+ * behind them.
+ */
+struct pkernfs_inode_ser *pkernfs_tx_fresh(struct pkernfs_core *c, u32 ino)
+{
+	struct pkernfs_inode_ser *ser = pkernfs_tx_inode(c, ino);
+	u32 generation = le32_to_cpu(ser->generation) + 1;
+
+	memset(ser, 0, PKERNFS_INODE_STATIC);
+	ser->magic = cpu_to_le32(PKERNFS_INODE_MAGIC);
+	ser->generation = cpu_to_le32(generation ?: 1);
+	ser->ino = cpu_to_le64(ino);
+	return ser;
+}
+
+/**
  * pkernfs_tx_block - change an extent or directory block in this transaction
  * @c: the core
  * @block: its number in the region

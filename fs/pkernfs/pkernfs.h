@@ -28,6 +28,7 @@
 #include <linux/rwsem.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 
 #define PKERNFS_BLOCKS_PER_GRANULE	(PKERNFS_GRANULE_SIZE / PKERNFS_BLOCK_SIZE)
 #define PKERNFS_SLOTS	(PKERNFS_INODE_EXTENTS + \
@@ -112,6 +113,7 @@ struct pkernfs_extent {
  * @holds: sum of the hold counts of its granules
  * @device: the preserved device whose file this is, NULL: none
  * @orphan: in core->orphans: unlinked, out of the VFS, some page still in use
+ * @seen: at load: names that lead to it, and of a directory those in it; see there
  *
  * All under core->lock.
  */
@@ -129,6 +131,7 @@ struct pkernfs_node {
 	u64 holds;
 	struct pkernfs_device *device;
 	struct list_head orphan;
+	u32 seen;
 };
 
 /**
@@ -161,8 +164,7 @@ struct pkernfs_fill {
  * @pool_hint: where to look first
  * @inodes: size of the inode table
  * @inodes_free: free slots in it
- * @ino_hint: where to look first
- * @node: by inode number, NULL: free
+ * @nodes: those in use, by inode number
  * @tx_used: bytes of records in the journal, of the transaction under way
  * @tx_seq: sequence number of the next commit
  * @tx_overflow: the transaction does not fit
@@ -190,8 +192,7 @@ struct pkernfs_core {
 
 	u32 inodes;
 	u32 inodes_free;
-	u32 ino_hint;
-	struct pkernfs_node **node;
+	struct xarray nodes;
 
 	size_t tx_used;
 	u32 tx_seq;
@@ -250,6 +251,12 @@ static inline u32 pkernfs_granule_holds(const struct pkernfs_gpool *p, u32 granu
 	return g ? g->holds : 0;
 }
 
+/* The node of an inode, or NULL: no such inode is in use. core->lock is held. */
+static inline struct pkernfs_node *pkernfs_node_find(struct pkernfs_core *c, u64 ino)
+{
+	return xa_load(&c->nodes, ino);
+}
+
 static inline u64 pkernfs_area_start(const struct pkernfs_area *a)
 {
 	return le64_to_cpu(a->start);
@@ -281,6 +288,7 @@ void pkernfs_area_zero(struct pkernfs_region *r, const struct pkernfs_area *a);
 
 int pkernfs_tx_begin(struct pkernfs_core *c);
 struct pkernfs_inode_ser *pkernfs_tx_inode(struct pkernfs_core *c, u32 ino);
+struct pkernfs_inode_ser *pkernfs_tx_fresh(struct pkernfs_core *c, u32 ino);
 void *pkernfs_tx_block(struct pkernfs_core *c, u64 block);
 int pkernfs_tx_commit(struct pkernfs_core *c);
 void pkernfs_tx_end(struct pkernfs_core *c);
@@ -307,9 +315,9 @@ bool pkernfs_granule_idle(struct pkernfs_core *c, const struct pkernfs_gpool *p,
 u64 pkernfs_pool_get(struct pkernfs_core *c);
 void pkernfs_pool_put(struct pkernfs_core *c, u64 block);
 int pkernfs_pool_take(struct pkernfs_core *c, u64 block);
-struct pkernfs_node *pkernfs_node_new(struct pkernfs_core *c, u32 ino, bool slots);
+struct pkernfs_node *pkernfs_node_load(struct pkernfs_core *c, u32 ino, bool slots);
+struct pkernfs_node *pkernfs_node_new(struct pkernfs_core *c, bool slots);
 void pkernfs_node_free(struct pkernfs_core *c, struct pkernfs_node *n);
-u32 pkernfs_ino_find(struct pkernfs_core *c);
 int pkernfs_chain_room(struct pkernfs_node *n);
 
 /* --- extent.c: data of a file ----------------------------------------------- */

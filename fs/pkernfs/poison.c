@@ -31,7 +31,7 @@ static u32 pkernfs_bad_file(struct pkernfs_core *c, u64 page, pgoff_t *index, bo
 	down_read(&c->lock);
 	p = pkernfs_page_granule(c, page, &g);
 	if (p && pkernfs_granule_owner(p, g)) {
-		struct pkernfs_node *n = c->node[pkernfs_granule_owner(p, g)];
+		struct pkernfs_node *n = pkernfs_node_find(c, pkernfs_granule_owner(p, g));
 		unsigned int shift = p->shift - PKERNFS_BLOCK_SHIFT;
 
 		for (i = 0; i < n->extents; i++) {

@@ -794,13 +794,13 @@ static void pkernfs_fuzz_mend(struct pkernfs_fuzz *z, struct pkernfs_fuzz_source
 /* Granules of files are in the data area, and no two files have the same. */
 static const char *pkernfs_fuzz_check_files(struct pkernfs_core *c)
 {
-	u64 owned[PKERNFS_GPOOLS] = {}, ino, g;
+	u64 owned[PKERNFS_GPOOLS] = {}, g;
+	struct pkernfs_node *n;
+	unsigned long ino;
 	u32 i;
 
-	for (ino = 0; ino < c->inodes; ino++) {
-		const struct pkernfs_node *n = c->node[ino];
-
-		for (i = 0; n && i < n->extents; i++) {
+	xa_for_each(&c->nodes, ino, n) {
+		for (i = 0; i < n->extents; i++) {
 			const struct pkernfs_extent *e = &n->extent[i];
 
 			owned[n->pool - c->gpool] += e->count;
@@ -851,14 +851,13 @@ static const char *pkernfs_fuzz_check_device(struct pkernfs_fuzz *z, struct pker
 		.z = z, .sb = z->r.sb, .dirty = pkernfs_fuzz_is_tracked(pd->rec),
 	};
 	const struct pkernfs_fixed *f = pkernfs_to_fixed(pd->fixed);
-	struct pkernfs_core *c = z->r.core;
-	u64 ino = le64_to_cpu(pd->rec->ino);
+	struct pkernfs_node *n = pkernfs_node_find(z->r.core, le64_to_cpu(pd->rec->ino));
 	struct pkernfs_device *other;
 	bool again = false;
 
 	if (w.dirty && !z->scalable)
 		return "dirty bits of a unit that has none";
-	if (ino >= c->inodes || !c->node[ino] || c->node[ino]->device != pd)
+	if (!n || n->device != pd)
 		return "its file is another one's";
 	list_for_each_entry(other, &pkernfs_devices, node) {
 		if (other == pd)
@@ -890,11 +889,12 @@ static const char *pkernfs_fuzz_check_holds(struct pkernfs_fuzz *z)
 	u32 g;
 
 	for (g = 0; g < p->granules; g++) {
-		u32 holds = pkernfs_granule_holds(p, g), ino = pkernfs_granule_owner(p, g);
+		struct pkernfs_node *n = pkernfs_node_find(c, pkernfs_granule_owner(p, g));
+		u32 holds = pkernfs_granule_holds(p, g);
 
 		if (holds < z->holds[g])
 			return "a page is reached and not held";
-		if (holds && (!ino || !c->node[ino] || !c->node[ino]->ser->nlink))
+		if (holds && (!n || !n->ser->nlink))
 			return "a page is held and in no file";
 	}
 	return NULL;
@@ -905,17 +905,16 @@ static const char *pkernfs_fuzz_check(struct pkernfs_fuzz *z)
 	struct pkernfs_core *c = z->r.core;
 	struct pkernfs_device *pd;
 	const char *bad = NULL;
+	struct pkernfs_node *n;
+	unsigned long ino;
 	u32 i;
 
 	pkernfs_fuzz_forget(z);
 	/* A block of a file is no table. */
-	for (i = 0; i < c->inodes; i++) {
-		u32 n;
-
-		for (n = 0; c->node[i] && n < c->node[i]->chains; n++)
-			if (__test_and_set_bit(c->node[i]->chain[n], z->used))
+	xa_for_each(&c->nodes, ino, n)
+		for (i = 0; i < n->chains; i++)
+			if (__test_and_set_bit(n->chain[i], z->used))
 				bad = "a block is in two files";
-	}
 	list_for_each_entry(pd, &pkernfs_devices, node) {
 		if (pd->region != &z->r)
 			continue;
@@ -932,15 +931,16 @@ static const char *pkernfs_fuzz_check(struct pkernfs_fuzz *z)
 static const char *pkernfs_fuzz_drop(struct pkernfs_fuzz *z)
 {
 	struct pkernfs_device *pd, *next;
-	u32 i;
+	struct pkernfs_node *n;
+	unsigned long ino;
 
 	mutex_lock(&pkernfs_transition_lock);
 	list_for_each_entry_safe(pd, next, &pkernfs_devices, node)
 		if (pd->region == &z->r)
 			pkernfs_device_finish(pd);
 	mutex_unlock(&pkernfs_transition_lock);
-	for (i = 0; i < z->r.core->inodes; i++)
-		if (z->r.core->node[i] && z->r.core->node[i]->device)
+	xa_for_each(&z->r.core->nodes, ino, n)
+		if (n->device)
 			return "a file has a device that is gone";
 	return z->r.core->gpool[PKERNFS_GPOOL_2M].held ||
 	       z->r.core->gpool[PKERNFS_GPOOL_4K].held ||

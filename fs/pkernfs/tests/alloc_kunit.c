@@ -79,7 +79,7 @@ static void pkernfs_test_model(struct kunit *test)
 		int err;
 
 		f = prandom_u32_state(&rnd) % 2;
-		n = c->node[ino[f]];
+		n = pkernfs_node_find(c, ino[f]);
 		first = prandom_u32_state(&rnd) % 64;
 		last = min(first + prandom_u32_state(&rnd) % 4, 63ULL);
 		if (prandom_u32_state(&rnd) % 2) {
@@ -99,7 +99,7 @@ static void pkernfs_test_model(struct kunit *test)
 		c = r->core;
 		used = 0;
 		for (f = 0; f < 2; f++) {
-			n = c->node[ino[f]];
+			n = pkernfs_node_find(c, ino[f]);
 			for (i = 0; i < 64; i++) {
 				g = pkernfs_test_granule(n, i);
 				KUNIT_ASSERT_EQ_MSG(test, g != PKERNFS_NO_GRANULE, model[f][i],
@@ -160,7 +160,7 @@ static void pkernfs_test_joined(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, n->extents, 1);
 	KUNIT_EXPECT_EQ(test, n->extent[0].count, 6);
 	pkernfs_test_reload(test, r);
-	n = r->core->node[pkernfs_test_lookup(r->core, "file")];
+	n = pkernfs_node_find(r->core, pkernfs_test_lookup(r->core, "file"));
 	KUNIT_EXPECT_EQ(test, n->extents, 1);
 }
 
@@ -175,7 +175,7 @@ static void pkernfs_test_far(struct kunit *test)
 	n = pkernfs_test_file(test, r->core, "file");
 	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, n, last - 1, last), 0);
 	pkernfs_test_reload(test, r);
-	n = r->core->node[pkernfs_test_lookup(r->core, "file")];
+	n = pkernfs_node_find(r->core, pkernfs_test_lookup(r->core, "file"));
 	KUNIT_EXPECT_NE(test, pkernfs_test_granule(n, last), PKERNFS_NO_GRANULE);
 	KUNIT_EXPECT_EQ(test, pkernfs_test_cut(r->core, n, 0, last, 0), 0);
 	KUNIT_EXPECT_EQ(test, r->core->gpool[0].free, r->core->gpool[0].granules);
@@ -259,7 +259,7 @@ static void pkernfs_test_small(struct kunit *test)
 	pkernfs_test_reload(test, r);
 	small = &r->core->gpool[PKERNFS_GPOOL_4K];
 	large = &r->core->gpool[PKERNFS_GPOOL_2M];
-	n = r->core->node[ino];
+	n = pkernfs_node_find(r->core, ino);
 	KUNIT_EXPECT_PTR_EQ(test, n->pool, small);
 	KUNIT_EXPECT_EQ(test, small->free, 512 - 4);
 	KUNIT_EXPECT_NULL(test, memchr_inv(pkernfs_extent_data(r->core, n, SZ_8K, &bytes), 0x55,
@@ -334,9 +334,9 @@ static void pkernfs_test_move(struct kunit *test)
 	c = r->core;
 	small = &c->gpool[PKERNFS_GPOOL_4K];
 	large = &c->gpool[PKERNFS_GPOOL_2M];
-	n = c->node[ino];
-	KUNIT_ASSERT_EQ(test, pkernfs_test_cut(c, c->node[pkernfs_test_lookup(c, "other")], 0,
-					       100, 0), 0);
+	n = pkernfs_node_find(c, ino);
+	other = pkernfs_node_find(c, pkernfs_test_lookup(c, "other"));
+	KUNIT_ASSERT_EQ(test, pkernfs_test_cut(c, other, 0, 100, 0), 0);
 
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_move(c, n, large), 0);
 	KUNIT_EXPECT_EQ(test, small->free, small->granules);
@@ -344,7 +344,7 @@ static void pkernfs_test_move(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, n->extents, 2);
 	pkernfs_test_reload(test, r);
 	c = r->core;
-	n = c->node[ino];
+	n = pkernfs_node_find(c, ino);
 	KUNIT_EXPECT_PTR_EQ(test, n->pool, &c->gpool[PKERNFS_GPOOL_2M]);
 	for (i = 0, j = 0; i < 1536; i++) {
 		u8 value = 0;
@@ -508,14 +508,14 @@ static void pkernfs_test_orphan(struct kunit *test)
 	pkernfs_test_load(test, r);
 	pkernfs_test_file(test, r->core, "a");
 	ino = pkernfs_test_file(test, r->core, "b")->ino;
-	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, r->core->node[ino], 0, 5), 0);
-	generation = le32_to_cpu(r->core->node[ino]->ser->generation);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, pkernfs_node_find(r->core, ino), 0, 5), 0);
+	generation = le32_to_cpu(pkernfs_node_find(r->core, ino)->ser->generation);
 	KUNIT_ASSERT_EQ(test, pkernfs_test_rename(r->core, "a", "b", 0), 0);
 	pkernfs_test_reload(test, r);
 	KUNIT_EXPECT_EQ(test, r->core->gpool[0].free, r->core->gpool[0].granules - 6);
 	pkernfs_orphan_reclaim(r->core);
 	KUNIT_EXPECT_EQ(test, r->core->gpool[0].free, r->core->gpool[0].granules);
-	KUNIT_EXPECT_NULL(test, r->core->node[ino]);
+	KUNIT_EXPECT_NULL(test, pkernfs_node_find(r->core, ino));
 	pkernfs_test_reload(test, r);
 	KUNIT_EXPECT_EQ(test, r->core->gpool[0].free, r->core->gpool[0].granules);
 
@@ -526,9 +526,14 @@ static void pkernfs_test_orphan(struct kunit *test)
 
 		snprintf(name, sizeof(name), "n%d", i++);
 		pkernfs_test_file(test, r->core, name);
-	} while (!r->core->node[ino]);
-	KUNIT_EXPECT_EQ(test, le32_to_cpu(r->core->node[ino]->ser->generation),
+	} while (!pkernfs_node_find(r->core, ino));
+	KUNIT_EXPECT_EQ(test, le32_to_cpu(pkernfs_node_find(r->core, ino)->ser->generation),
 			generation + 1);
+}
+
+static struct pkernfs_node *pkernfs_test_root(struct pkernfs_region *r)
+{
+	return pkernfs_node_find(r->core, PKERNFS_ROOT_INO);
 }
 
 /* Names of all lengths; removing and adding never moves or hides one. */
@@ -552,7 +557,7 @@ static void pkernfs_test_names(struct kunit *test)
 	/* Half way through, all that was seen goes, and one long name comes. */
 	down_read(&r->core->lock);
 	for (i = 0; i < 10; i++) {
-		de = pkernfs_dirent_next(r->core, r->core->node[PKERNFS_ROOT_INO], &cookie);
+		de = pkernfs_dirent_next(r->core, pkernfs_test_root(r), &cookie);
 		KUNIT_ASSERT_NOT_NULL(test, de);
 	}
 	up_read(&r->core->lock);
@@ -568,16 +573,16 @@ static void pkernfs_test_names(struct kunit *test)
 	/* What was there all the time is seen once. */
 	after = cookie;
 	down_read(&r->core->lock);
-	pkernfs_dirent_resume(r->core, r->core->node[PKERNFS_ROOT_INO], &cookie);
-	while ((de = pkernfs_dirent_next(r->core, r->core->node[PKERNFS_ROOT_INO], &cookie)))
+	pkernfs_dirent_resume(r->core, pkernfs_test_root(r), &cookie);
+	while ((de = pkernfs_dirent_next(r->core, pkernfs_test_root(r), &cookie)))
 		if (de->name[0] != 'z')
 			seen++;
 	/* A cookie in the middle of an entry, even a forged one, is harmless. */
 	for (cookie = 0; cookie < after + 300; cookie++) {
 		u64 at = cookie;
 
-		pkernfs_dirent_resume(r->core, r->core->node[PKERNFS_ROOT_INO], &at);
-		de = pkernfs_dirent_next(r->core, r->core->node[PKERNFS_ROOT_INO], &at);
+		pkernfs_dirent_resume(r->core, pkernfs_test_root(r), &at);
+		de = pkernfs_dirent_next(r->core, pkernfs_test_root(r), &at);
 		KUNIT_EXPECT_TRUE(test, !de || de->len);
 	}
 	up_read(&r->core->lock);

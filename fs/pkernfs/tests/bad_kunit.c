@@ -122,7 +122,7 @@ static void pkernfs_test_bad_file(struct kunit *test)
 
 	pkernfs_test_reload(test, r);
 	c = r->core;
-	n = c->node[ino];
+	n = pkernfs_node_find(c, ino);
 	KUNIT_EXPECT_EQ(test, pkernfs_test_large(c)->free, free - 3);
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_total(n), 3 * SZ_2M);
 

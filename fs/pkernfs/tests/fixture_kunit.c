@@ -72,20 +72,12 @@ static struct qstr pkernfs_test_name(const char *name)
 static struct pkernfs_node *pkernfs_test_node(struct pkernfs_core *c, umode_t mode,
 					      u32 nlink, u32 rdev)
 {
-	u32 ino = pkernfs_ino_find(c);
+	struct pkernfs_node *n = pkernfs_node_new(c, S_ISREG(mode));
 	struct pkernfs_inode_ser *ser;
-	struct pkernfs_node *n;
 
-	if (!ino)
-		return NULL;
-	n = pkernfs_node_new(c, ino, S_ISREG(mode));
-	if (!n)
-		return NULL;
-	ser = pkernfs_tx_inode(c, ino);
-	memset(ser, 0, PKERNFS_INODE_STATIC);
-	ser->magic = cpu_to_le32(PKERNFS_INODE_MAGIC);
-	ser->generation = cpu_to_le32(le32_to_cpu(n->ser->generation) + 1);
-	ser->ino = cpu_to_le64(ino);
+	if (IS_ERR(n))
+		return n;
+	ser = pkernfs_tx_fresh(c, n->ino);
 	ser->mode = cpu_to_le16(mode);
 	ser->nlink = cpu_to_le32(nlink);
 	ser->rdev = cpu_to_le32(rdev);
@@ -102,8 +94,8 @@ static int pkernfs_test_create_tx(struct pkernfs_core *c, struct pkernfs_node *d
 	int err = 0;
 
 	n = pkernfs_test_node(c, mode, S_ISDIR(mode) ? 2 : !!name, rdev);
-	if (!n)
-		return -ENOSPC;
+	if (IS_ERR(n))
+		return PTR_ERR(n);
 	*ino = n->ino;
 	if (name)
 		err = pkernfs_dirent_room(c, d, name, &at);
@@ -135,7 +127,8 @@ static int pkernfs_test_make(struct pkernfs_core *c, u32 dir, const char *name,
 
 	if (err)
 		return err;
-	err = pkernfs_test_create_tx(c, c->node[dir], name ? &q : NULL, mode, rdev, ino);
+	err = pkernfs_test_create_tx(c, pkernfs_node_find(c, dir), name ? &q : NULL, mode, rdev,
+				     ino);
 	pkernfs_tx_end(c);
 	return err;
 }
@@ -158,7 +151,7 @@ int pkernfs_test_mkdir(struct pkernfs_core *c, u32 dir, const char *name, u32 *i
 
 int pkernfs_test_unlink(struct pkernfs_core *c, const char *name)
 {
-	struct pkernfs_node *d = c->node[PKERNFS_ROOT_INO];
+	struct pkernfs_node *d = pkernfs_node_find(c, PKERNFS_ROOT_INO);
 	struct qstr q = pkernfs_test_name(name);
 	const struct pkernfs_dirent_ser *de;
 	struct pkernfs_place at;
@@ -176,12 +169,12 @@ int pkernfs_test_unlink(struct pkernfs_core *c, const char *name)
 		err = pkernfs_tx_commit(c);
 	}
 	pkernfs_tx_end(c);
-	return err ?: pkernfs_node_destroy(c, c->node[ino]);
+	return err ?: pkernfs_node_destroy(c, pkernfs_node_find(c, ino));
 }
 
 int pkernfs_test_link(struct pkernfs_core *c, u32 ino, const char *name)
 {
-	struct pkernfs_node *d = c->node[PKERNFS_ROOT_INO];
+	struct pkernfs_node *d = pkernfs_node_find(c, PKERNFS_ROOT_INO);
 	struct qstr q = pkernfs_test_name(name);
 	struct pkernfs_place at;
 	int err = pkernfs_tx_begin(c);
@@ -233,6 +226,8 @@ static int pkernfs_test_rename_tx(struct pkernfs_core *c, struct pkernfs_node *d
 			pkernfs_tx_inode(c, ino_to)->nlink = 0;
 		if (flags & RENAME_WHITEOUT)
 			n = pkernfs_test_node(c, S_IFCHR, 1, 0);
+		if (IS_ERR(n))
+			return PTR_ERR(n);
 		if (n)
 			pkernfs_dirent_set(c, d, &at, n->ino, DT_CHR);
 		else
@@ -258,7 +253,7 @@ int pkernfs_test_rename(struct pkernfs_core *c, const char *from, const char *to
 
 	if (err)
 		return err;
-	err = pkernfs_test_rename_tx(c, c->node[PKERNFS_ROOT_INO], &qf, &qt, flags);
+	err = pkernfs_test_rename_tx(c, pkernfs_node_find(c, PKERNFS_ROOT_INO), &qf, &qt, flags);
 	pkernfs_tx_end(c);
 	return err;
 }
@@ -269,7 +264,7 @@ u32 pkernfs_test_lookup_locked(struct pkernfs_core *c, const char *name)
 	struct qstr q = pkernfs_test_name(name);
 	const struct pkernfs_dirent_ser *de;
 
-	de = pkernfs_dirent_find(c, c->node[PKERNFS_ROOT_INO], &q, NULL);
+	de = pkernfs_dirent_find(c, pkernfs_node_find(c, PKERNFS_ROOT_INO), &q, NULL);
 	return de ? le64_to_cpu(de->ino) : 0;
 }
 
@@ -290,7 +285,7 @@ struct pkernfs_node *pkernfs_test_file(struct kunit *test, struct pkernfs_core *
 
 	KUNIT_ASSERT_EQ(test, pkernfs_test_create(c, name, &ino), 0);
 	KUNIT_ASSERT_EQ(test, pkernfs_test_lookup(c, name), ino);
-	return c->node[ino];
+	return pkernfs_node_find(c, ino);
 }
 
 /* Fill and cut in granules of 2 MiB. */

@@ -213,7 +213,7 @@ static void pkernfs_test_huge_load(struct kunit *test)
 				huge + SZ_1G, SZ_1G);
 	pkernfs_test_reload(test, r);
 	p = &r->core->gpool[PKERNFS_GPOOL_1G];
-	n = r->core->node[ino];
+	n = pkernfs_node_find(r->core, ino);
 	KUNIT_EXPECT_PTR_EQ(test, n->pool, p);
 	KUNIT_EXPECT_EQ(test, p->free, 1);
 	KUNIT_EXPECT_EQ(test, pkernfs_granule_owner(p, 1), ino);
@@ -479,7 +479,7 @@ static void pkernfs_test_metadata_flip(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, n->chains, 1);
 	inode = (u8 *)n->ser;
 	chain = pkernfs_block(r, n->chain[0]);
-	dir = pkernfs_block(r, r->core->node[PKERNFS_ROOT_INO]->chain[0]);
+	dir = pkernfs_block(r, pkernfs_node_find(r->core, PKERNFS_ROOT_INO)->chain[0]);
 	pkernfs_test_reload(test, r);
 	pkernfs_test_unload(r);
 
@@ -516,10 +516,11 @@ static void pkernfs_test_metadata_lies(struct kunit *test)
 	a = pkernfs_test_file(test, r->core, "a")->ser;
 	b = pkernfs_test_file(test, r->core, "b")->ser;
 	ino = le64_to_cpu(b->ino);
-	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, r->core->node[ino], 0, 1), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, pkernfs_node_find(r->core, ino), 0, 1), 0);
 	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core,
-						r->core->node[le64_to_cpu(a->ino)], 0, 1), 0);
-	dir = pkernfs_block(r, r->core->node[PKERNFS_ROOT_INO]->chain[0]);
+						pkernfs_node_find(r->core, le64_to_cpu(a->ino)),
+						0, 1), 0);
+	dir = pkernfs_block(r, pkernfs_node_find(r->core, PKERNFS_ROOT_INO)->chain[0]);
 	pkernfs_test_reload(test, r);
 	pkernfs_test_unload(r);
 	good_a = *a;
@@ -606,10 +607,10 @@ static void pkernfs_test_special_lies(struct kunit *test)
 
 	pkernfs_test_load(test, r);
 	KUNIT_ASSERT_EQ(test, pkernfs_test_mknod(r->core, "fifo", S_IFIFO, 0, &ino), 0);
-	ser = r->core->node[ino]->ser;
+	ser = pkernfs_node_find(r->core, ino)->ser;
 	KUNIT_ASSERT_EQ(test, pkernfs_test_mknod(r->core, "disk", S_IFBLK, 259, &ino), 0);
 	pkernfs_test_reload(test, r);
-	KUNIT_EXPECT_EQ(test, le32_to_cpu(r->core->node[ino]->ser->rdev), 259U);
+	KUNIT_EXPECT_EQ(test, le32_to_cpu(pkernfs_node_find(r->core, ino)->ser->rdev), 259U);
 	pkernfs_test_unload(r);
 
 	ser->rdev = cpu_to_le32(259);
@@ -740,7 +741,7 @@ static void pkernfs_test_xattr_room(struct kunit *test)
 	ino = n->ino;
 	pkernfs_test_reload(test, r);
 	c = r->core;
-	n = c->node[ino];
+	n = pkernfs_node_find(c, ino);
 	KUNIT_EXPECT_EQ(test, c->pool_free, free - 1);
 	KUNIT_EXPECT_EQ(test, pkernfs_xattr_get(c, n, PKERNFS_XATTR_USER, "last", back, 96), 96);
 	KUNIT_EXPECT_EQ(test, memcmp(back, value, 96), 0);

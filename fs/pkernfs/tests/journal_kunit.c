@@ -205,12 +205,12 @@ static int pkernfs_run_link_tmpfile(struct pkernfs_core *c)
 
 static int pkernfs_run_free_tmpfile(struct pkernfs_core *c)
 {
-	return pkernfs_node_destroy(c, c->node[PKERNFS_ROOT_INO + 1]);
+	return pkernfs_node_destroy(c, pkernfs_node_find(c, PKERNFS_ROOT_INO + 1));
 }
 
 static struct pkernfs_node *pkernfs_one(struct pkernfs_core *c)
 {
-	return c->node[pkernfs_test_lookup(c, "one")];
+	return pkernfs_node_find(c, pkernfs_test_lookup(c, "one"));
 }
 
 static int pkernfs_run_fill(struct pkernfs_core *c)
@@ -293,8 +293,8 @@ static int pkernfs_run_attr_remove(struct pkernfs_core *c)
 static int pkernfs_setup_attr_orphan(struct kunit *test, struct pkernfs_core *c)
 {
 	return pkernfs_setup_tmpfile(test, c) ?:
-	       pkernfs_xattr_set(c, c->node[PKERNFS_ROOT_INO + 1], PKERNFS_XATTR_USER, "name",
-				 "value", 5, 0);
+	       pkernfs_xattr_set(c, pkernfs_node_find(c, PKERNFS_ROOT_INO + 1),
+				 PKERNFS_XATTR_USER, "name", "value", 5, 0);
 }
 
 /* An ACL changes the mode with it: both, or neither. */

@@ -18,8 +18,8 @@ headers="asm/e820/api.h iommu.h pasid.h kunit/test-bug.h linux/cacheflush.h linu
 	linux/crc32c.h linux/fs.h linux/init.h linux/io.h linux/kexec.h linux/memremap.h
 	linux/minmax.h linux/mm.h linux/mutex.h linux/pci.h linux/pkernfs_iommu.h
 	linux/pkernfs_pci.h linux/printk.h linux/reboot.h linux/rwsem.h linux/sched.h
-	linux/sched/mm.h linux/sched/signal.h linux/slab.h linux/sort.h linux/string.h linux/uuid.h linux/workqueue.h
-	linux/capability.h linux/wait.h
+	linux/sched/mm.h linux/sched/signal.h linux/slab.h linux/sort.h linux/string.h
+	linux/uuid.h linux/workqueue.h linux/capability.h linux/wait.h linux/xarray.h
 	trace/events/pkernfs.h"
 for h in $headers; do
 	mkdir -p "$out/include/$(dirname "$h")"

@@ -585,14 +585,11 @@ static bool use(struct source *s)
 	struct super_block super = { .s_fs_info = &r };
 	struct pkernfs_inode_info info = { .vfs.i_sb = &super };
 	static char list[65536], big[4096];
-	u32 ino;
+	struct pkernfs_node *n;
+	unsigned long ino;
 	u64 at;
 
-	for (ino = 0; ino < c->inodes; ino++) {
-		struct pkernfs_node *n = c->node[ino];
-
-		if (!n)
-			continue;
+	xa_for_each(&c->nodes, ino, n) {
 		info.node = n;
 		pkernfs_listxattr((struct dentry *)&info.vfs, list, sizeof(list));
 		pkernfs_xattr_get(c, n, PKERNFS_XATTR_USER, "one", big, sizeof(big));
@@ -606,9 +603,9 @@ static bool use(struct source *s)
 		pkernfs_bad_add(c, pick(s, LAST + 1));
 	pkernfs_orphan_reclaim(c);
 	for (ino = TREE_ROOT; ino < TREE_END; ino++) {
-		struct pkernfs_node *n = c->node[ino];
 		u32 fresh;
 
+		n = pkernfs_node_find(c, ino);
 		if (!n || !n->ser->nlink || !chance(s, 3))
 			continue;
 		pkernfs_xattr_set(c, n, PKERNFS_XATTR_USER, "three", big, pick(s, 4096), 0);
@@ -623,7 +620,7 @@ static bool use(struct source *s)
 			if (n->pool == &c->gpool[PKERNFS_GPOOL_4K] && chance(s, 4))
 				pkernfs_extent_move(c, n, &c->gpool[PKERNFS_GPOOL_2M]);
 		} else if (S_ISDIR(le16_to_cpu(n->ser->mode))) {
-			snprintf(big, 200, "%0*u", (int)(1 + pick(s, 150)), ino);
+			snprintf(big, 200, "%0*u", (int)(1 + pick(s, 150)), (u32)ino);
 			region_create(c, ino, big, chance(s, 2) ? S_IFREG : S_IFDIR, &fresh);
 			*big = 0;
 		}
@@ -666,7 +663,7 @@ static void still_there(u64 intact, const struct verdict *v)
 
 		if (!(intact & 1ULL << ino))
 			continue;
-		n = r.core->node[ino];
+		n = pkernfs_node_find(r.core, ino);
 		if (!n || !n->ser->nlink)
 			shim_die("fsck has lost a file that was whole");
 		if (n->slots && !v->no_room &&
@@ -683,7 +680,7 @@ static void still_says(u64 intact, const struct verdict *v)
 	u32 ino, i, g;
 
 	for (ino = TREE_ROOT; ino < TREE_END; ino++) {
-		n = intact & 1ULL << ino ? r.core->node[ino] : NULL;
+		n = intact & 1ULL << ino ? pkernfs_node_find(r.core, ino) : NULL;
 		for (i = 0; n && i < n->extents; i++)
 			for (g = 0; g < n->extent[i].count; g++) {
 				const char *p = pkernfs_granule_virt(r.core, n->pool,

@@ -162,6 +162,67 @@ static inline bool shim_fails(void)
 #define bitmap_zalloc(n, gfp)	kvcalloc(BITS_TO_LONGS(n), sizeof(long), gfp)
 #define kvfree(p)		free((void *)(p))
 
+/* A plain array: the numbers here are small. */
+struct xarray {
+	void **entry;
+	unsigned long entries;
+};
+
+#define XA_FLAGS_ALLOC1		0
+#define XA_LIMIT(lo, hi)	((struct xa_limit) { lo, hi })
+#define xa_init_flags(xa, f)	((void)(f), *(xa) = (struct xarray) {})
+#define xa_err(p)		(IS_ERR(p) ? (int)PTR_ERR(p) : 0)
+
+struct xa_limit {
+	u32 min, max;
+};
+
+static inline void *xa_load(const struct xarray *xa, unsigned long index)
+{
+	return index < xa->entries ? xa->entry[index] : NULL;
+}
+
+static inline void *xa_store(struct xarray *xa, unsigned long index, void *p, int gfp)
+{
+	unsigned long entries = xa->entries;
+
+	if (index >= entries) {
+		void *entry = kvrealloc(xa->entry, (index + 16) * sizeof(p), gfp);
+
+		if (!entry)
+			return ERR_PTR(-ENOMEM);
+		xa->entry = entry;
+		xa->entries = index + 16;
+		memset(xa->entry + entries, 0, (xa->entries - entries) * sizeof(p));
+	}
+	xa->entry[index] = p;
+	return NULL;
+}
+
+static inline int xa_alloc(struct xarray *xa, u32 *index, void *p, struct xa_limit limit, int gfp)
+{
+	for (*index = limit.min; *index <= limit.max; (*index)++)
+		if (!xa_load(xa, *index))
+			return xa_err(xa_store(xa, *index, p, gfp));
+	return -EBUSY;
+}
+
+static inline void xa_erase(struct xarray *xa, unsigned long index)
+{
+	xa->entry[index] = NULL;
+}
+
+static inline void *xa_next(const struct xarray *xa, unsigned long *index)
+{
+	while (*index < xa->entries && !xa->entry[*index])
+		(*index)++;
+	return xa_load(xa, *index);
+}
+
+#define xa_for_each(xa, index, p)	\
+	for (index = 0; ((p) = xa_next(xa, &(index))); (index)++)
+#define xa_destroy(xa)		free((xa)->entry)
+
 extern const struct pkernfs_sb *shim_fit;
 extern phys_addr_t shim_base;
 extern u64 shim_bytes;

@@ -92,17 +92,13 @@ int region_create(struct pkernfs_core *c, u32 dir, const char *name, umode_t mod
 
 	if (err)
 		return err;
-	*ino = pkernfs_ino_find(c);
-	n = *ino ? pkernfs_node_new(c, *ino, S_ISREG(mode)) : NULL;
-	if (!n) {
+	n = pkernfs_node_new(c, S_ISREG(mode));
+	if (IS_ERR(n)) {
 		pkernfs_tx_end(c);
-		return -ENOSPC;
+		return PTR_ERR(n);
 	}
-	ser = pkernfs_tx_inode(c, *ino);
-	memset(ser, 0, PKERNFS_INODE_STATIC);
-	ser->magic = cpu_to_le32(PKERNFS_INODE_MAGIC);
-	ser->generation = cpu_to_le32(le32_to_cpu(n->ser->generation) + 1);
-	ser->ino = cpu_to_le64(*ino);
+	*ino = n->ino;
+	ser = pkernfs_tx_fresh(c, *ino);
 	ser->mode = cpu_to_le16(mode);
 	ser->nlink = cpu_to_le32(S_ISDIR(mode) ? 2 : !!name);
 	if (S_ISLNK(mode)) {
@@ -112,12 +108,12 @@ int region_create(struct pkernfs_core *c, u32 dir, const char *name, umode_t mod
 		ser->rdev = cpu_to_le32(0x103);
 	}
 	if (name)
-		err = region_enter(c, c->node[dir], name, *ino, mode, &at);
+		err = region_enter(c, pkernfs_node_find(c, dir), name, *ino, mode, &at);
 	if (!err && S_ISDIR(mode)) {
 		pkernfs_tx_inode(c, *ino)->parent = cpu_to_le64(dir);
 		le32_add_cpu(&pkernfs_tx_inode(c, dir)->nlink, 1);
 	}
-	err = region_finish(c, c->node[dir], &at, err);
+	err = region_finish(c, pkernfs_node_find(c, dir), &at, err);
 	if (err)
 		pkernfs_node_free(c, n);
 	pkernfs_tx_end(c);
@@ -131,10 +127,10 @@ int region_link(struct pkernfs_core *c, u32 dir, const char *name, u32 ino)
 
 	if (err)
 		return err;
-	err = region_enter(c, c->node[dir], name, ino, S_IFREG, &at);
+	err = region_enter(c, pkernfs_node_find(c, dir), name, ino, S_IFREG, &at);
 	if (!err)
 		le32_add_cpu(&pkernfs_tx_inode(c, ino)->nlink, 1);
-	err = region_finish(c, c->node[dir], &at, err);
+	err = region_finish(c, pkernfs_node_find(c, dir), &at, err);
 	pkernfs_tx_end(c);
 	return err;
 }
@@ -165,8 +161,25 @@ static void region_acl(struct pkernfs_core *c, u32 ino, u8 space, unsigned int e
 		struct posix_acl_xattr_entry entry[8];
 	} acl = { .head.a_version = cpu_to_le32(POSIX_ACL_XATTR_VERSION) };
 
-	region_must(!pkernfs_xattr_set(c, c->node[ino], space, "", &acl, sizeof(acl.head) +
-				       entries * sizeof(*acl.entry), 0), "no ACL");
+	region_must(!pkernfs_xattr_set(c, pkernfs_node_find(c, ino), space, "", &acl,
+				       sizeof(acl.head) + entries * sizeof(*acl.entry), 0),
+		    "no ACL");
+}
+
+/* Where a file has its data, in pages from the start of the region */
+static u64 region_page(struct pkernfs_core *c, u32 ino, u64 pos)
+{
+	u64 bytes;
+
+	return (pkernfs_extent_data(c, pkernfs_node_find(c, ino), pos, &bytes) - c->r->virt) >>
+	       PKERNFS_BLOCK_SHIFT;
+}
+
+static void region_xattr(struct pkernfs_core *c, u32 ino, u8 space, const char *name,
+			 const char *value)
+{
+	region_must(!pkernfs_xattr_set(c, pkernfs_node_find(c, ino), space, name, value,
+				       strlen(value), 0), "no attribute");
 }
 
 /*
@@ -176,13 +189,11 @@ static void region_acl(struct pkernfs_core *c, u32 ino, u8 space, unsigned int e
 static void region_bad(struct pkernfs_core *c)
 {
 	const struct pkernfs_sb *sb = c->r->sb;
-	u64 bytes, bad[] = {
+	u64 bad[] = {
 		pkernfs_area_start(&sb->pool) + c->pool_blocks - c->pool_free,
 		pkernfs_area_start(&sb->small) + 32,
-		(pkernfs_extent_data(c, c->node[TREE_SMALL], 4 * PKERNFS_BLOCK_SIZE, &bytes) -
-		 c->r->virt) >> PKERNFS_BLOCK_SHIFT,
-		((pkernfs_extent_data(c, c->node[TREE_RAM], 6 * PKERNFS_GRANULE_SIZE, &bytes) -
-		  c->r->virt) >> PKERNFS_BLOCK_SHIFT) + 5,
+		region_page(c, TREE_SMALL, 4 * PKERNFS_BLOCK_SIZE),
+		region_page(c, TREE_RAM, 6 * PKERNFS_GRANULE_SIZE) + 5,
 		pkernfs_area_start(&sb->data) + 27 * PKERNFS_BLOCKS_PER_GRANULE + 7,
 	};
 	unsigned int i;
@@ -197,8 +208,8 @@ static void region_data(struct pkernfs_core *c, u32 ino, unsigned int pool, u64 
 	struct pkernfs_gpool *p = &c->gpool[pool];
 	u64 pos = logical << p->shift, bytes;
 
-	region_must(!pkernfs_extent_fill(c, c->node[ino], pos, pos, p), "no data");
-	sprintf(pkernfs_extent_data(c, c->node[ino], pos, &bytes),
+	region_must(!pkernfs_extent_fill(c, pkernfs_node_find(c, ino), pos, pos, p), "no data");
+	sprintf(pkernfs_extent_data(c, pkernfs_node_find(c, ino), pos, &bytes),
 		"inode %u granule %llu", ino, (unsigned long long)logical);
 }
 
@@ -270,12 +281,9 @@ void region_make(struct pkernfs_region *r)
 		name[0] = 'a' + i;
 		region_must(!region_link(c, TREE_MANY, name, TREE_NAMES), "no link");
 	}
-	region_must(!pkernfs_xattr_set(c, c->node[TREE_STATE], PKERNFS_XATTR_USER, "one",
-				       "1", 1, 0) &&
-		    !pkernfs_xattr_set(c, c->node[TREE_STATE], PKERNFS_XATTR_USER, "two",
-				       "22", 2, 0) &&
-		    !pkernfs_xattr_set(c, c->node[TREE_ROOT], PKERNFS_XATTR_TRUSTED, "root",
-				       "", 0, 0), "no attribute");
+	region_xattr(c, TREE_STATE, PKERNFS_XATTR_USER, "one", "1");
+	region_xattr(c, TREE_STATE, PKERNFS_XATTR_USER, "two", "22");
+	region_xattr(c, TREE_ROOT, PKERNFS_XATTR_TRUSTED, "root", "");
 
 	region_acl(c, TREE_A, PKERNFS_XATTR_ACL_ACCESS, 5);
 	region_acl(c, TREE_A, PKERNFS_XATTR_ACL_DEFAULT, 3);
@@ -288,7 +296,7 @@ void region_make(struct pkernfs_region *r)
 	pkernfs_tx_inode(c, TREE_END)->nlink = 0;
 	region_must(!pkernfs_tx_commit(c), "no commit");
 	pkernfs_tx_end(c);
-	region_must(!pkernfs_node_destroy(c, c->node[TREE_END]), "cannot be removed");
+	region_must(!pkernfs_node_destroy(c, pkernfs_node_find(c, TREE_END)), "cannot be removed");
 }
 
 /* --- what is in it ------------------------------------------------------------------ */
@@ -310,7 +318,7 @@ static void region_list_dir(struct pkernfs_core *c, struct pkernfs_node *d, cons
 	u64 cookie = 0;
 
 	while ((de = pkernfs_dirent_next(c, d, &cookie))) {
-		struct pkernfs_node *n = c->node[le64_to_cpu(de->ino)];
+		struct pkernfs_node *n = pkernfs_node_find(c, le64_to_cpu(de->ino));
 
 		snprintf(name, sizeof(name), "%s/%.*s", path, de->len, de->name);
 		printf("%s\t%o\t%llu\t%u", name, le16_to_cpu(n->ser->mode),
@@ -326,6 +334,6 @@ static void region_list_dir(struct pkernfs_core *c, struct pkernfs_node *d, cons
 void region_list(struct pkernfs_core *c)
 {
 	down_read(&c->lock);
-	region_list_dir(c, c->node[PKERNFS_ROOT_INO], "");
+	region_list_dir(c, pkernfs_node_find(c, PKERNFS_ROOT_INO), "");
 	up_read(&c->lock);
 }
