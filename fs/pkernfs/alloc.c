@@ -8,11 +8,16 @@
  * made anew at adoption from the tables of the preserved devices.
  */
 
+#define pr_fmt(fmt) "pkernfs: " fmt
+
 #include <linux/bitmap.h>
 #include <linux/mm.h>
+#include <linux/printk.h>
 #include <linux/slab.h>
 
 #include "pkernfs.h"
+
+#define PKERNFS_MARK_STEP	32	/* slots, so that it seldom has to be raised */
 
 static bool pkernfs_gpool_init(struct pkernfs_gpool *p, const struct pkernfs_area *area,
 			       unsigned int shift)
@@ -527,6 +532,47 @@ int pkernfs_pool_claim(struct pkernfs_region *r, phys_addr_t phys)
 
 /* --- inode slots ---------------------------------------------------------------- */
 
+static struct pkernfs_inode_ser *pkernfs_ino_slot(struct pkernfs_core *c, u32 ino)
+{
+	return (void *)pkernfs_table(c) + (u64)ino * PKERNFS_INODE_SIZE;
+}
+
+/* Slots from this one on have never been used. core->lock is held. */
+u32 pkernfs_ino_mark(struct pkernfs_core *c)
+{
+	if (!pkernfs_has(c, PKERNFS_INCOMPAT_MARK))
+		return c->inodes;
+	return le64_to_cpu(pkernfs_table(c)->mark);
+}
+
+/* The mark when @ino, which is not below it, is used. */
+u32 pkernfs_ino_mark_above(struct pkernfs_core *c, u32 ino)
+{
+	return min(round_up(ino + 1, PKERNFS_MARK_STEP), c->inodes);
+}
+
+/*
+ * The slots between the mark and the one that it would be raised to are read by the next
+ * load: they have to be what the mark says. If not, they may be inodes whose memory this
+ * kernel does not know of.
+ */
+static bool pkernfs_ino_fresh(struct pkernfs_core *c, u32 ino)
+{
+	u32 at = pkernfs_ino_mark(c), end;
+
+	if (ino < at)
+		return true;
+	for (end = pkernfs_ino_mark_above(c, ino); at < end; at++) {
+		if (!memchr_inv(pkernfs_ino_slot(c, at), 0, PKERNFS_INODE_STATIC))
+			continue;
+		pkernfs_load_say(pr_err_ratelimited,
+				 "region %u: inode %u: in use, and the table does not say so; see fsck.pkernfs(8)\n",
+				 c->r->index, at);
+		return false;
+	}
+	return true;
+}
+
 static void pkernfs_node_drop(struct pkernfs_node *n)
 {
 	bitmap_free(n->slots);
@@ -556,8 +602,7 @@ static struct pkernfs_node *pkernfs_node_alloc(struct pkernfs_core *c, bool slot
 static void pkernfs_node_enter(struct pkernfs_core *c, struct pkernfs_node *n, u32 ino)
 {
 	n->ino = ino;
-	n->ser = pkernfs_block(c->r, pkernfs_area_start(&c->r->sb->inodes)) +
-		 (u64)ino * PKERNFS_INODE_SIZE;
+	n->ser = pkernfs_ino_slot(c, ino);
 	c->inodes_free--;
 }
 
@@ -592,7 +637,8 @@ struct pkernfs_node *pkernfs_node_load(struct pkernfs_core *c, u32 ino, bool slo
  *
  * The lowest one. Its generation tells the new inode from the one before.
  *
- * Return: the node, in core->nodes, or an error pointer: -ENOSPC, -ENOMEM.
+ * Return: the node, in core->nodes, or an error pointer: -ENOSPC, -ENOMEM; -EUCLEAN: the
+ * table is damaged.
  */
 struct pkernfs_node *pkernfs_node_new(struct pkernfs_core *c, bool slots)
 {
@@ -607,6 +653,11 @@ struct pkernfs_node *pkernfs_node_new(struct pkernfs_core *c, bool slots)
 	if (err) {
 		pkernfs_node_drop(n);
 		return ERR_PTR(err == -EBUSY ? -ENOSPC : err);
+	}
+	if (!pkernfs_ino_fresh(c, ino)) {
+		xa_erase(&c->nodes, ino);
+		pkernfs_node_drop(n);
+		return ERR_PTR(-EUCLEAN);
 	}
 	pkernfs_node_enter(c, n, ino);
 	return n;

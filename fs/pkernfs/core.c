@@ -8,6 +8,8 @@
  * It writes nothing but the replay. A region in which anything is damaged is not
  * loaded at all: whose memory it is can then not be known, and giving some of it
  * away could hand out what a device still writes to.
+ *
+ * Its cost goes by what is in use, not by the size of the region.
  */
 
 #define pr_fmt(fmt) "pkernfs: " fmt
@@ -220,11 +222,25 @@ static const char *pkernfs_load_links(struct pkernfs_core *c)
 	return pkernfs_load_reach(c);
 }
 
+/* How far the inode table has been used. */
+static const char *pkernfs_load_mark(struct pkernfs_core *c)
+{
+	const struct pkernfs_table_ser *t = pkernfs_table(c);
+
+	if (!pkernfs_has(c, PKERNFS_INCOMPAT_MARK))
+		return NULL;
+	if (!pkernfs_table_sound(t))
+		return "inode table: wrong checksum";
+	if (le64_to_cpu(t->mark) <= PKERNFS_ROOT_INO || le64_to_cpu(t->mark) > c->inodes)
+		return "inode table: impossible mark";
+	return NULL;
+}
+
 static int pkernfs_core_read(struct pkernfs_core *c, const char **why)
 {
 	struct pkernfs_node *root;
 	struct pkernfs_gpool *p;
-	u32 ino;
+	u32 ino, mark;
 	int err;
 
 	*why = "no memory";
@@ -237,7 +253,11 @@ static int pkernfs_core_read(struct pkernfs_core *c, const char **why)
 	err = pkernfs_bad_load(c, why);
 	if (err)
 		return err;
-	for (ino = PKERNFS_ROOT_INO; ino < c->inodes; ino++) {
+	*why = pkernfs_load_mark(c);
+	if (*why)
+		return -EUCLEAN;
+	mark = pkernfs_ino_mark(c);
+	for (ino = PKERNFS_ROOT_INO; ino < mark; ino++) {
 		err = pkernfs_load_inode(c, ino, why);
 		if (err) {
 			pkernfs_load_say(pr_err, "region %u: inode %u: %s\n",

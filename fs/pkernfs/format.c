@@ -349,6 +349,16 @@ void pkernfs_sb_refit(struct pkernfs_region *r)
 	}
 }
 
+static void pkernfs_format_table(struct pkernfs_region *r, const struct pkernfs_sb *sb)
+{
+	struct pkernfs_table_ser *t = pkernfs_block(r, pkernfs_area_start(&sb->inodes));
+
+	if (!(le64_to_cpu(sb->feature_incompat) & PKERNFS_INCOMPAT_MARK))
+		return;
+	t->mark = cpu_to_le64(PKERNFS_ROOT_INO + 1);
+	pkernfs_table_seal(t);
+}
+
 static void pkernfs_format_root(struct pkernfs_region *r, const struct pkernfs_sb *sb)
 {
 	struct pkernfs_inode_ser *ser =
@@ -404,6 +414,7 @@ void pkernfs_format_write(struct pkernfs_region *r, const struct pkernfs_sb *lay
 	pkernfs_bad_write(r, layout, bad);
 	j->magic = cpu_to_le32(PKERNFS_JOURNAL_MAGIC);
 	j->version = cpu_to_le32(PKERNFS_FORMAT_VERSION);
+	pkernfs_format_table(r, layout);
 	pkernfs_format_root(r, layout);
 	smp_wmb();	/* all areas before a superblock names them */
 

@@ -100,6 +100,27 @@ bool pkernfs_block_sound(const void *block, u32 magic, u64 ino, u32 generation)
 	       le32_to_cpu(b->crc) == crc32c(~0, block + 8, PKERNFS_BLOCK_SIZE - 8);
 }
 
+/* Its checksum is where that of an inode is, which is how the log completes both. */
+static u32 pkernfs_table_crc(const struct pkernfs_table_ser *t)
+{
+	static_assert(offsetof(struct pkernfs_table_ser, crc) ==
+		      offsetof(struct pkernfs_inode_ser, crc));
+	return crc32c(~0, t, offsetof(struct pkernfs_table_ser, crc));
+}
+
+void pkernfs_table_seal(struct pkernfs_table_ser *t)
+{
+	t->magic = cpu_to_le32(PKERNFS_TABLE_MAGIC);
+	t->crc = cpu_to_le32(pkernfs_table_crc(t));
+}
+
+/* Is this the head of an inode table? What it says is not judged. */
+bool pkernfs_table_sound(const struct pkernfs_table_ser *t)
+{
+	return le32_to_cpu(t->magic) == PKERNFS_TABLE_MAGIC && !t->ino &&
+	       le32_to_cpu(t->crc) == pkernfs_table_crc(t);
+}
+
 u32 pkernfs_inode_crc(const struct pkernfs_inode_ser *ser)
 {
 	return crc32c(~0, ser, offsetof(struct pkernfs_inode_ser, crc));
@@ -189,6 +210,8 @@ struct pkernfs_inode_ser *pkernfs_tx_inode(struct pkernfs_core *c, u32 ino)
  * @c: the core
  * @ino: its number, from pkernfs_node_new()
  *
+ * If none was used as high in the table as this one, the table says so from now on.
+ *
  * Return: the copy of its static part: identity and a generation of its own, zeroes
  * behind them.
  */
@@ -196,7 +219,12 @@ struct pkernfs_inode_ser *pkernfs_tx_fresh(struct pkernfs_core *c, u32 ino)
 {
 	struct pkernfs_inode_ser *ser = pkernfs_tx_inode(c, ino);
 	u32 generation = le32_to_cpu(ser->generation) + 1;
+	struct pkernfs_table_ser *t;
 
+	if (ino >= pkernfs_ino_mark(c)) {
+		t = (void *)pkernfs_tx_inode(c, 0);
+		t->mark = cpu_to_le64(pkernfs_ino_mark_above(c, ino));
+	}
 	memset(ser, 0, PKERNFS_INODE_STATIC);
 	ser->magic = cpu_to_le32(PKERNFS_INODE_MAGIC);
 	ser->generation = cpu_to_le32(generation ?: 1);

@@ -251,6 +251,12 @@ static inline u32 pkernfs_granule_holds(const struct pkernfs_gpool *p, u32 granu
 	return g ? g->holds : 0;
 }
 
+/* The head of the inode table; with PKERNFS_INCOMPAT_MARK only. */
+static inline struct pkernfs_table_ser *pkernfs_table(const struct pkernfs_core *c)
+{
+	return pkernfs_block(c->r, le64_to_cpu(c->r->sb->inodes.start));
+}
+
 /* The node of an inode, or NULL: no such inode is in use. core->lock is held. */
 static inline struct pkernfs_node *pkernfs_node_find(struct pkernfs_core *c, u64 ino)
 {
@@ -289,6 +295,8 @@ void pkernfs_area_zero(struct pkernfs_region *r, const struct pkernfs_area *a);
 int pkernfs_tx_begin(struct pkernfs_core *c);
 struct pkernfs_inode_ser *pkernfs_tx_inode(struct pkernfs_core *c, u32 ino);
 struct pkernfs_inode_ser *pkernfs_tx_fresh(struct pkernfs_core *c, u32 ino);
+void pkernfs_table_seal(struct pkernfs_table_ser *t);
+bool pkernfs_table_sound(const struct pkernfs_table_ser *t);
 void *pkernfs_tx_block(struct pkernfs_core *c, u64 block);
 int pkernfs_tx_commit(struct pkernfs_core *c);
 void pkernfs_tx_end(struct pkernfs_core *c);
@@ -315,6 +323,8 @@ bool pkernfs_granule_idle(struct pkernfs_core *c, const struct pkernfs_gpool *p,
 u64 pkernfs_pool_get(struct pkernfs_core *c);
 void pkernfs_pool_put(struct pkernfs_core *c, u64 block);
 int pkernfs_pool_take(struct pkernfs_core *c, u64 block);
+u32 pkernfs_ino_mark(struct pkernfs_core *c);
+u32 pkernfs_ino_mark_above(struct pkernfs_core *c, u32 ino);
 struct pkernfs_node *pkernfs_node_load(struct pkernfs_core *c, u32 ino, bool slots);
 struct pkernfs_node *pkernfs_node_new(struct pkernfs_core *c, bool slots);
 void pkernfs_node_free(struct pkernfs_core *c, struct pkernfs_node *n);

@@ -51,6 +51,40 @@ static bool check_type_known(uint16_t mode)
 	return false;
 }
 
+/* --- the table --------------------------------------------------------------------- */
+
+static void check_mark_set(struct check *k, uint32_t mark)
+{
+	struct pkernfs_table_ser *t = (void *)check_inode_change(k, 0);
+
+	memset(t, 0, sizeof(*t));
+	t->magic = htole32(PKERNFS_TABLE_MAGIC);
+	t->mark = htole64(mark);
+	check_inode_seal((void *)t);
+}
+
+/* Does it say how far it has been used, and is that right? */
+static void check_table(struct check *k)
+{
+	const struct pkernfs_table_ser *t = (void *)image_inode(k->img, 0);
+	uint64_t mark = le64toh(t->mark);
+	uint32_t last = k->inodes - 1;
+
+	if (!check_has(k, PKERNFS_INCOMPAT_MARK))
+		return;
+	while (last > PKERNFS_ROOT_INO &&
+	       check_zero(image_inode(k->img, last), PKERNFS_INODE_STATIC))
+		last--;
+	if (le32toh(t->magic) != PKERNFS_TABLE_MAGIC || t->ino ||
+	    le32toh(t->crc) != image_inode_crc((const void *)t) ||
+	    mark <= PKERNFS_ROOT_INO || mark > k->inodes) {
+		if (check_found(k, P_TABLE, "inode table"))
+			check_mark_set(k, last + 1);
+	} else if (last >= mark && check_found(k, P_TABLE_ABOVE, "inode %u", last)) {
+		check_mark_set(k, last + 1);
+	}
+}
+
 /* --- what it says of itself ------------------------------------------------------ */
 
 /* The generation that a block of an inode says that it has; 0: none does. */
@@ -341,8 +375,11 @@ static uint32_t check_inode_slot(struct check *k)
 
 static void check_inode_make(struct check *k, uint32_t ino, uint16_t mode, uint64_t parent)
 {
+	const struct pkernfs_table_ser *t = (const void *)image_inode(k->img, 0);
 	struct pkernfs_inode_ser *ser;
 
+	if (check_has(k, PKERNFS_INCOMPAT_MARK) && ino >= le64toh(t->mark))
+		check_mark_set(k, ino + 1);
 	check_inode_clear(k, ino);
 	ser = check_inode_change(k, ino);
 	ser->generation = htole32(le32toh(ser->generation) + 1);
@@ -420,7 +457,7 @@ static void check_root(struct check *k)
 }
 
 /**
- * check_inodes - check all inodes, one by one
+ * check_inodes - check the inode table and all inodes, one by one
  * @k: the check
  *
  * Those that nothing had to be guessed of come first when it is about memory.
@@ -430,6 +467,7 @@ void check_inodes(struct check *k)
 	uint32_t ino;
 	int mended;
 
+	check_table(k);
 	for (ino = PKERNFS_ROOT_INO; ino < k->inodes; ino++)
 		check_inode(k, ino);
 	for (ino = PKERNFS_ROOT_INO; ino < k->inodes; ino++) {

@@ -187,6 +187,20 @@ static void dump_bad(struct image *img)
 	}
 }
 
+static void dump_table(struct image *img)
+{
+	const struct pkernfs_table_ser *t = (const void *)image_inode(img, 0);
+
+	if (!(le64toh(img->sb.feature_incompat) & PKERNFS_INCOMPAT_MARK))
+		return;
+	open_object("table");
+	number("slots", image_inodes(img));
+	number("mark", le64toh(t->mark));
+	good(le32toh(t->magic) == PKERNFS_TABLE_MAGIC && !t->ino &&
+	     le32toh(t->crc) == image_inode_crc((const void *)t));
+	close_object();
+}
+
 /* --- inodes ------------------------------------------------------------------------------ */
 
 static void dump_extent(const struct pkernfs_extent_ser *e)
@@ -358,6 +372,9 @@ static int dump(struct image *img)
 	list_end();
 	list("bad");
 	dump_bad(img);
+	list_end();
+	list("table");
+	dump_table(img);
 	list_end();
 	list("inodes");
 	for (ino = PKERNFS_ROOT_INO; ino < image_inodes(img); ino++)

@@ -128,8 +128,11 @@ static void pkernfs_fuzz_files(struct pkernfs_fuzz *z)
 	u64 pool = pkernfs_fuzz_start(&z->sb.pool) + 1, ino;
 	struct pkernfs_dir_block_ser *names = pkernfs_fuzz_pool(z);
 	struct pkernfs_extent_block_ser *more = pkernfs_fuzz_pool(z);
+	struct pkernfs_table_ser *table = (void *)pkernfs_fuzz_inode(z, 0);
 	struct pkernfs_inode_ser *ser = pkernfs_fuzz_inode(z, PKERNFS_ROOT_INO);
 
+	table->mark = cpu_to_le64(PKERNFS_FUZZ_NIC + PKERNFS_FUZZ_DEVICES);
+	pkernfs_table_seal(table);
 	ser->btime = 0;
 	ser->chain = cpu_to_le64(pool);
 	ser->crc = cpu_to_le32(pkernfs_inode_crc(ser));

@@ -70,6 +70,7 @@ struct pkernfs_area {
  * DIRTY	of device records alone: hardware sets accessed and dirty bits in the
  *		second-stage tables that the record names (SSADE)
  * HUGE		granules of 1 GiB, in an area of their own
+ * MARK		the inode table says how far it has been used
  */
 #define PKERNFS_INCOMPAT_SPECIAL	(1ULL << 0)
 #define PKERNFS_INCOMPAT_FLAGS		(1ULL << 1)
@@ -79,6 +80,7 @@ struct pkernfs_area {
 #define PKERNFS_INCOMPAT_ACL		(1ULL << 5)
 #define PKERNFS_INCOMPAT_DIRTY		(1ULL << 6)
 #define PKERNFS_INCOMPAT_HUGE		(1ULL << 7)
+#define PKERNFS_INCOMPAT_MARK		(1ULL << 8)
 #define PKERNFS_INCOMPAT_KNOWN		(PKERNFS_INCOMPAT_SPECIAL | \
 					 PKERNFS_INCOMPAT_FLAGS | \
 					 PKERNFS_INCOMPAT_XATTR | \
@@ -86,7 +88,8 @@ struct pkernfs_area {
 					 PKERNFS_INCOMPAT_BAD | \
 					 PKERNFS_INCOMPAT_ACL | \
 					 PKERNFS_INCOMPAT_DIRTY | \
-					 PKERNFS_INCOMPAT_HUGE)
+					 PKERNFS_INCOMPAT_HUGE | \
+					 PKERNFS_INCOMPAT_MARK)
 #define PKERNFS_COMPAT_KNOWN	0ULL
 
 /**
@@ -153,12 +156,13 @@ struct pkernfs_sb {
 #define PKERNFS_SUPER_MAGIC	0x504b4653	/* statfs f_type */
 #define PKERNFS_JOURNAL_MAGIC	0x4f4a4b50U	/* "PKJO" */
 #define PKERNFS_INODE_MAGIC	0x4e494b50U	/* "PKIN" */
+#define PKERNFS_TABLE_MAGIC	0x42544b50U	/* "PKTB" */
 #define PKERNFS_EXTENT_MAGIC	0x58454b50U	/* "PKEX" */
 #define PKERNFS_DIR_MAGIC	0x52444b50U	/* "PKDR" */
 #define PKERNFS_XATTR_MAGIC	0x41584b50U	/* "PKXA" */
 #define PKERNFS_BAD_MAGIC	0x44424b50U	/* "PKBD" */
 
-#define PKERNFS_ROOT_INO	1		/* inode 0 is never used */
+#define PKERNFS_ROOT_INO	1		/* inode 0 is never used: see pkernfs_table_ser */
 #define PKERNFS_NAME_MAX	255
 #define PKERNFS_JOURNAL_BLOCKS	64		/* smallest journal */
 
@@ -192,7 +196,7 @@ struct pkernfs_journal_ser {
  * struct pkernfs_journal_rec_ser - one record; the new content follows it
  * @offset: of the target, in bytes from the start of the region; an inode or a
  *	block of the pool
- * @kind: PKERNFS_REC_*
+ * @kind: PKERNFS_REC_*; the head of the inode table counts as an inode
  * @bytes: length of the content: PKERNFS_INODE_STATIC or PKERNFS_BLOCK_SIZE
  */
 struct pkernfs_journal_rec_ser {
@@ -308,6 +312,32 @@ struct pkernfs_inode_ser {
 
 #define PKERNFS_INODE_SIZE	512
 #define PKERNFS_INODE_STATIC	488
+
+/**
+ * struct pkernfs_table_ser - head of the inode table, in the slot of inode 0
+ *
+ * With PKERNFS_INCOMPAT_MARK; otherwise this slot means nothing. Written by mkfs, and
+ * through the redo log in the transaction that first uses a slot from @mark on. A load
+ * does not read those slots: their static parts are zero, as mkfs has left them.
+ *
+ * @magic: PKERNFS_TABLE_MAGIC
+ * @pad: 0
+ * @ino: 0
+ * @mark: slots from this one on have never been used; above PKERNFS_ROOT_INO and at
+ *	most the number of slots
+ * @reserved: 0
+ * @crc: crc32c (seed ~0) of all bytes before it
+ * @unused: 0
+ */
+struct pkernfs_table_ser {
+	__le32 magic;
+	__le32 pad;
+	__le64 ino;
+	__le64 mark;
+	__u8   reserved[460];
+	__le32 crc;
+	__u8   unused[24];
+};
 
 #define PKERNFS_BLOCK_EXTENTS	169
 #define PKERNFS_CHAIN_MAX	32	/* extent blocks of a file */
@@ -693,6 +723,9 @@ PKERNFS_ASSERT_AT(pkernfs_inode_ser, size, 32);
 PKERNFS_ASSERT_AT(pkernfs_inode_ser, extent, 64);
 PKERNFS_ASSERT_AT(pkernfs_inode_ser, crc, 484);
 PKERNFS_ASSERT_AT(pkernfs_inode_ser, atime, PKERNFS_INODE_STATIC);
+PKERNFS_ASSERT_SIZE(pkernfs_table_ser, PKERNFS_INODE_SIZE);
+PKERNFS_ASSERT_AT(pkernfs_table_ser, mark, 16);
+PKERNFS_ASSERT_AT(pkernfs_table_ser, crc, 484);
 PKERNFS_ASSERT_SIZE(pkernfs_extent_block_ser, PKERNFS_BLOCK_SIZE);
 PKERNFS_ASSERT_AT(pkernfs_extent_block_ser, extent, 32);
 PKERNFS_ASSERT_SIZE(pkernfs_dirent_ser, 16);

@@ -188,6 +188,42 @@ INODE(links_dir, TREE_A, ser->nlink = cpu_to_le32(2))
 INODE(root, TREE_ROOT, ser->mode = 0)
 INODE(root_occupied, TREE_ROOT, ser->mode = cpu_to_le16(S_IFREG | 0600); ser->chain = 0)
 
+/* Slots from @first on have never been used, says the inode table. */
+static void mark(struct pkernfs_region *r, u64 first)
+{
+	struct pkernfs_table_ser *t = (void *)region_inode(r, 0);
+
+	t->mark = cpu_to_le64(first);
+	pkernfs_table_seal(t);
+}
+
+static void table_crc(struct pkernfs_region *r)
+{
+	((struct pkernfs_table_ser *)region_inode(r, 0))->mark = cpu_to_le64(REGION_INODES);
+}
+
+static void table_magic(struct pkernfs_region *r)
+{
+	region_inode(r, 0)->magic = cpu_to_le32(PKERNFS_INODE_MAGIC);
+	region_seal(region_inode(r, 0));
+}
+
+static void table_none(struct pkernfs_region *r)
+{
+	mark(r, PKERNFS_ROOT_INO);
+}
+
+static void table_range(struct pkernfs_region *r)
+{
+	mark(r, REGION_INODES + 1);
+}
+
+/* A file that has a name */
+static void table_above(struct pkernfs_region *r)
+{
+	mark(r, TREE_TINY);
+}
+
 static void inode_magic(struct pkernfs_region *r)
 {
 	region_inode(r, TREE_STATE)->magic ^= 1;
@@ -425,6 +461,7 @@ static void no_slots(struct pkernfs_region *r)
 		ser->mode = cpu_to_le16(S_IFREG | 0600);
 		region_seal(ser);
 	}
+	mark(r, REGION_INODES);
 }
 
 /* No slot is left for lost+found. */
@@ -502,6 +539,9 @@ static const struct {
 	{ "bad-pages-entry", bad_order }, { "bad-pages-entry.twice", bad_twice },
 	{ "bad-pages-entry.range", bad_range }, { "bad-pages-entry.count", bad_count },
 	{ "bad-pages-entry.behind", bad_behind },
+	{ "inode-table", table_crc }, { "inode-table.magic", table_magic },
+	{ "inode-table.none", table_none }, { "inode-table.range", table_range },
+	{ "inode-above", table_above },
 	{ "inode-id", inode_magic }, { "inode-id.number", inode_number },
 	{ "inode-id.generation", inode_generation },
 	{ "inode-id.attributes", inode_generation_xattr },

@@ -66,6 +66,7 @@ void shim_die(const char *why) __attribute__((noreturn));
 extern bool shim_verbose;
 #define pr_fmt_shim(...)	do { if (shim_verbose) fprintf(stderr, __VA_ARGS__); } while (0)
 #define pr_err(...)		pr_fmt_shim(__VA_ARGS__)
+#define pr_err_ratelimited(...)	pr_fmt_shim(__VA_ARGS__)
 #define pr_warn(...)		pr_fmt_shim(__VA_ARGS__)
 #define pr_info(...)		pr_fmt_shim(__VA_ARGS__)
 #define kunit_get_current_test()	(!shim_verbose)

@@ -47,6 +47,7 @@ void verdict_look(struct verdict *v)
 	memset(v, 0, sizeof(*v));
 	v->mended = check_run(&k, &image);
 	v->whole = !k.found;
+	v->above = k.count[P_TABLE_ABOVE];
 	v->no_room = k.count[P_EXTENT_NO_ROOM];
 	v->onto_bad = v->mended && onto_bad(&k);
 	v->from_bad = k.count[P_EXTENT_BAD];

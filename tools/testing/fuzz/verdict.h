@@ -10,6 +10,7 @@ struct verdict {
 	bool whole;		/* nothing that keeps the kernel from loading it */
 	bool mended;		/* whole after the repair */
 	bool clean;		/* and the second run finds nothing at all */
+	bool above;		/* inodes where the kernel does not look */
 	bool no_room;		/* a copy of shared memory did not fit */
 	bool onto_bad;		/* a copy has been made onto a bad page */
 	bool from_bad;		/* a copy has zeroes, as the page was bad */

@@ -16,7 +16,7 @@ APPEND = 'kunit.filter_glob=pkernfs[-_][!j]*'
 TIMEOUT = 180
 
 SUITES = {'pkernfs_boot', 'pkernfs_region', 'pkernfs_pci', 'pkernfs_second_stage', 'pkernfs_fuzz',
-          'pkernfs-format', 'pkernfs-alloc', 'pkernfs-bad'}
+          'pkernfs-format', 'pkernfs-alloc', 'pkernfs-bad', 'pkernfs-table'}
 # Said twice, the second one counts.
 VARIANTS = {'journal': {'APPEND': 'kunit.filter_glob=pkernfs-journal'}}
 
