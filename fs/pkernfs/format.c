@@ -77,6 +77,18 @@ static int pkernfs_layout_data(u64 base, u64 at, u64 tail, u64 huge, struct pker
 	return 0;
 }
 
+/*
+ * By default one for each 64 KiB of the first GiB, 512 bytes of these; and one for each
+ * granule behind it, as what is there is for large files.
+ */
+static u64 pkernfs_layout_inodes(u64 bytes)
+{
+	u64 first = min_t(u64, bytes, SZ_1G);
+
+	return clamp_t(u64, (first >> 16) + ((bytes - first) >> PKERNFS_GRANULE_SHIFT), 512,
+		       PKERNFS_INODES_MAX);
+}
+
 /**
  * pkernfs_layout - divide a region
  * @base: physical address
@@ -116,7 +128,7 @@ int pkernfs_layout(u64 base, u64 bytes, unsigned int index,
 	    pool > blocks)
 		return -EINVAL;
 	if (!inodes)
-		inodes = clamp_t(u64, bytes >> PKERNFS_GRANULE_SHIFT, 512, 65536);
+		inodes = pkernfs_layout_inodes(bytes);
 	if (!pool)
 		pool = 512 + blocks / 512;
 	inodes = round_up(max(inodes, 16ULL), PKERNFS_INODES_PER_BLOCK);
@@ -381,8 +393,14 @@ static void pkernfs_format_root(struct pkernfs_region *r, const struct pkernfs_s
 
 void pkernfs_area_zero(struct pkernfs_region *r, const struct pkernfs_area *a)
 {
-	memset(pkernfs_block(r, pkernfs_area_start(a)), 0,
-	       pkernfs_area_count(a) << PKERNFS_BLOCK_SHIFT);
+	u64 block = pkernfs_area_start(a), left = pkernfs_area_count(a), count;
+
+	/* An inode table can have half a GiB. */
+	for (; left; left -= count, block += count) {
+		count = min_t(u64, left, PKERNFS_BLOCKS_PER_GRANULE);
+		memset(pkernfs_block(r, block), 0, count << PKERNFS_BLOCK_SHIFT);
+		cond_resched();
+	}
 }
 
 /**

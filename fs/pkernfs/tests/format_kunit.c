@@ -279,6 +279,31 @@ static void pkernfs_test_huge_load(struct kunit *test)
 	pkernfs_test_sb_refused(test, r, "superblock: huge granules not aligned to 1 GiB");
 }
 
+/* Inodes: as many as wished for, or by the size of the region. */
+static void pkernfs_test_layout_inodes(struct kunit *test)
+{
+	static const struct {
+		u64 bytes, wish, inodes;
+	} rows[] = {
+		{ SZ_16M, 0, 512 },
+		{ SZ_64M, 0, 1024 },
+		{ SZ_1G, 0, 16384 },
+		{ 512ULL * SZ_1G, 0, 16384 + 511 * 512 },
+		{ 16ULL * SZ_1T, 0, SZ_1M },
+		{ SZ_1G, 1, 16 },
+		{ SZ_1G, 1001, 1008 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct pkernfs_format opt = { .inodes = rows[i].wish };
+		struct pkernfs_sb sb;
+
+		KUNIT_ASSERT_EQ(test, pkernfs_layout(SZ_1T, rows[i].bytes, 0, &opt, &sb), 0);
+		KUNIT_EXPECT_EQ(test, pkernfs_area_count(&sb.inodes), rows[i].inodes / 8);
+	}
+}
+
 /* A region from before: without the feature, and files as they were. */
 static void pkernfs_test_without_small(struct kunit *test)
 {
@@ -843,6 +868,7 @@ static struct kunit_case pkernfs_format_cases[] = {
 	KUNIT_CASE(pkernfs_test_layout_small),
 	KUNIT_CASE(pkernfs_test_layout_huge),
 	KUNIT_CASE(pkernfs_test_huge_load),
+	KUNIT_CASE(pkernfs_test_layout_inodes),
 	KUNIT_CASE(pkernfs_test_without_small),
 	KUNIT_CASE(pkernfs_test_sb_flip),
 	KUNIT_CASE(pkernfs_test_sb_copies),
