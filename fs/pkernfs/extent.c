@@ -365,26 +365,6 @@ static void pkernfs_slot_undo(struct pkernfs_core *c, struct pkernfs_node *n,
 
 /* --- filling holes --------------------------------------------------------------- */
 
-/* -EINTR: the task is to die, and it is a lot. */
-static int pkernfs_granule_zero(struct pkernfs_core *c, const struct pkernfs_gpool *p,
-				u32 granule, u32 count)
-{
-	void *at = pkernfs_granule_virt(c, p, granule);
-	u64 left = (u64)count << p->shift, bytes;
-
-	for (;;) {
-		bytes = min_t(u64, left, PKERNFS_GRANULE_SIZE);
-		memset(at, 0, bytes);
-		at += bytes;
-		left -= bytes;
-		cond_resched();
-		if (!left)
-			return 0;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-	}
-}
-
 /* What PKERNFS_INODE_POOL says is the place of the pool in core->gpool. */
 static_assert(PKERNFS_GPOOL_2M * PKERNFS_INODE_POOL_4K == PKERNFS_INODE_POOL_2M &&
 	      PKERNFS_GPOOL_4K * PKERNFS_INODE_POOL_4K == PKERNFS_INODE_POOL_4K &&
@@ -586,7 +566,10 @@ int pkernfs_extent_fill(struct pkernfs_core *c, struct pkernfs_node *n,
 		if (err <= 0)
 			return err;
 
-		err = pkernfs_granule_zero(c, p, e.granule, e.count) ?: pkernfs_tx_begin(c);
+		err = pkernfs_zero_memory(c, pkernfs_granule_virt(c, p, e.granule),
+					  (u64)e.count << p->shift);
+		if (!err)
+			err = pkernfs_tx_begin(c);
 		if (err) {
 			down_write(&c->lock);
 			pkernfs_granule_release(c, p, e.granule, e.count);

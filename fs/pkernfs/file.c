@@ -31,7 +31,7 @@
 
 #define PKERNFS_WINDOW		PKERNFS_GRANULE_SIZE
 #define PKERNFS_BUSY_TRIES	20	/* 1 ms apart: references by the way go */
-#define PKERNFS_FILL_STEP	SZ_512M	/* between looks for a signal */
+#define PKERNFS_FILL_STEP	SZ_256M	/* that much is not lost by a signal */
 
 static struct pkernfs_core *pkernfs_inode_core(struct inode *inode)
 {
@@ -451,11 +451,32 @@ static int pkernfs_room(struct inode *inode, u64 from, u64 end)
 	return room ? 0 : -ENOSPC;
 }
 
+/* Memory for a part of the file, step by step; sysfs shows how far it is. */
+static int pkernfs_fill_all(struct inode *inode, u64 from, u64 end)
+{
+	struct pkernfs_core *c = pkernfs_inode_core(inode);
+	u64 at = from, step;
+	int err = 0;
+
+	atomic64_add(end - from, &c->zeroing);
+	while (at < end) {
+		step = min_t(u64, end - at, PKERNFS_FILL_STEP);
+		err = signal_pending(current) ? -EINTR :
+		      pkernfs_fill(inode, at, at + step - 1, end);
+		if (err)
+			break;
+		atomic64_add(step, &c->zeroed);
+		at += step;
+	}
+	atomic64_sub(at - from, &c->zeroed);
+	atomic64_sub(end - from, &c->zeroing);
+	return err;
+}
+
 /* With @zero, what is there becomes zero, once it is known that the rest fits. */
 static int pkernfs_allocate(struct inode *inode, loff_t offset, loff_t len, bool keep_size,
 			    bool zero)
 {
-	u64 at = offset, last = offset + len - 1;
 	int err;
 
 	if (!keep_size) {
@@ -473,14 +494,9 @@ static int pkernfs_allocate(struct inode *inode, loff_t offset, loff_t len, bool
 		return err;
 	if (zero)
 		pkernfs_zero(inode, offset, offset + len);
-	for (; at <= last; at += PKERNFS_FILL_STEP) {
-		if (signal_pending(current))
-			return -EINTR;
-		err = pkernfs_fill(inode, at, min(last, at + PKERNFS_FILL_STEP - 1),
-				   offset + len);
-		if (err)
-			return err;
-	}
+	err = pkernfs_fill_all(inode, offset, offset + len);
+	if (err)
+		return err;
 	if (keep_size || offset + len <= i_size_read(inode))
 		return 0;
 	pkernfs_zero_grown(inode, offset + len);

@@ -169,6 +169,8 @@ struct pkernfs_fill {
  * @tx_seq: sequence number of the next commit
  * @tx_overflow: the transaction does not fit
  * @check: only looked at: nothing is written, not even what the log says
+ * @zeroing: bytes that calls of fallocate() under way are to give memory to
+ * @zeroed: of these, those that have it
  * @orphans: nodes to be freed when they are idle
  * @reclaim: looks at @orphans
  * @sb: mounted there, NULL: not mounted; pkernfs_format_lock
@@ -198,6 +200,9 @@ struct pkernfs_core {
 	u32 tx_seq;
 	bool tx_overflow;
 	bool check;
+
+	atomic64_t zeroing;
+	atomic64_t zeroed;
 
 	struct list_head orphans;
 	struct delayed_work reclaim;
@@ -348,6 +353,10 @@ bool pkernfs_extent_busy(struct pkernfs_core *c, struct pkernfs_node *n,
 u64 pkernfs_extent_total(struct pkernfs_node *n);
 u64 pkernfs_extent_seek(struct pkernfs_node *n, u64 pos, bool data);
 u64 pkernfs_extent_holes(struct pkernfs_node *n, unsigned int shift, u64 from, u64 last);
+
+/* --- zero.c ------------------------------------------------------------------ */
+
+int pkernfs_zero_memory(struct pkernfs_core *c, void *mem, u64 bytes);
 
 /* --- dirent.c: names of a directory ------------------------------------------ */
 

@@ -105,6 +105,8 @@ PKERNFS_NUMBER(inodes_free, 0444, c->inodes_free);
 PKERNFS_NUMBER(pool_blocks, 0444, c->pool_blocks);
 PKERNFS_NUMBER(pool_free, 0444, c->pool_free);
 PKERNFS_NUMBER(orphans, 0444, pkernfs_count_orphans(c));
+PKERNFS_NUMBER(zeroing, 0444, atomic64_read(&c->zeroing));
+PKERNFS_NUMBER(zeroed, 0444, atomic64_read(&c->zeroed));
 PKERNFS_NUMBER(bad_pages, 0444, pkernfs_bad_count(c));
 
 /* Physical addresses, as many as a page of text holds. Root's, as other addresses. */
@@ -160,6 +162,8 @@ static struct attribute *pkernfs_core_attrs[] = {
 	&pkernfs_pool_blocks_attr.attr,
 	&pkernfs_pool_free_attr.attr,
 	&pkernfs_orphans_attr.attr,
+	&pkernfs_zeroing_attr.attr,
+	&pkernfs_zeroed_attr.attr,
 	&pkernfs_bad_pages_attr.attr,
 	&pkernfs_bad_addresses_attr.attr,
 	NULL

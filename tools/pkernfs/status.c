@@ -38,7 +38,8 @@ static const char * const numbers[] = {
 	"base", "size", "node", "mounted", "granules", "granules_free", "granules_held",
 	"granules_busy", "small", "small_free", "small_held", "small_busy",
 	"huge", "huge_free", "huge_held", "huge_busy",
-	"inodes", "inodes_free", "pool_blocks", "pool_free", "orphans", "bad_pages", NULL
+	"inodes", "inodes_free", "pool_blocks", "pool_free", "orphans", "zeroing",
+	"zeroed", "bad_pages", NULL
 };
 
 static void region_json(const char *name, const char *dir)
@@ -102,6 +103,9 @@ static void region_text(const char *name, const char *dir)
 	       number(dir, "inodes") - number(dir, "inodes_free"),
 	       number(dir, "pool_free"), number(dir, "pool_blocks"),
 	       number(dir, "orphans"));
+	if (number(dir, "zeroing"))
+		printf("  being allocated: %llu of %llu MiB are zeroed\n",
+		       number(dir, "zeroed") >> 20, number(dir, "zeroing") >> 20);
 	if (number(dir, "bad_pages"))
 		printf("  %llu pages with memory errors (%s/bad_addresses)\n",
 		       number(dir, "bad_pages"), dir);

@@ -5,6 +5,7 @@
 
 #include <linux/prandom.h>
 #include <linux/sizes.h>
+#include <linux/vmalloc.h>
 
 #include "fixture.h"
 
@@ -141,6 +142,23 @@ static void pkernfs_test_zeroed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pkernfs_test_granule(n, 1), g);
 	KUNIT_EXPECT_NULL(test, memchr_inv(data, 0x55, 100));
 	KUNIT_EXPECT_NULL(test, memchr_inv(data + 100, 0, 100));
+}
+
+/* So much that CPUs share it, and with a rest: all of it, and nothing behind it. */
+static void pkernfs_test_zero_shared(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	const size_t bytes = SZ_32M + SZ_4K;
+	u8 *mem;
+
+	pkernfs_test_load(test, r);
+	mem = vmalloc(bytes + SZ_4K);
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	memset(mem, 0x5a, bytes + SZ_4K);
+	KUNIT_EXPECT_EQ(test, pkernfs_zero_memory(r->core, mem, bytes), 0);
+	KUNIT_EXPECT_NULL(test, memchr_inv(mem, 0, bytes));
+	KUNIT_EXPECT_NULL(test, memchr_inv(mem + bytes, 0x5a, SZ_4K));
+	vfree(mem);
 }
 
 /* A file that grows downwards and upwards from its middle stays in one piece. */
@@ -594,6 +612,7 @@ static struct kunit_case pkernfs_alloc_cases[] = {
 	KUNIT_CASE(pkernfs_test_reserve),
 	KUNIT_CASE_SLOW(pkernfs_test_model),
 	KUNIT_CASE(pkernfs_test_zeroed),
+	KUNIT_CASE(pkernfs_test_zero_shared),
 	KUNIT_CASE(pkernfs_test_joined),
 	KUNIT_CASE(pkernfs_test_far),
 	KUNIT_CASE(pkernfs_test_seek),

@@ -2,7 +2,7 @@
 /*
  * What the load of a region calls of the rest of the kernel: nobody else is here.
  */
-#include <linux/pkernfs.h>
+#include "../../../fs/pkernfs/pkernfs.h"
 
 bool shim_verbose;
 u64 shim_fail;
@@ -46,6 +46,12 @@ bool pkernfs_region_fits(const struct pkernfs_region *r, const struct pkernfs_sb
 int pkernfs_region_remap(struct pkernfs_region *r, const struct pkernfs_sb *sb)
 {
 	return -ENOMEM;
+}
+
+int pkernfs_zero_memory(struct pkernfs_core *c, void *mem, u64 bytes)
+{
+	memset(mem, 0, bytes);
+	return 0;
 }
 
 void pkernfs_inode_times(struct inode *inode)

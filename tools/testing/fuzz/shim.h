@@ -288,6 +288,12 @@ struct wait_queue_head {
 #define wait_event_killable(w, x)	\
 	((void)(w), (x) ? 0 : (shim_die("waits for nobody"), 0))
 
+#define atomic64_t		struct shim_atomic64
+
+atomic64_t {
+	s64 counter;
+};
+
 struct work_struct {
 	int pending;
 };
