@@ -613,7 +613,7 @@ static bool pkernfs_node_idle(struct pkernfs_core *c, struct pkernfs_node *n)
 {
 	u32 i, g;
 
-	if (n->holds || n->device)
+	if (n->holds || n->device || atomic_read(&n->lookups))
 		return false;
 	for (i = 0; i < n->extents; i++)
 		for (g = 0; g < n->extent[i].count; g++)
@@ -627,8 +627,8 @@ static bool pkernfs_node_idle(struct pkernfs_core *c, struct pkernfs_node *n)
  * @c: the core
  * @n: its node; no inode of the VFS refers to it. Gone on success
  *
- * Return: 0; -EBUSY: pages are pinned or held, or the filesystem is frozen;
- * -ESHUTDOWN.
+ * Return: 0; -EBUSY: pages are pinned or held, it is being looked up by a file handle, or
+ * the filesystem is frozen; -ESHUTDOWN.
  */
 int pkernfs_node_destroy(struct pkernfs_core *c, struct pkernfs_node *n)
 {

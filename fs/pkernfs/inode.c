@@ -107,6 +107,27 @@ void pkernfs_inode_init(struct inode *inode, struct pkernfs_node *n)
 	}
 }
 
+static struct inode *pkernfs_inode_read(struct pkernfs_core *c, struct pkernfs_node *n,
+					struct inode *inode)
+{
+	bool orphan;
+
+	down_write(&c->lock);
+	orphan = !n->ser->nlink;	/* by a file handle: out of reach */
+	if (!orphan) {
+		pkernfs_inode_init(inode, n);
+		if (!n->device && pkernfs_node_fit(n))
+			n->device = pkernfs_device_by_ino(c->r, n->ino, inode->i_generation);
+	}
+	up_write(&c->lock);
+	if (orphan) {
+		iget_failed(inode);
+		return ERR_PTR(-ESTALE);
+	}
+	unlock_new_inode(inode);
+	return inode;
+}
+
 /**
  * pkernfs_iget - the VFS inode of a node
  * @sb: the superblock
@@ -117,29 +138,24 @@ void pkernfs_inode_init(struct inode *inode, struct pkernfs_node *n)
 struct inode *pkernfs_iget(struct super_block *sb, u32 ino)
 {
 	struct pkernfs_core *c = pkernfs_sb_core(sb);
-	struct inode *inode = iget_locked(sb, ino);
 	struct pkernfs_node *n;
+	struct inode *inode;
 
-	if (!inode)
-		return ERR_PTR(-ENOMEM);
-	if (!(inode_state_read_once(inode) & I_NEW))
-		return inode;
-
-	down_write(&c->lock);
+	/*
+	 * A node that is being looked up is not freed. Or a file that is made could get
+	 * its number: it would wait for the inode that is new here, and that for the lock.
+	 */
+	down_read(&c->lock);
 	n = pkernfs_node_find(c, ino);
-	if (n && !n->ser->nlink)
-		n = NULL;	/* an orphan, by a file handle: out of reach */
-	if (n) {
-		pkernfs_inode_init(inode, n);
-		if (!n->device && pkernfs_node_fit(n))
-			n->device = pkernfs_device_by_ino(c->r, ino, inode->i_generation);
-	}
-	up_write(&c->lock);
-	if (!n) {
-		iget_failed(inode);
+	if (n)
+		atomic_inc(&n->lookups);
+	up_read(&c->lock);
+	if (!n)
 		return ERR_PTR(-ESTALE);
-	}
-	unlock_new_inode(inode);
+	inode = iget_locked(sb, ino) ?: ERR_PTR(-ENOMEM);
+	if (!IS_ERR(inode) && inode_state_read_once(inode) & I_NEW)
+		inode = pkernfs_inode_read(c, n, inode);
+	atomic_dec(&n->lookups);
 	return inode;
 }
 

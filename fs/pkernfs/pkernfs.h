@@ -113,6 +113,7 @@ struct pkernfs_extent {
  * @holds: sum of the hold counts of its granules
  * @device: the preserved device whose file this is, NULL: none
  * @orphan: in core->orphans: unlinked, out of the VFS, some page still in use
+ * @lookups: of it by the VFS, under way; goes up under core->lock, and down at any time
  * @seen: at load: names that lead to it, and of a directory those in it; see there
  *
  * All under core->lock.
@@ -131,6 +132,7 @@ struct pkernfs_node {
 	u64 holds;
 	struct pkernfs_device *device;
 	struct list_head orphan;
+	atomic_t lookups;
 	u32 seen;
 };
 

@@ -294,6 +294,8 @@ atomic64_t {
 	s64 counter;
 };
 
+#define atomic_read(a)			((a)->counter)
+
 struct work_struct {
 	int pending;
 };

@@ -27,7 +27,8 @@ tap() {
 }
 
 stage1() {
-	mkfs.pkernfs -q region0 || fail "mkfs"
+	# All of them are used once.
+	mkfs.pkernfs -q --inodes 512 region0 || fail "mkfs"
 	mount -t pkernfs region0 /mnt || fail "mount"
 	# fs_posix last: it remembers how many inodes are free.
 	for t in fs_attr fs_acl fs_posix; do

@@ -15,6 +15,8 @@
 
 #include "fs_test.h"
 
+#define RACES	3000
+
 static char buf[65536], back[65536];
 
 /* The value is this one. */
@@ -261,17 +263,54 @@ static void test_handles(void)
 	rmdir("moved");
 	rmdir("a");
 	fails(open_by_handle_at(root, &h.fh, O_RDWR), ESTALE, "a file that is gone");
-	/* The slots are used again, by inodes of other generations. */
-	for (i = free_inodes(); i; i--) {
+	/* Its slot is used again, by an inode of another generation. */
+	for (i = 0, st2.st_ino = 0; i < 10 && st2.st_ino != st.st_ino; i++) {
 		snprintf(link, sizeof(link), "%d", i);
 		close(create(link));
+		stat(link, &st2);
 	}
+	ok(st.st_ino == st2.st_ino, "the lowest inode number that is free comes first");
 	fails(open_by_handle_at(root, &h.fh, O_RDWR), ESTALE, "its inode number used again");
-	for (i = 1; ; i++) {
+	while (i--) {
 		snprintf(link, sizeof(link), "%d", i);
-		if (unlink(link))
-			break;
+		unlink(link);
 	}
+	close(root);
+}
+
+/* A handle of what is gone is looked up while a new file is made in its slot. */
+static void test_handle_race(void)
+{
+	uint64_t inodes = free_inodes();
+	int root = open(".", O_RDONLY | O_DIRECTORY), i, fd, found = 0, other = 0;
+	union handle h;
+	pid_t pid;
+
+	close(new_file("gone"));
+	ok(!handle_of("gone", &h) && !unlink("gone"), "a handle of a file that is gone");
+	pid = fork();
+	if (!pid)
+		for (;;) {
+			close(new_file("race"));
+			unlink("race");
+		}
+	for (i = 0; i < RACES; i++) {
+		fd = open_by_handle_at(root, &h.fh, O_RDONLY);
+		if (fd >= 0) {
+			found++;
+			close(fd);
+		} else if (errno != ESTALE) {
+			other++;
+		}
+	}
+	kill(pid, SIGKILL);
+	ok(waitpid(pid, NULL, 0) == pid && !found && !other,
+	   "%d look-ups of it while its slot is used again", RACES);
+	unlink("race");
+	/* One that was removed while it was looked up is freed a moment later. */
+	for (i = 0; i < 50 && free_inodes() != inodes; i++)
+		usleep(100000);
+	ok(free_inodes() == inodes, "nothing is left of it");
 	close(root);
 }
 
@@ -346,6 +385,7 @@ int main(int argc, char **argv)
 	test_flags();
 	test_orphan();
 	test_handles();
+	test_handle_race();
 	test_direct();
 	test_mounts();
 	return tap_done();
