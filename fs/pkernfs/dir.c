@@ -118,9 +118,6 @@ static int pkernfs_make_tx(struct pkernfs_core *c, struct inode *dir,
 	if (IS_ERR(n))
 		return PTR_ERR(n);
 	inode->i_ino = n->ino;
-	err = insert_inode_locked(inode);
-	if (err)
-		goto free;
 	if (name) {
 		err = pkernfs_dirent_room(c, d, name, &at);
 		if (err)
@@ -134,7 +131,10 @@ static int pkernfs_make_tx(struct pkernfs_core *c, struct inode *dir,
 		goto drop;
 	if (S_ISDIR(inode->i_mode))
 		pkernfs_tx_inode(c, d->ino)->nlink = cpu_to_le32(dir->i_nlink + 1);
-	err = pkernfs_tx_commit(c);
+	/* When all else has been had: one that fails is in the way of the next for a while. */
+	err = insert_inode_locked(inode);
+	if (!err)
+		err = pkernfs_tx_commit(c);
 	if (err)
 		goto drop;
 	pkernfs_dirent_keep(d, &at);
