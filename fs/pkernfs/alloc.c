@@ -19,6 +19,20 @@
 
 #define PKERNFS_MARK_STEP	32	/* slots, so that it seldom has to be raised */
 
+/*
+ * A bit for each of what a region has so many of: 96 KiB for 512 GiB is all that a load
+ * still zeroes. By words, as emulators count what kvcalloc() does byte by byte.
+ */
+static unsigned long *pkernfs_map_alloc(u64 bits)
+{
+	size_t words = BITS_TO_LONGS(bits);
+	unsigned long *map = kvmalloc_array(words, sizeof(long), GFP_KERNEL);
+
+	if (map)
+		memset_l(map, 0, words);
+	return map;
+}
+
 static bool pkernfs_gpool_init(struct pkernfs_gpool *p, const struct pkernfs_area *area,
 			       unsigned int shift)
 {
@@ -26,7 +40,7 @@ static bool pkernfs_gpool_init(struct pkernfs_gpool *p, const struct pkernfs_are
 	p->start = pkernfs_area_start(area);
 	p->granules = pkernfs_area_count(area) >> (shift - PKERNFS_BLOCK_SHIFT);
 	p->free = p->granules;
-	p->map = kvcalloc(BITS_TO_LONGS(p->granules), sizeof(long), GFP_KERNEL);
+	p->map = pkernfs_map_alloc(p->granules);
 	p->chunk = kvcalloc(DIV_ROUND_UP(p->granules, PKERNFS_CHUNK), sizeof(*p->chunk),
 			    GFP_KERNEL);
 	return p->map && p->chunk;
@@ -48,7 +62,7 @@ int pkernfs_alloc_init(struct pkernfs_core *c)
 
 	c->pool_blocks = pkernfs_area_count(&sb->pool);
 	c->pool_free = c->pool_blocks;
-	c->pool_map = kvcalloc(BITS_TO_LONGS(c->pool_blocks), sizeof(long), GFP_KERNEL);
+	c->pool_map = pkernfs_map_alloc(c->pool_blocks);
 
 	c->inodes = pkernfs_area_count(&sb->inodes) *
 		    (PKERNFS_BLOCK_SIZE / PKERNFS_INODE_SIZE);

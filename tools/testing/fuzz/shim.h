@@ -107,6 +107,12 @@ static inline void memset32(u32 *p, u32 v, size_t count)
 		*p++ = v;
 }
 
+static inline void memset_l(unsigned long *p, unsigned long v, size_t count)
+{
+	while (count--)
+		*p++ = v;
+}
+
 static inline void strscpy_pad_shim(char *to, const char *from, size_t size)
 {
 	memset(to, 0, size);
