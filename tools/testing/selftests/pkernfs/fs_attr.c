@@ -286,12 +286,12 @@ static void test_handle_race(void)
 	union handle h;
 	pid_t pid;
 
-	close(new_file("gone"));
+	close(create("gone"));
 	ok(!handle_of("gone", &h) && !unlink("gone"), "a handle of a file that is gone");
 	pid = fork();
 	if (!pid)
 		for (;;) {
-			close(new_file("race"));
+			close(create("race"));
 			unlink("race");
 		}
 	for (i = 0; i < RACES; i++) {
