@@ -12,7 +12,7 @@ from pkboot import dma, env, live, region
 LIKE = live
 STAGES = 1
 TIMEOUT = 120
-PKERNFS = '96M@512M'
+PKERNFS = '64M@512M'
 APPEND = ''
 
 
@@ -119,6 +119,13 @@ stage1() {
 	[ "$(md5sum </mnt/vm0/data)" = "$sum" ] || fail "it is not what it was, mended"
 	umount /mnt
 
+	# Into a region that was made without small granules
+	mkfs.pkernfs -q -f -s 0 region0 || fail "mkfs -s 0"
+	pkernfsctl restore -q /tmp/saved region0 || fail "restore where there were no small granules"
+	region_mount
+	[ "$(md5sum </mnt/vm0/data)" = "$sum" ] || fail "it is not what it was, made anew"
+	umount /mnt
+
 	# Damage: bits of the directory's inode, as no other is known to be used.
 	at=$((65 * 4096 + 2 * 512 + 40))
 	printf x | dd of=$dev bs=1 seek=$at conv=notrunc 2>/dev/null || fail "cannot be written"
@@ -133,7 +140,7 @@ stage1() {
 	rm /mnt/vm0/*
 	mv /tmp/saved /tmp/kept
 
-	vmm run --bind --size 64M --ring 4096 freeze || fail "the VMM: $?"
+	vmm run --bind --size 32M --ring 1024 freeze || fail "the VMM: $?"
 	busy "with a frozen device"
 	umount /mnt
 	busy "with a frozen device, not mounted"
