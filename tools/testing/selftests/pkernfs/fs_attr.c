@@ -300,12 +300,13 @@ static void test_handle_race(void)
 			found++;
 			close(fd);
 		} else if (errno != ESTALE) {
-			other++;
+			other = errno;
 		}
 	}
 	kill(pid, SIGKILL);
 	ok(waitpid(pid, NULL, 0) == pid && !found && !other,
-	   "%d look-ups of it while its slot is used again", RACES);
+	   "%d look-ups of it while its slot is used again: %d found, errno %d", RACES, found,
+	   other);
 	unlink("race");
 	/* One that was removed while it was looked up is freed a moment later. */
 	for (i = 0; i < 50 && free_inodes() != inodes; i++)

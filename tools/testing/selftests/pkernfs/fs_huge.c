@@ -39,15 +39,6 @@ static bool store(char *p, char value)
 	return true;
 }
 
-static int create(const char *name)
-{
-	int fd = open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
-
-	if (fd < 0)
-		die(name);
-	return fd;
-}
-
 static char *map_at(void *addr, int fd, size_t bytes, off_t offset)
 {
 	char *p = mmap(addr, bytes, PROT_READ | PROT_WRITE,
