@@ -40,7 +40,7 @@ static struct dentry *pkernfs_lookup(struct inode *dir, struct dentry *dentry,
 		ino = le64_to_cpu(de->ino);
 	up_read(&c->lock);
 	if (ino)
-		inode = pkernfs_iget(dir->i_sb, ino);
+		inode = pkernfs_iget(dir->i_sb, ino, 0);
 	return d_splice_alias(inode, dentry);
 }
 

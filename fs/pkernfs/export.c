@@ -16,7 +16,7 @@ static struct inode *pkernfs_export_inode(struct super_block *sb, u64 ino, u32 g
 
 	if (!ino || ino >= pkernfs_sb_core(sb)->inodes)
 		return ERR_PTR(-ESTALE);
-	inode = pkernfs_iget(sb, ino);
+	inode = pkernfs_iget(sb, ino, generation);
 	if (IS_ERR(inode))
 		return inode;
 	if (generation && inode->i_generation != generation) {

@@ -132,10 +132,11 @@ static struct inode *pkernfs_inode_read(struct pkernfs_core *c, struct pkernfs_n
  * pkernfs_iget - the VFS inode of a node
  * @sb: the superblock
  * @ino: its number
+ * @generation: its generation, 0: whatever it has
  *
  * Return: the inode, or -ESTALE: not in use, or -ENOMEM.
  */
-struct inode *pkernfs_iget(struct super_block *sb, u32 ino)
+struct inode *pkernfs_iget(struct super_block *sb, u32 ino, u32 generation)
 {
 	struct pkernfs_core *c = pkernfs_sb_core(sb);
 	struct pkernfs_node *n;
@@ -147,6 +148,10 @@ struct inode *pkernfs_iget(struct super_block *sb, u32 ino)
 	 */
 	down_read(&c->lock);
 	n = pkernfs_node_find(c, ino);
+	/* The VFS says that there is no memory for one that is being made. */
+	if (n && (!n->ser->mode ||
+		  (generation && le32_to_cpu(n->ser->generation) != generation)))
+		n = NULL;
 	if (n)
 		atomic_inc(&n->lookups);
 	up_read(&c->lock);

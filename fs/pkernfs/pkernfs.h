@@ -484,7 +484,7 @@ extern const struct file_operations pkernfs_dir_fops;
 extern const struct file_operations pkernfs_file_fops;
 extern const struct address_space_operations pkernfs_aops;
 
-struct inode *pkernfs_iget(struct super_block *sb, u32 ino);
+struct inode *pkernfs_iget(struct super_block *sb, u32 ino, u32 generation);
 void pkernfs_inode_init(struct inode *inode, struct pkernfs_node *n);
 void pkernfs_inode_times(struct inode *inode);
 void pkernfs_inode_evict(struct inode *inode);

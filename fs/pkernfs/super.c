@@ -169,7 +169,7 @@ static int pkernfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	if (!sb_rdonly(sb))
 		pkernfs_orphan_reclaim(r->core);
 
-	root = pkernfs_iget(sb, PKERNFS_ROOT_INO);
+	root = pkernfs_iget(sb, PKERNFS_ROOT_INO, 0);
 	if (IS_ERR(root))
 		return PTR_ERR(root);
 	sb->s_root = d_make_root(root);
