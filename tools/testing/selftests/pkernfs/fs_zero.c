@@ -16,15 +16,6 @@
 #define SIZE		(STEP + 64 * MIB)
 #define KEPT		(128 * MIB)
 
-static int create(const char *name)
-{
-	int fd = open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
-
-	if (fd < 0)
-		die(name);
-	return fd;
-}
-
 static long memory(int fd)
 {
 	struct stat st;
