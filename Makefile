@@ -10,7 +10,8 @@ export KSRC PKERNFS_CACHE WHAT
 
 help:
 	@echo 'Tests (Debian 12 or 13, as root or with sudo; kernels and QEMU come by themselves):'
-	@echo '  make check            all boot tests; the last line counts them'
+	@echo '  make check            the boot tests; the last line counts them'
+	@echo '  make check-all        more of them, in more combinations: before a release'
 	@echo '  make check T=a,b      these alone, by name;  V=1 shows the consoles'
 	@echo '  make list             the names'
 	@echo '  make fuzz TIME=600    libFuzzer on the code that validates a handover'
@@ -35,6 +36,9 @@ help:
 
 check:
 	@tools/testing/boot/check $(if $(V),-v) $(subst $(comma), ,$(T))
+
+check-all:
+	@tools/testing/boot/check --all $(if $(V),-v)
 
 demo: deps
 	@$(boot) --demo
@@ -69,5 +73,5 @@ clean:
 distclean:
 	@tools/kernel/clean.sh --all
 
-.PHONY: help check demo bench fuzz list kernel kernel-debug kernel-faults kernel-test kernel-release kernel-bare \
+.PHONY: help check check-all demo bench fuzz list kernel kernel-debug kernel-faults kernel-test kernel-release kernel-bare \
 	hooks-check checkpatch deps clean distclean

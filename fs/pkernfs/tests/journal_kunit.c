@@ -58,7 +58,8 @@ static void *pkernfs_state_save(struct kunit *test, struct pkernfs_region *r)
 	return copy;
 }
 
-static void pkernfs_test_stop(struct kunit *test, const struct pkernfs_test_op *op)
+/* At each of the first stores, which commit, then at every step-th. */
+static void pkernfs_test_stop(struct kunit *test, const struct pkernfs_test_op *op, long step)
 {
 	struct pkernfs_region *r = pkernfs_test_region(test);
 	size_t bytes;
@@ -74,7 +75,7 @@ static void pkernfs_test_stop(struct kunit *test, const struct pkernfs_test_op *
 	after = pkernfs_state_save(test, r);
 	KUNIT_ASSERT_NE(test, memcmp(before, after, bytes), 0);
 
-	for (k = 0;; k++) {
+	for (k = 0;; k += k < 8 ? 1 : step) {
 		pkernfs_test_unload(r);
 		memcpy(pkernfs_state(r), before, bytes);
 		pkernfs_test_load(test, r);
@@ -357,7 +358,12 @@ KUNIT_ARRAY_PARAM_DESC(pkernfs_ops, pkernfs_ops, name);
 
 static void pkernfs_test_stop_anywhere(struct kunit *test)
 {
-	pkernfs_test_stop(test, test->param_value);
+	pkernfs_test_stop(test, test->param_value, 1);
+}
+
+static void pkernfs_test_stop_here_and_there(struct kunit *test)
+{
+	pkernfs_test_stop(test, test->param_value, 61);
 }
 
 /* Replay may itself be stopped, and be done again. */
@@ -469,7 +475,8 @@ static void pkernfs_test_quiesce(struct kunit *test)
 
 static struct kunit_case pkernfs_journal_cases[] = {
 	KUNIT_CASE_PARAM_ATTR(pkernfs_test_stop_anywhere, pkernfs_ops_gen_params,
-			      { .speed = KUNIT_SPEED_SLOW }),
+			      { .speed = KUNIT_SPEED_VERY_SLOW }),
+	KUNIT_CASE_PARAM(pkernfs_test_stop_here_and_there, pkernfs_ops_gen_params),
 	KUNIT_CASE(pkernfs_test_replay_stopped),
 	KUNIT_CASE(pkernfs_test_log_damage),
 	KUNIT_CASE(pkernfs_test_quiesce),

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run boot tests.
 
-    run.py [-v] [--list] [--demo] [NAME...]
+    run.py [-v] [--list] [--demo] [--all] [NAME...]
 
-Without a name: all, first those that share the host, then those that judge by time.
+Without a name: those of make check, with --all also those of make check-all; first
+those that share the host, then those that judge by time.
 The last line is "N passed, N failed, N skipped"; the exit code is 0 when none
 failed and at least one passed.
 """
@@ -122,11 +123,20 @@ def show_demo(s):
     return 0
 
 
+def where(s):
+    """What runs it, where that is not make check."""
+    if s.MANUAL:
+        return ' (by its name only)'
+    return '' if s.QUICK else ' (make check-all)'
+
+
 def main():
     p = argparse.ArgumentParser(description='Boot tests of pkernfs.')
     p.add_argument('-l', '--list', action='store_true')
     p.add_argument('-v', '--verbose', action='store_true',
                    help='show the consoles')
+    p.add_argument('--all', action='store_true',
+                   help='also those that make check leaves out')
     p.add_argument('--demo', action='store_true',
                    help='a live update to watch')
     p.add_argument('names', nargs='*', metavar='NAME')
@@ -137,7 +147,7 @@ def main():
         return show_demo(*[s for s in scenarios if s.name == 'live-update'])
     if args.list:
         for s in scenarios:
-            out('%-20s %s%s' % (s.name, s.summary, ' (by its name only)' * s.MANUAL))
+            out('%-20s %s%s' % (s.name, s.summary, where(s)))
         return 0
     if args.names:
         known = {s.name: s for s in scenarios}
@@ -146,7 +156,8 @@ def main():
             sys.exit('no such scenario: %s (make list)' % ', '.join(wrong))
         scenarios = [known[n] for n in args.names]
     else:
-        scenarios = [s for s in scenarios if not s.MANUAL]
+        scenarios = [s for s in scenarios
+                     if not s.MANUAL and (s.QUICK or args.all)]
 
     echo = None
     if args.verbose:

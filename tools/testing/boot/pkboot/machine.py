@@ -19,7 +19,8 @@ from .result import EarlyHang, Failure
 # tells nothing. Others share it; see ALONE.
 LOCK = os.environ.get('PKERNFS_QEMU_LOCK') or os.path.join(env.CACHE, 'qemu.lock')
 # So many machines that share the host run at once, of all checkouts together.
-SLOTS = max(1, len(os.sched_getaffinity(0)) // 2 + 1)
+# A guest waits now and then: one more than there are CPUs leaves these no pause.
+SLOTS = len(os.sched_getaffinity(0)) + 1
 # Multiplies every timeout, for slow or busy machines.
 SLOW = float(os.environ.get('PKERNFS_SLOW') or 1)
 # .seconds spent waiting for the lock, by this thread's machines so far.

@@ -31,7 +31,8 @@ DEFAULTS = {
     'IGNORE': (),           # console lines that are no faults here
     'TIMEOUT': 60,          # seconds, of one machine that has the host for itself
     'ALONE': False,         # judges by time: nothing else runs beside it
-    'MANUAL': False,        # takes too long for make check: by its name only
+    'QUICK': True,     # False: in make check-all only, not in make check
+    'MANUAL': False,        # takes too long for either: by its name only
     'GUEST': None,          # the guest's side: stage1() { ... }; stage2() ...
 }
 
@@ -161,6 +162,7 @@ class Broken:
     """Stands for a scenario file that cannot be loaded: it fails."""
 
     ALONE = MANUAL = False
+    QUICK = True
     TIMEOUT = 0
 
     def __init__(self, path, error):

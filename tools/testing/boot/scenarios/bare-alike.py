@@ -85,6 +85,9 @@ def normal(text):
         # The firmware's own leftovers look like a ROM in one boot of many.
         if 'Adapter ROM' in line:
             continue
+        # Said of a quirk only if it took long.
+        if re.search(r'quirk_\S+ took N usecs', line):
+            continue
         # What differs by construction: size and place of the image itself.
         if re.search(r'Command line|Memory: |RAMDISK|Freeing|initcall', line):
             continue

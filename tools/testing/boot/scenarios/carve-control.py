@@ -10,6 +10,7 @@ from pkboot import selftests
 from pkboot.result import Failure
 
 KERNEL = 'test'         # memtest=, and fast
+QUICK = False
 MEMORY = '1G'
 STAGES = 2
 # Each kernel overwrites what it finds free. "$" is as for a boot loader that

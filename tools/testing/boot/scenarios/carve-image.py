@@ -7,6 +7,7 @@ KERNEL = 'release'
 MEMORY = '2G'
 PKERNFS = '512M@1G,64M@512M'
 TIMEOUT = 120
+QUICK = False
 
 GUEST = r'''
 stage1() {

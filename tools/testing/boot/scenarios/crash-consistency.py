@@ -19,6 +19,7 @@ PKERNFS = '64M@512M,32M@640M'
 APPEND = 'crashkernel=224M'
 STAGES = 4
 TIMEOUT = 120
+QUICK = False
 IGNORE = (r'Kernel panic - not syncing: NMI', r'Call Trace:')
 VARIANTS = {'long': {'MANUAL': True}}
 

@@ -17,6 +17,7 @@ VARIANTS = {
 LIKE = live
 STAGES = 2
 TIMEOUT = 240
+QUICK = False
 GUEST = live.guest()
 
 

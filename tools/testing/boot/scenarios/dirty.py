@@ -21,6 +21,7 @@ IOMMU = live.SCALABLE['scalable']['IOMMU']
 APPEND = live.APPEND + ' intel_iommu=sm_on pkernfs_test=ssads'
 STAGES = 2
 TIMEOUT = 90
+QUICK = False
 
 _IOVA, _WRITEABLE, _SIZE = 4 << 30, 144 << 20, 160 << 20
 _MAPS = '--map 0:%d:%d --map %d:%d:%d:r' % (

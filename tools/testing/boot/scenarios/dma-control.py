@@ -16,6 +16,7 @@ APPEND = 'hugepages=96'
 STAGES = 2
 K2_APPEND = live.NO_DRIVER
 TIMEOUT = 120
+QUICK = False
 
 GUEST = r'''
 stage1() {

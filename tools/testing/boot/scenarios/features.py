@@ -13,6 +13,7 @@ KERNEL = 'release'
 LIKE = damage
 STAGES = 2
 TIMEOUT = 60
+QUICK = False
 GUEST = damage.GUEST_CUT
 
 # The highest bit and a low one: a line that is cut to 32 bits would not have both.

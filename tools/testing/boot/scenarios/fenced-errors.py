@@ -15,6 +15,7 @@ DEVICES = ('-device pcie-root-port,id=rp,chassis=1,addr=6.0,hotplug=off',
 APPEND = live.APPEND + ' pcie_ports=native'
 STAGES = 2
 TIMEOUT = 60
+QUICK = False
 
 GUEST = r'''
 nic=0000:01:00.0

@@ -16,6 +16,7 @@ K2_KERNEL = 'bare'
 LIKE = live
 STAGES = 2
 TIMEOUT = 60
+QUICK = False
 K2_APPEND = live.NO_DRIVER
 
 GUEST = r'''

@@ -18,6 +18,7 @@ from pkboot import dma, goldens
 from pkboot.region import crc32c
 
 KERNEL = None
+QUICK = False
 PIECE = 2 << 20             # SUMS_PIECE of tools/pkernfs/sums.h, and struct sums_head
 HEAD = '<QIIQQ16sI'
 

@@ -6,6 +6,7 @@ import os
 from pkboot import env
 
 KERNEL = None
+QUICK = False
 RUNS = 100000
 
 

@@ -4,6 +4,7 @@
 from pkboot import goldens
 
 KERNEL = None
+QUICK = False
 RUNS = 100000
 
 

@@ -18,6 +18,7 @@ from pkboot import dma, goldens, selftests
 MEMORY = '1G'
 PKERNFS = '32M@480M,64M@512M,32M@576M'
 TIMEOUT = 90
+QUICK = False
 RUNS = 300
 SECONDS = 30                # no more than this, of an idle host
 MIN_RUNS = 30               # of a busy one

@@ -15,6 +15,7 @@ MEMORY = '6G'
 PKERNFS = '3074M@4G'
 DEVICES = ('-device edu,addr=5.0',)
 TIMEOUT = 180
+QUICK = False
 
 
 def FILES():

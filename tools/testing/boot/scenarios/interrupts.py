@@ -57,7 +57,7 @@ stage4() {
 '''
 
 
-VARIANTS = {'intx': {'GUEST': "vmm_state=\"$vmm_state --intx\"\n" + GUEST}}
+VARIANTS = {'intx': {'GUEST': "vmm_state=\"$vmm_state --intx\"\n" + GUEST, 'QUICK': False}}
 
 
 def new_irqs(t):

@@ -13,6 +13,7 @@ LIKE = live
 K2_APPEND = 'intremap=off iommufd.allow_unsafe_interrupts=1'
 STAGES = 2
 TIMEOUT = 120
+QUICK = False
 GUEST = live.guest()
 
 

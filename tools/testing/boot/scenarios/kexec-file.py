@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """A kernel starts the next one by kexec_file_load, and that one comes up."""
 
+KERNEL = 'release'
+VARIANTS = {'debug': {'KERNEL': 'debug', 'QUICK': False}}
 STAGES = 2
 MEMORY = '1G'
 TIMEOUT = 120

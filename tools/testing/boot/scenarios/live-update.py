@@ -4,7 +4,7 @@
 from pkboot import live
 
 KERNEL = 'release'
-VARIANTS = live.SCALABLE
+VARIANTS = {'scalable': {**live.SCALABLE['scalable'], 'QUICK': True}}
 ALONE = True
 LIKE = live
 TRACE = ('pci_cfg_write', 'vtd_dmar_fault')

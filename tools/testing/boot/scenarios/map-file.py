@@ -49,9 +49,9 @@ VARIANTS = {
     'huge': {'MEMORY': '6G', 'PKERNFS': '2050M@4G', 'TIMEOUT': 240, 'MANUAL': True,
              'GUEST': live.guest(first='--size 1G ' + _BY_FILE + live.FIRST, before=_HUGE,
                                  gone=_HUGE_HELD, mounted=_HUGE_HELD)},
-    'restore': {'GUEST': live.guest(second=_BY_FILE + live.SECOND)},
+    'restore': {'GUEST': live.guest(second=_BY_FILE + live.SECOND), 'QUICK': False},
     'small': {'GUEST': live.guest(first=_BY_FILE + live.FIRST, before=_SMALL,
-                                  gone=_SMALL_HELD)},
+                                  gone=_SMALL_HELD), 'QUICK': False},
 }
 
 

@@ -14,6 +14,7 @@ MEMORY = '1G'
 PKERNFS = '64M@512M,256M@640M'
 DEVICES = (dma.NIC,)
 TIMEOUT = 120
+QUICK = False
 
 
 def FILES():

@@ -12,6 +12,7 @@ LIKE = live
 IOMMU = live.SCALABLE['scalable']['IOMMU']
 STAGES = 2
 TIMEOUT = 60
+QUICK = False
 
 
 def run(t):

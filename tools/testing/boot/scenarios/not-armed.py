@@ -44,7 +44,7 @@ stage2() {
 	await_host
 }
 '''
-VARIANTS = {'features': {'GUEST': _BOTH % {'load': _OLD}}}
+VARIANTS = {'features': {'GUEST': _BOTH % {'load': _OLD}, 'QUICK': False}}
 GUEST = _BOTH % {'load': 'kexec_load_next -c'}
 
 

@@ -8,7 +8,6 @@ and its DMA goes on. A third kernel with the right parameter has everything.
 from pkboot import live
 
 KERNEL = 'release'
-ALONE = True
 LIKE = live
 STAGES = 3
 TIMEOUT = 90
@@ -47,7 +46,7 @@ def run(t):
         u = live.Update(t, name, guest=GUEST % edit)
         u.go(rate=250)
         u.all_landed()
-        u.no_gap()
+        u.no_gap(ratio=1, floor_ms=live.SHARED_MS)
         p = u.d.polled()
         t.check(not (p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults']),
                 'the remapping unit: %s' % p)

@@ -13,6 +13,7 @@ STAGES = 2
 MEMORY = '1G'
 PKERNFS = '128M@512M'
 TIMEOUT = 120
+QUICK = False
 
 
 def FILES():

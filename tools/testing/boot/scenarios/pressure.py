@@ -15,6 +15,7 @@ KERNEL = 'release'
 LIKE = live
 STAGES = 2
 TIMEOUT = 60
+QUICK = False
 # What the kernel has to say when it ends kexec; run() looks at who it was.
 IGNORE = (r'Out of memory: Killed process \d+ \(kexec\)', r'Call Trace:')
 

@@ -7,6 +7,7 @@ MEMORY = '1G'
 PKERNFS = '64M@512M'
 DEVICES = (dma.NIC,)
 TIMEOUT = 120
+QUICK = False
 
 
 def FILES():

@@ -12,6 +12,7 @@ from pkboot import dma, env, live, region
 LIKE = live
 STAGES = 1
 TIMEOUT = 120
+QUICK = False
 PKERNFS = '64M@512M'
 APPEND = ''
 

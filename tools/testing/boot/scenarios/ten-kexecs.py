@@ -14,6 +14,7 @@ _KEXECS = 10
 STAGES = _KEXECS + 1
 IMAGES = 1              # the region keeps them for the others
 TIMEOUT = 90
+QUICK = False
 
 GUEST = r'''
 no_checks=

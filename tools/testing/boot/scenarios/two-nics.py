@@ -5,7 +5,6 @@ from pkboot import live
 from pkboot.result import Failure
 
 KERNEL = 'release'
-ALONE = True
 MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS
 DEVICES = (*live.DEVICES, '-device e1000e,addr=5.0')
@@ -27,6 +26,6 @@ def run(t):
     u = live.Update(t)
     u.go()
     u.all_landed()
-    u.no_gap()
+    u.no_gap(ratio=1, floor_ms=live.SHARED_MS)
     if sum('eth0: Intel' in text for _, text in u.m.console.lines) < 2:
         raise Failure('the other NIC has no interface in both kernels')

@@ -15,6 +15,7 @@ DEVICES = ('-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off '
            '-device pcie-root-port,id=rp,chassis=1,addr=6.0 '
            '-device e1000e,id=nic,bus=rp',)
 TIMEOUT = 60
+QUICK = False
 
 
 def FILES():

@@ -4,7 +4,6 @@
 from pkboot import live
 
 KERNEL = 'release'
-ALONE = True
 LIKE = live
 STAGES = 2
 TIMEOUT = 180
@@ -34,5 +33,5 @@ def run(t):
     u = live.Update(t)
     u.go(rate=300)
     u.all_landed()
-    u.no_gap()
+    u.no_gap(ratio=1, floor_ms=live.SHARED_MS)
     u.translated()

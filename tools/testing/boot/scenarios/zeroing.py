@@ -10,6 +10,7 @@ MEMORY = '1G'
 PKERNFS = '448M@512M'
 STAGES = 2
 TIMEOUT = 120
+QUICK = False
 
 GUEST = r'''
 tap() {
