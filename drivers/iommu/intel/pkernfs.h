@@ -96,6 +96,7 @@ struct pkernfs_fixed *pkernfs_fixed_alloc(struct pkernfs_device *pd,
 void pkernfs_fixed_free(struct pkernfs_fixed *f);
 struct pkernfs_fixed *pkernfs_fixed_with(struct pkernfs_fixed *f);
 int pkernfs_adopt_entry(struct pkernfs_device *pd);
+int pkernfs_handover_unit(struct intel_iommu *iommu);
 int pkernfs_handover_room(struct pkernfs_device *next, struct intel_iommu *iommu);
 int pkernfs_fixed_take_did(struct pkernfs_fixed *f, u16 did);
 

@@ -28,7 +28,7 @@
 
 #define PKERNFS_FUZZ_POOL	48
 #define PKERNFS_FUZZ_RECORDS	4
-#define PKERNFS_FUZZ_HANDOVER	24
+#define PKERNFS_FUZZ_HANDOVER	26
 #define PKERNFS_FUZZ_DEVICES	3
 #define PKERNFS_FUZZ_CHANGES	8
 /* Where the areas of the fixture begin, in blocks, but for journal and inodes */

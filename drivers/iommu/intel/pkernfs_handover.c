@@ -155,7 +155,15 @@ int pkernfs_handover_room(struct pkernfs_device *next, struct intel_iommu *iommu
 	return 0;
 }
 
-static int pkernfs_handover_unit(struct intel_iommu *iommu)
+/**
+ * pkernfs_handover_unit - build what the next kernel is to find behind one unit
+ * @iommu: unit
+ *
+ * Context: transition lock held
+ * Return: 0, also if there is nothing to hand over; -ENOSPC; -EXDEV: its devices are
+ *	frozen into several regions
+ */
+int pkernfs_handover_unit(struct intel_iommu *iommu)
 {
 	struct pkernfs_handover_area a = {};
 	struct pkernfs_tree t = {

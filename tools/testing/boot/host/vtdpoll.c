@@ -42,6 +42,7 @@ struct seen_device {
  * @absent: a present entry went away
  * @master_drops: bus mastering went off
  * @faults: a fault was pending
+ * @untranslated: polls in which a device was bus master with translation off
  */
 struct poll {
 	struct vtd vtd;
@@ -54,6 +55,7 @@ struct poll {
 	u64 rtaddr;
 	u64 fsts;
 	u64 samples, tes_drops, roots, dids, absent, master_drops, faults;
+	u64 untranslated;
 };
 
 static const char *where(const struct poll *p, u64 phys)
@@ -91,6 +93,23 @@ static int poll_unit(struct poll *p, u64 now)
 	return 0;
 }
 
+/* Translation may have come on, and then bus mastering, since the unit was looked at. */
+static int poll_untranslated(struct poll *p, const struct seen_device *d, u64 now)
+{
+	u64 gsts;
+
+	if (p->tes || !(d->command & 4))
+		return 0;
+	if (vtd_reg(&p->vtd, 'l', VTD_GSTS, &gsts))
+		return -EPIPE;
+	if (gsts & GSTS_TES)
+		return 0;
+	if (!p->untranslated++)
+		fprintf(p->out, "%llu %02x:%02x.%x is bus master, translation is off\n",
+			now, d->rid >> 8, d->rid >> 3 & 31, d->rid & 7);
+	return 0;
+}
+
 static int poll_device(struct poll *p, struct seen_device *d, u64 now)
 {
 	struct vtd_entry e;
@@ -121,15 +140,15 @@ static int poll_device(struct poll *p, struct seen_device *d, u64 now)
 	d->command = command;
 	d->e = e;
 	d->known = true;
-	return 0;
+	return poll_untranslated(p, d, now);
 }
 
 static void poll_print(const struct poll *p)
 {
 	printf("POLL samples=%llu tes=%d tes_drops=%llu roots=%llu dids=%llu ",
 	       p->samples, p->tes, p->tes_drops, p->roots, p->dids);
-	printf("absent=%llu master_drops=%llu faults=%llu\n", p->absent,
-	       p->master_drops, p->faults);
+	printf("absent=%llu master_drops=%llu faults=%llu untranslated=%llu\n",
+	       p->absent, p->master_drops, p->faults, p->untranslated);
 	fflush(stdout);
 }
 

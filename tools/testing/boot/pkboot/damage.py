@@ -18,12 +18,14 @@ DEVICES = live.DEVICES
 APPEND = live.APPEND
 NO_DRIVER = live.NO_DRIVER
 
+# IOVAs are such that the same physical addresses are RAM outside the region: what is
+# not translated is seen there.
 STAGE1 = r'''
 stage1() {
 	region_make
 	echo whole >/mnt/file
 	load_armed -c
-	vmm run --bind --size 160M phase=quiet run=1s freeze info phase=frozen \
+	vmm run --bind --size 160M --iova 128M phase=quiet run=1s freeze info phase=frozen \
 		quiesce save phase=leave || fail "the first VMM: $?"
 	kexec_jump
 }
@@ -75,6 +77,7 @@ def run(t, harm, adopted, name='vm', says=None, mend=None, **over):
     for at in harm(r, d.walk()):
         r.flip(at)
     r.close()
+    d.poll()
     q.command('cont')
     q.close()
     m.wait('PHASE end', start=jump)
@@ -90,6 +93,7 @@ def run(t, harm, adopted, name='vm', says=None, mend=None, **over):
         u.left = d.scan()
         m.send('seen')
     m.finish()
+    d.translated()
     said = [text for _, text in m.console.lines[jump:] if 'pkernfs: ' in text]
     if left['outside'] or left['damaged']:
         raise Failure('frames are where they must not be: %s' % left)
@@ -101,6 +105,8 @@ def run(t, harm, adopted, name='vm', says=None, mend=None, **over):
     d.timeline('quiet')
     t.note('%d of %d frames landed before it was cut off' %
            (d.watch['landed'], d.inject['sent']))
+    if left['found'] != d.watch['landed'] or left['twice']:
+        raise Failure('%d landed, but in RAM there are %s' % (d.watch['landed'], left))
     if d.phase['userland']['landed']:
         raise Failure('DMA went on though nothing proved the device')
     if not any('cut off' in s or 'stopped' in s or 'cannot be believed' in s

@@ -188,6 +188,12 @@ class Dma:
                 return values(line)
         raise Failure('the VT-d poller failed: ' + text.strip())
 
+    def translated(self):
+        """No device was bus master with translation off, as far as poll() has seen."""
+        p = self.polled()
+        if p['untranslated'] or not p['samples']:
+            raise Failure('bus master without translation: %s' % p)
+
     def marks(self):
         """(seconds, name): by PHASE lines, and by BOOT after the jump."""
         marks = []

@@ -231,6 +231,8 @@ class Machine:
         try:
             q = self.qmp()
             regs = q.hmp('info registers -a')
+            # A guest that sleeps for good: has it still a timer?
+            regs += q.hmp('info lapic 0') + q.hmp('info lapic 1')
             q.close()
         except (OSError, RuntimeError, ValueError) as e:
             regs = 'no registers: %s\n' % e

@@ -13,7 +13,7 @@ MEMORY = '1G'
 PKERNFS = '256M@512M'
 APPEND = 'crashkernel=224M'
 STAGES = 2
-TIMEOUT = 150
+TIMEOUT = 90
 IGNORE = (r'Kernel panic - not syncing: NMI', r'Call Trace:')
 
 GUEST = r'''

@@ -6,7 +6,7 @@ from pkboot import damage
 KERNEL = 'release'
 LIKE = damage
 STAGES = 2
-TIMEOUT = 180
+TIMEOUT = 90
 K2_APPEND = damage.NO_DRIVER
 GUEST = damage.GUEST_CUT
 

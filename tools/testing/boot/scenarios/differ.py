@@ -16,7 +16,7 @@ VARIANTS = {
 }
 LIKE = live
 STAGES = 2
-TIMEOUT = 240
+TIMEOUT = 90
 QUICK = False
 GUEST = live.guest()
 

@@ -16,7 +16,7 @@ MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES
 STAGES = 4
-TIMEOUT = 300
+TIMEOUT = 90
 
 # One machine, three updates: before the jump, after it, and a killed VMM.
 GUEST = r'''

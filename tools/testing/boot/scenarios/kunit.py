@@ -13,7 +13,7 @@ MEMORY = '1G'
 PKERNFS = '18M@512M'        # some cases look at a region of this boot
 KUNIT = True
 APPEND = 'kunit.filter_glob=pkernfs[-_]* kunit.filter=speed>very_slow'
-TIMEOUT = 180
+TIMEOUT = 120
 
 SUITES = {'pkernfs_boot', 'pkernfs_region', 'pkernfs_pci', 'pkernfs_second_stage', 'pkernfs_fuzz',
           'pkernfs-format', 'pkernfs-alloc', 'pkernfs-bad', 'pkernfs-table', 'pkernfs-journal'}

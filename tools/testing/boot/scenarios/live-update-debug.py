@@ -8,13 +8,9 @@ ALONE = True
 LIKE = live
 TRACE = ('pci_cfg_write', 'vtd_dmar_fault')
 STAGES = 2
-TIMEOUT = 360
+TIMEOUT = 180
 GUEST = 'no_checks=\n' + live.guest()
 
 
 def run(t):
-    u = live.Update(t)
-    u.go(rate=400)
-    u.all_landed()
-    u.no_gap(ratio=10)
-    u.translated()
+    live.steady(t, rate=1060).never_cleared()

@@ -9,14 +9,10 @@ ALONE = True
 LIKE = live
 TRACE = ('pci_cfg_write', 'vtd_dmar_fault')
 STAGES = 2
-TIMEOUT = 240
+TIMEOUT = 120
 GUEST = 'no_checks=\n' + live.guest()
 
 
 def run(t):
-    u = live.Update(t)
-    u.go(rate=1000)
-    u.all_landed()
-    u.no_gap(ratio=10)
-    u.translated()
+    u = live.steady(t, rate=1060)
     u.never_cleared()

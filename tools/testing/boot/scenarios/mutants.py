@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Mutants: a replace that is not one atomic write loses frames, and we see it (S6).
 
-Two broken ones, by knobs of a test kernel: the entry is cleared and flushed
-before the new one is written; the half with the table's address is written and
-flushed before the other. The same cycles with no knob lose nothing (freeze-cycles).
+Two broken ones, by knobs of a test kernel: the entry is cleared and flushed before the
+new one is written; one half of it is written and flushed before the other. As old and
+new tables translate alike, and so would any mix of old and new halves, that half has an
+address width that neither has. The same cycles with no knob lose nothing
+(freeze-cycles).
 """
 
 from pkboot import dma, live

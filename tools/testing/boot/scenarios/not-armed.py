@@ -15,8 +15,9 @@ KERNEL = 'release'
 MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS
 DEVICES = live.PORT_DEVICES
+APPEND = live.APPEND
 STAGES = 2
-TIMEOUT = 180
+TIMEOUT = 90
 
 _OLD = r'''
 	at=$(strings -t d $images/bzImage | awk '$2 == "PKNF" { print $1; exit }')
@@ -29,7 +30,7 @@ stage1() {
 	%(load)s
 	region_make
 	reset_by_bus
-	vmm run --bind --size 160M phase=quiet run=1s freeze phase=frozen run=500ms \
+	vmm run --bind --size 160M --iova 128M phase=quiet run=1s freeze phase=frozen run=500ms \
 		quiesce save phase=leave || fail "the VMM: $?"
 	kexec_jump
 }
@@ -58,17 +59,19 @@ def run(t):
     d = dma.Dma(t, m, span=PKERNFS)
     m.start()
     m.wait('STEP ring')
+    d.poll(live.PORT_BDF)
     d.start(rate=300)
     m.wait('PHASE end')
     d.stop()
     left = d.scan()
     m.send('seen')
     m.finish()
+    d.translated()
     d.timeline('quiet')
     t.note('%d frames landed before the jump' % left['found'])
     if not any('is stopped before the jump: ' + why(t) in text for _, text in m.console.lines):
         raise Failure('no line says that the device was stopped')
     if left['outside'] or left['damaged'] or left['found'] < 300:
         raise Failure('frames in RAM: %s' % left)
-    if d.phase['userland']['landed']:
+    if any(d.phase[name]['landed'] for name in ('boot', 'enumerate', 'probe', 'userland')):
         raise Failure('DMA went on into a kernel that does not expect it')

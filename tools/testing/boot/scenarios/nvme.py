@@ -17,7 +17,7 @@ VARIANTS = live.SCALABLE
 DEVICES = disk.QEMU
 TRACE = disk.TRACE
 STAGES = 3
-TIMEOUT = 150
+TIMEOUT = 90
 
 _EACH = 66              # twice each vector, and a few
 _FIRST = 1200           # over all queues

@@ -11,7 +11,7 @@ KERNEL = 'debug'
 MEMORY = '1G'
 PKERNFS = '64M@512M'
 DEVICES = (dma.NIC,)
-TIMEOUT = 300
+TIMEOUT = 90
 
 
 def FILES():

@@ -14,7 +14,7 @@ PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES
 REBOOTS = True
 STAGES = 2
-TIMEOUT = 180
+TIMEOUT = 90
 
 # Both lives are stage 1: after the reset there is a filesystem already.
 GUEST = r'''
@@ -25,11 +25,13 @@ stage1() {
 		[ "$(cat /mnt/file)" = whole ] || fail "a file has changed"
 		[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
 		rm -r /mnt/vm0 || fail "a file is still held"
+		phase end
+		await_host
 		verdict 0
 	fi
 	region_make
 	echo whole >/mnt/file
-	vmm run --bind --size 160M run=500ms freeze quiesce save || fail "VMM: $?"
+	vmm run --bind --size 160M --iova 128M run=500ms freeze quiesce save || fail "VMM: $?"
 	say "RESET me"
 	sleep 100
 }
@@ -38,12 +40,23 @@ stage1() {
 
 def run(t):
     m = t.machine(files=dma.files(pkernfs=True), k2_kernel=None)
+    d = dma.Dma(t, m, span=PKERNFS)
     m.start()
+    m.wait('STEP ring')
+    d.poll()
+    d.start(rate=300)
     m.wait('RESET me')
     q = m.qmp()
     q.command('system_reset')
     q.close()
+    m.wait('PHASE end')
+    d.stop()
+    left = d.scan()
+    m.send('seen')
     m.finish()
+    d.translated()
+    if left['outside'] or left['damaged'] or left['found'] != d.watch['landed']:
+        raise Failure('%d landed, but in RAM there are %s' % (d.watch['landed'], left))
     stale = [text for _, text in m.console.lines if 'is stale' in text]
     if len(stale) != 1:
         raise Failure('%d lines say that the record is stale' % len(stale))

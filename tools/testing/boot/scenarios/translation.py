@@ -4,7 +4,8 @@
 By QEMU's traces: translation is never switched off, there is no fault, from the
 freeze on the NIC's entry is never found missing, and the root pointer goes from
 the first kernel's to the handover's and on to the second kernel's, and nowhere
-else. By a look from outside: the domain id stays the same.
+else. By a look from outside: the domain id stays the same. A replace costs one
+invalidation of the device's entry and one of the old domain's translations.
 """
 
 import re
@@ -17,7 +18,7 @@ VARIANTS = live.SCALABLE
 LIKE = live
 TRACE = ('vtd_dmar_enable', 'vtd_reg_dmar_root', 'vtd_reg_write_gcmd',
          'vtd_dmar_fault', 'vtd_frr_new', 'vtd_ce_not_present',
-         'vtd_re_not_present')
+         'vtd_re_not_present', 'vtd_inv_desc_cc_*', 'vtd_inv_desc_iotlb_*')
 STAGES = 2
 TIMEOUT = 120
 GUEST = live.guest()
@@ -56,3 +57,18 @@ def run(t):
         faults += u.m.trace('vtd_re_not_present', at['freeze'], at['end'])
     if faults:
         raise Failure('%d faults, first: %s' % (len(faults), faults[0]))
+    replaces(t, u, at)
+
+
+def replaces(t, u, at):
+    """Each replace: one invalidation of the entry, one of its old domain's IOTLB."""
+    for begin, end in ('freeze', 'frozen'), ('attach', 'late'):
+        found = {what: len(u.m.trace('vtd_inv_desc_' + what, at[begin], at[end]))
+                 for what in ('cc_global', 'cc_domain', 'cc_devices', 'iotlb_global',
+                              'iotlb_domain', 'iotlb_pages', 'iotlb_pasid',
+                              'iotlb_pasid_pages')}
+        did = {what: n for what, n in found.items() if n}
+        # The PASID cache's invalidation is not traced.
+        entry = {} if 'scalable' in t.s.IOMMU else {'cc_devices': 1}
+        if did != {**entry, 'iotlb_domain': 1}:
+            raise Failure('%s: invalidated: %s' % (begin, did))

@@ -6,7 +6,7 @@ from pkboot import live
 KERNEL = 'release'
 LIKE = live
 STAGES = 2
-TIMEOUT = 180
+TIMEOUT = 90
 
 GUEST = r'''
 stage1() {

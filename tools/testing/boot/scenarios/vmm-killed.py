@@ -20,12 +20,21 @@ TIMEOUT = 120
 GUEST = r'''
 # killed STEP STATE RUN...: RUN must die after STEP and leave STATE behind
 killed() {
-	local step=$1 state=$2 rc=0
+	local step=$1 state=$2 rc=0 dev=/sys/bus/pci/devices/$nic master msix
 	shift 2
 	vmm "$@" --kill-at "$step" $actions || rc=$?
 	[ "$rc" = 137 ] || fail "not killed after $step: exit code $rc"
 	want_state "$state"
 	say "KILLED $step: $state"
+	[ "$(basename "$(readlink $dev/driver)")" = vfio-pci ] || return 0
+	# Closed: bus mastering and interrupts are off. Kept: bus mastering is on.
+	master=$(($(hexdump -s 4 -n 1 -e '1/1 "%u"' $dev/config) & 4))
+	msix=$(ls $dev/msi_irqs 2>/dev/null | wc -l)
+	case $state:$master:$msix in
+	ordinary:0:0) ;;
+	detached:4:*|adopted:4:*) ;;
+	*) fail "$state, but COMMAND has $master and there are $msix vectors" ;;
+	esac
 }
 
 stage1() {
