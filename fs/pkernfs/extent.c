@@ -477,6 +477,28 @@ static const struct pkernfs_fill *pkernfs_fill_other(struct pkernfs_core *c,
 	return first;
 }
 
+/**
+ * pkernfs_extent_filling - is this granule being made ready for a file?
+ * @c: the core; its lock is held
+ * @p: granules of which size
+ * @granule: which one
+ *
+ * It is no file's yet, and somebody writes to it.
+ */
+bool pkernfs_extent_filling(struct pkernfs_core *c, const struct pkernfs_gpool *p, u32 granule)
+{
+	const struct pkernfs_fill *f;
+	u32 i;
+
+	lockdep_assert_held(&c->lock);
+	list_for_each_entry(f, &c->fills, list)
+		for (i = 0; f->p == p && i < f->runs; i++)
+			if (granule >= f->run[i].granule &&
+			    granule - f->run[i].granule < f->run[i].count)
+				return true;
+	return false;
+}
+
 /* First hole in [first, last], and granules for it; 0: no hole; -EAGAIN: wait for @fill_seq. */
 static int pkernfs_hole_reserve(struct pkernfs_core *c, struct pkernfs_node *n,
 				struct pkernfs_gpool *p, u64 first, u64 last,
@@ -539,8 +561,8 @@ static void pkernfs_fill_done(struct pkernfs_core *c, struct pkernfs_fill *fill)
 int pkernfs_extent_fill(struct pkernfs_core *c, struct pkernfs_node *n,
 			u64 from, u64 last, struct pkernfs_gpool *want)
 {
-	struct pkernfs_fill fill = { .n = n };
 	struct pkernfs_extent e;
+	struct pkernfs_fill fill = { .n = n, .run = &e, .runs = 1 };
 	struct pkernfs_gpool *p;
 	unsigned int seq;
 	int err;
@@ -555,6 +577,7 @@ int pkernfs_extent_fill(struct pkernfs_core *c, struct pkernfs_node *n,
 		if (err > 0) {
 			fill.first = e.logical << p->shift;
 			fill.end = (e.logical + e.count) << p->shift;
+			fill.p = p;
 			list_add(&fill.list, &c->fills);
 		}
 		pkernfs_tx_end(c);
@@ -719,6 +742,7 @@ int pkernfs_extent_move(struct pkernfs_core *c, struct pkernfs_node *n,
 {
 	struct pkernfs_extent *new = kvmalloc_array(PKERNFS_INODE_EXTENTS, sizeof(*new),
 						    GFP_NOFS);
+	struct pkernfs_fill fill = { .n = n, .end = U64_MAX, .p = to, .run = new };
 	u32 count = 0;
 	int err;
 
@@ -728,6 +752,8 @@ int pkernfs_extent_move(struct pkernfs_core *c, struct pkernfs_node *n,
 	if (err)
 		goto free;
 	err = pkernfs_move_plan(c, n, to, new, &count);
+	fill.runs = count;
+	list_add(&fill.list, &c->fills);
 	pkernfs_tx_end(c);
 	if (err)
 		goto release;
@@ -738,6 +764,8 @@ int pkernfs_extent_move(struct pkernfs_core *c, struct pkernfs_node *n,
 	if (err)
 		goto release;
 	err = pkernfs_move_commit(c, n, to, new, count);
+	if (!err)
+		pkernfs_fill_done(c, &fill);
 	pkernfs_tx_end(c);
 	if (!err)
 		return 0;
@@ -745,6 +773,7 @@ release:
 	down_write(&c->lock);
 	while (count--)
 		pkernfs_granule_release(c, to, new[count].granule, new[count].count);
+	pkernfs_fill_done(c, &fill);
 	up_write(&c->lock);
 free:
 	kvfree(new);

@@ -142,12 +142,18 @@ struct pkernfs_node {
  * @n: the file
  * @first: first byte of the part
  * @end: first byte behind it
+ * @p: the granules that are reserved for it: of which size
+ * @run: and which ones; they are written to without a lock
+ * @runs: elements of @run
  */
 struct pkernfs_fill {
 	struct list_head list;
 	struct pkernfs_node *n;
 	u64 first;
 	u64 end;
+	const struct pkernfs_gpool *p;
+	const struct pkernfs_extent *run;
+	u32 runs;
 };
 
 /**
@@ -350,6 +356,7 @@ int pkernfs_extent_move(struct pkernfs_core *c, struct pkernfs_node *n,
 			struct pkernfs_gpool *to);
 int pkernfs_extent_cut(struct pkernfs_core *c, struct pkernfs_node *n,
 		       u64 from, u64 last, s64 size);
+bool pkernfs_extent_filling(struct pkernfs_core *c, const struct pkernfs_gpool *p, u32 granule);
 bool pkernfs_extent_busy(struct pkernfs_core *c, struct pkernfs_node *n,
 			 u64 from, u64 last, bool *held);
 u64 pkernfs_extent_total(struct pkernfs_node *n);
@@ -427,6 +434,10 @@ bool pkernfs_bad_layout(const struct pkernfs_bad_block_ser *b, const struct pker
 struct pkernfs_bad_block_ser *pkernfs_bad_keep(struct pkernfs_region *r);
 void pkernfs_bad_write(struct pkernfs_region *r, const struct pkernfs_sb *sb,
 		       const struct pkernfs_bad_block_ser *old);
+
+/* --- poison.c: memory that fails while it is in use ---------------------------- */
+
+int pkernfs_page_failure(struct pkernfs_core *c, u64 page, int flags, struct super_block **sb);
 
 /* --- acl.c -------------------------------------------------------------------- */
 

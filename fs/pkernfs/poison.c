@@ -8,7 +8,9 @@
  * device: its DMA goes on, and the log says so. bad.c remembers the page.
  *
  * Pages of files are touched nowhere any more; then the architecture may take them out
- * of the direct mapping. Metadata is used on, through that mapping.
+ * of the direct mapping. Metadata is used on, through that mapping. So is, for a while,
+ * what somebody was already writing to: memory that is being made ready for a file, and a
+ * file whose inode lock is taken. Whoever looks a page up later finds it in the list.
  */
 
 #define pr_fmt(fmt) "pkernfs: " fmt
@@ -21,13 +23,26 @@
 
 #include "pkernfs.h"
 
-/* Where the page is: in a file, at @index; or 0. */
-static u32 pkernfs_bad_file(struct pkernfs_core *c, u64 page, pgoff_t *index, bool *held)
+/**
+ * struct pkernfs_bad_place - what a bad page is part of
+ * @ino: the file, 0: none
+ * @index: where in the file
+ * @held: a frozen device reaches it
+ * @busy: somebody may be writing to it, and does not know yet that it is bad
+ */
+struct pkernfs_bad_place {
+	u32 ino;
+	pgoff_t index;
+	bool held;
+	bool busy;
+};
+
+/* The page is in the list already: whoever looks it up after this knows that it is bad. */
+static void pkernfs_bad_find(struct pkernfs_core *c, u64 page, struct pkernfs_bad_place *at)
 {
 	const struct pkernfs_gpool *p;
-	u32 ino = 0, i, g;
+	u32 i, g;
 
-	*held = false;
 	down_read(&c->lock);
 	p = pkernfs_page_granule(c, page, &g);
 	if (p && pkernfs_granule_owner(p, g)) {
@@ -39,14 +54,15 @@ static u32 pkernfs_bad_file(struct pkernfs_core *c, u64 page, pgoff_t *index, bo
 
 			if (g < e->granule || g - e->granule >= e->count)
 				continue;
-			ino = n->ino;
-			*index = ((e->logical + g - e->granule) << shift) +
-				 ((page - p->start) & ((1U << shift) - 1));
+			at->ino = n->ino;
+			at->index = ((e->logical + g - e->granule) << shift) +
+				    ((page - p->start) & ((1U << shift) - 1));
 		}
-		*held = pkernfs_granule_holds(p, g);
+		at->held = pkernfs_granule_holds(p, g);
+	} else if (p) {
+		at->busy = pkernfs_extent_filling(c, p, g);
 	}
 	up_read(&c->lock);
-	return ino;
 }
 
 /*
@@ -54,8 +70,8 @@ static u32 pkernfs_bad_file(struct pkernfs_core *c, u64 page, pgoff_t *index, bo
  * superblock is kept meanwhile, or what is in its inode cache could be on its way out;
  * the caller drops it when it holds no lock any more. NULL: not mounted.
  */
-static struct super_block *pkernfs_bad_unmap(struct pkernfs_core *c, u32 ino, pgoff_t index,
-					     int flags)
+static struct super_block *pkernfs_bad_unmap(struct pkernfs_core *c, int flags,
+					     struct pkernfs_bad_place *at)
 {
 	struct super_block *sb = c->sb;
 	struct inode *inode;
@@ -65,35 +81,40 @@ static struct super_block *pkernfs_bad_unmap(struct pkernfs_core *c, u32 ino, pg
 	lockdep_assert_held(&pkernfs_format_lock);
 	if (!sb || !atomic_inc_not_zero(&sb->s_active))
 		return NULL;
-	inode = ilookup(sb, ino);
+	inode = ilookup(sb, at->ino);
 	if (!inode)
 		return sb;	/* nobody has opened it */
 	filemap_invalidate_lock(inode->i_mapping);
-	pkernfs_poison_collect(inode->i_mapping, index, flags, &tell);
+	pkernfs_poison_collect(inode->i_mapping, at->index, flags, &tell);
 	/* All that may be mapped together with it */
 	size = max_t(u64, PKERNFS_GRANULE_SIZE, 1ULL << pkernfs_node(inode)->pool->shift);
-	unmap_mapping_range(inode->i_mapping, round_down((u64)index << PAGE_SHIFT, size),
+	unmap_mapping_range(inode->i_mapping, round_down((u64)at->index << PAGE_SHIFT, size),
 			    size, 0);
 	filemap_invalidate_unlock(inode->i_mapping);
 	pkernfs_poison_tell(flags, &tell);
+	/* Not waited for: a write may stand in a page fault for as long as it likes. */
+	if (inode_trylock(inode))
+		inode_unlock(inode);
+	else
+		at->busy = true;
 	iput(inode);
 	return sb;
 }
 
-static void pkernfs_bad_report(struct pkernfs_core *c, u64 page, u32 ino, pgoff_t index,
-			       bool held)
+static void pkernfs_bad_report(struct pkernfs_core *c, u64 page,
+			       const struct pkernfs_bad_place *at)
 {
 	u64 phys = c->r->base + (page << PKERNFS_BLOCK_SHIFT);
 	const char *more = "";
 	u32 granule;
 
-	if (ino) {
-		if (held)
+	if (at->ino) {
+		if (at->held)
 			more = "; a frozen device reaches it, its DMA goes on";
 		else if (folio_maybe_dma_pinned(pfn_folio(PHYS_PFN(phys))))
 			more = "; pinned, DMA to it may go on";
 		pr_err("region %u: memory error at %#llx: inode %u, offset %#llx%s\n",
-		       c->r->index, phys, ino, (u64)index << PAGE_SHIFT, more);
+		       c->r->index, phys, at->ino, (u64)at->index << PAGE_SHIFT, more);
 		return;
 	}
 	if (pkernfs_page_granule(c, page, &granule))
@@ -101,6 +122,41 @@ static void pkernfs_bad_report(struct pkernfs_core *c, u64 page, u32 ino, pgoff_
 	else
 		more = "metadata; save the files, and make a new filesystem";
 	pr_err("region %u: memory error at %#llx: %s\n", c->r->index, phys, more);
+}
+
+/**
+ * pkernfs_page_failure - a page of a loaded region has failed
+ * @c: the core
+ * @page: the page, counted from the start of the region
+ * @flags: MF_*
+ * @sb: set to what deactivate_super() is to be called for, when no lock is held any more;
+ *	NULL: nothing
+ *
+ * pkernfs_format_lock is held. Return: see pkernfs_memory_failure().
+ */
+int pkernfs_page_failure(struct pkernfs_core *c, u64 page, int flags, struct super_block **sb)
+{
+	struct pkernfs_bad_place at = {};
+	int err = pkernfs_bad_add(c, page);
+	u32 granule;
+
+	*sb = NULL;
+	pkernfs_bad_find(c, page, &at);
+	if (at.ino)
+		*sb = pkernfs_bad_unmap(c, flags, &at);
+	pkernfs_bad_report(c, page, &at);
+	if (err && err != -EEXIST)
+		pr_err("region %u: the error is not remembered: %pe\n", c->r->index,
+		       ERR_PTR(err));
+	if (err == -EOPNOTSUPP || !pkernfs_page_granule(c, page, &granule))
+		return -EIO;
+	if (err && err != -EEXIST)
+		return err;
+	if (!at.busy)
+		return 0;
+	pr_warn("region %u: it stays in the kernel's mapping, as it may just be written to\n",
+		c->r->index);
+	return -EHWPOISON;
 }
 
 /**
@@ -112,25 +168,22 @@ static void pkernfs_bad_report(struct pkernfs_core *c, u64 page, u32 ino, pgoff_
  *
  * From memory_failure(), in process context, without locks.
  *
- * Return: 0: unmapped and remembered, and nothing here touches the page again; or an
- * errno: -EIO for metadata, whether it is remembered or not. Never -EOPNOTSUPP, which
- * would have mm/ do what it does for DAX: it wants entries in i_pages that there are not.
+ * Return: 0: unmapped and remembered, and nothing here touches the page again, so that
+ * the architecture may take it out of the direct mapping; or an errno, upon which it stays
+ * there: -EHWPOISON: unmapped and remembered, but the kernel may just be writing to it,
+ * and nobody is to be killed for that; -EIO for metadata, whether it is remembered or not.
+ * Never -EOPNOTSUPP, which would have mm/ do what it does for DAX: it wants entries in
+ * i_pages that there are not.
  */
 int pkernfs_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 			   unsigned long nr_pages, int flags)
 {
 	struct pkernfs_region *r = pkernfs_region_find(PFN_PHYS(pfn), PAGE_SIZE);
 	struct super_block *sb = NULL;
-	struct pkernfs_core *c;
-	pgoff_t index = 0;
 	int err = -ENXIO;
-	u32 ino, granule;
-	bool held;
-	u64 page;
 
 	if (WARN_ON_ONCE(!r))
 		return err;
-	page = pfn - PHYS_PFN(r->base);
 
 	/*
 	 * Outermost, and held to the end: mkfs may not free what is looked at. But mkfs
@@ -144,24 +197,11 @@ int pkernfs_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 		}
 		msleep(20);
 	}
-	c = r->core;
-	if (!c) {
+	if (r->core)
+		err = pkernfs_page_failure(r->core, pfn - PHYS_PFN(r->base), flags, &sb);
+	else
 		pr_err("region %u: memory error at %#llx: not loaded, not remembered\n",
 		       r->index, (u64)PFN_PHYS(pfn));
-		goto out;
-	}
-	err = pkernfs_bad_add(c, page);
-	ino = pkernfs_bad_file(c, page, &index, &held);
-	if (ino)
-		sb = pkernfs_bad_unmap(c, ino, index, flags);
-	pkernfs_bad_report(c, page, ino, index, held);
-	if (err && err != -EEXIST)
-		pr_err("region %u: the error is not remembered: %pe\n", r->index, ERR_PTR(err));
-	if (err == -EEXIST)
-		err = 0;
-	if (err == -EOPNOTSUPP || !pkernfs_page_granule(c, page, &granule))
-		err = -EIO;
-out:
 	mutex_unlock(&pkernfs_format_lock);
 	if (sb)
 		deactivate_super(sb);

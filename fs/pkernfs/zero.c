@@ -13,6 +13,7 @@
  * never will, and others are waited for no longer than a piece takes.
  */
 
+#include <kunit/static_stub.h>
 #include <linux/cpumask.h>
 #include <linux/init.h>
 #include <linux/sched.h>
@@ -95,6 +96,7 @@ int pkernfs_zero_memory(struct pkernfs_core *c, void *mem, u64 bytes)
 	unsigned int helpers = pkernfs_zero_helpers(bytes), i;
 	struct pkernfs_zero_helper *h = NULL;
 
+	KUNIT_STATIC_STUB_REDIRECT(pkernfs_zero_memory, c, mem, bytes);
 	if (helpers)
 		h = kvcalloc(helpers, sizeof(*h), GFP_NOFS | __GFP_NOWARN);
 	for (i = 0; h && i < helpers; i++) {

@@ -3,6 +3,7 @@
  * pkernfs KUnit: pages with memory errors.
  */
 
+#include <kunit/static_stub.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
@@ -154,6 +155,56 @@ static void pkernfs_test_bad_file(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pkernfs_test_large(r->core)->free, free - 1);
 }
 
+static u64 pkernfs_test_failed;	/* the page that fails below */
+
+/* As by memory_failure(): what it returns decides on the direct mapping. */
+static int pkernfs_test_failure(struct pkernfs_core *c, u64 page)
+{
+	struct super_block *sb;
+	int err;
+
+	mutex_lock(&pkernfs_format_lock);
+	err = pkernfs_page_failure(c, page, 0, &sb);
+	mutex_unlock(&pkernfs_format_lock);
+	return err;
+}
+
+/* In the place of pkernfs_zero_memory(): one page fails, and later one beside it. */
+static int pkernfs_test_fails(struct pkernfs_core *c, void *mem, u64 bytes)
+{
+	struct kunit *test = kunit_get_current_test();
+	u64 page = (mem - c->r->virt + bytes) / PKERNFS_BLOCK_SIZE - 1;
+
+	kunit_deactivate_static_stub(test, pkernfs_zero_memory);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_failure(c, page), -EHWPOISON);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_failure(c, page), -EHWPOISON);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_failure(c, page - 1), -EHWPOISON);
+	pkernfs_test_failed = page;
+	return pkernfs_zero_memory(c, mem, bytes);
+}
+
+/* A page fails while its granule is being zeroed: the kernel goes on to use its mapping. */
+static void pkernfs_test_bad_zeroed(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_core *c;
+	struct pkernfs_node *n;
+
+	pkernfs_test_load(test, r);
+	c = r->core;
+	n = pkernfs_test_file(test, c, "file");
+	kunit_activate_static_stub(test, pkernfs_zero_memory, pkernfs_test_fails);
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(c, n, 0, 3 * SZ_2M - 1,
+						  pkernfs_test_large(c)), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_bad_count(c), 2);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_total(n), 3 * SZ_2M);
+
+	/* Nobody writes to it any more. */
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, n, 0, 3 * SZ_2M - 1, 0), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_failure(c, pkernfs_test_failed), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_failure(c, pkernfs_test_failed - 2), 0);
+}
+
 static void pkernfs_test_bad_pool(struct kunit *test)
 {
 	struct pkernfs_region *r = pkernfs_test_region(test);
@@ -286,6 +337,7 @@ static void pkernfs_test_bad_layout(struct kunit *test)
 static struct kunit_case pkernfs_bad_cases[] = {
 	KUNIT_CASE(pkernfs_test_bad_free),
 	KUNIT_CASE(pkernfs_test_bad_file),
+	KUNIT_CASE(pkernfs_test_bad_zeroed),
 	KUNIT_CASE(pkernfs_test_bad_pool),
 	KUNIT_CASE(pkernfs_test_bad_list),
 	KUNIT_CASE(pkernfs_test_bad_layout),

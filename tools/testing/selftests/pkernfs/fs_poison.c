@@ -6,6 +6,7 @@
  *	  fs_poison hit FILE PAGE: an error in one page of a file;
  *	  fs_poison write MOUNT; kexec; fs_poison check MOUNT
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -227,6 +228,50 @@ static void test_offline(void)
 	close(fd);
 }
 
+static bool enough;
+
+static void *zero_thread(void *fd)
+{
+	while (!__atomic_load_n(&enough, __ATOMIC_RELAXED))
+		if (fallocate(*(int *)fd, FALLOC_FL_ZERO_RANGE, 0, 8 * GRANULE))
+			die("fallocate");
+	return NULL;
+}
+
+/*
+ * What a system call may just be writing to has to stay in the kernel's mapping, and
+ * EHWPOISON has it stay there. Between two calls an error is as any other.
+ */
+static void test_busy(void)
+{
+	int fd = new_file("b", 8 * GRANULE), sys, tries = 100;
+	char *p = map("b", 8 * GRANULE, MAP_SHARED), text[32];
+	pthread_t thread;
+	uint64_t phys;
+	ssize_t ret;
+
+	memset(p, 4, GRANULE);
+	phys = phys_of(p);
+	sys = open("/sys/devices/system/memory/hard_offline_page", O_WRONLY);
+	if (pthread_create(&thread, NULL, zero_thread, &fd))
+		die("pthread_create");
+	do {
+		snprintf(text, sizeof(text), "%#lx", (unsigned long)phys + --tries * PAGE);
+		ret = write(sys, text, strlen(text));
+	} while (ret > 0 && tries);
+	ok(ret == -1 && errno == EHWPOISON, "an error where a file is being zeroed");
+	__atomic_store_n(&enough, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	ok(touch_page(p + tries * PAGE, true) && told(BUS_MCEERR_AR, p + tries * PAGE) &&
+	   listed(phys + tries * PAGE), "is remembered, and who touches it later is told");
+	ok(write(sys, text, strlen(text)) == (ssize_t)strlen(text),
+	   "once more, with nobody there");
+	close(sys);
+	munmap(p, 8 * GRANULE);
+	close(fd);
+	unlink("b");
+}
+
 /* What was bad in a file that has gone is never part of another one. */
 static void test_reuse(void)
 {
@@ -315,6 +360,7 @@ int main(int argc, char **argv)
 	test_reader();
 	test_early();
 	test_offline();
+	test_busy();
 	test_reuse();
 	return tap_done();
 }
