@@ -543,6 +543,17 @@ static void pkernfs_fill_done(struct pkernfs_core *c, struct pkernfs_fill *fill)
 	wake_up_all(&c->fill_wait);
 }
 
+/* Is there a memory error in one of these runs of granules? */
+static bool pkernfs_extents_bad(struct pkernfs_core *c, const struct pkernfs_gpool *p,
+				const struct pkernfs_extent *e, u32 count)
+{
+	for (; count; count--, e++)
+		if (pkernfs_bad_in(c, pkernfs_granule_virt(c, p, e->granule),
+				   (u64)e->count << p->shift))
+			return true;
+	return false;
+}
+
 /**
  * pkernfs_extent_fill - give a part of a file memory, zeroed
  * @c: the core
@@ -600,12 +611,14 @@ int pkernfs_extent_fill(struct pkernfs_core *c, struct pkernfs_node *n,
 			up_write(&c->lock);
 			return err;
 		}
-		err = pkernfs_extent_enter(c, n, p, &e);
+		/* One that has failed meanwhile is not given out: there are others. */
+		err = pkernfs_extents_bad(c, p, &e, 1) ? -EAGAIN :
+		      pkernfs_extent_enter(c, n, p, &e);
 		if (err)
 			pkernfs_granule_release(c, p, e.granule, e.count);
 		pkernfs_fill_done(c, &fill);
 		pkernfs_tx_end(c);
-		/* The file has got granules of another size: look again. */
+		/* Or the file has got granules of another size: look again. */
 		if (err && err != -EAGAIN)
 			return err;
 		cond_resched();
@@ -647,14 +660,13 @@ static int pkernfs_move_plan(struct pkernfs_core *c, struct pkernfs_node *n,
 	u32 i;
 	int err;
 
+	if (pkernfs_extents_bad(c, n->pool, n->extent, n->extents))
+		return -EIO;
 	for (i = 0; i < n->extents; i++) {
 		const struct pkernfs_extent *e = &n->extent[i];
 		u64 first = max(e->logical >> shift, next);
 		u64 last = (e->logical + e->count - 1) >> shift;
 
-		if (pkernfs_bad_in(c, pkernfs_granule_virt(c, n->pool, e->granule),
-				   (u64)e->count << n->pool->shift))
-			return -EIO;
 		err = pkernfs_move_reserve(c, to, first, last, new, count);
 		if (err)
 			return err;
@@ -697,6 +709,10 @@ static int pkernfs_move_commit(struct pkernfs_core *c, struct pkernfs_node *n,
 
 	if (n->holds || n->device)
 		return -EBUSY;
+	/* A page may have failed while it was read, or while it was written to. */
+	if (pkernfs_extents_bad(c, from, n->extent, n->extents) ||
+	    pkernfs_extents_bad(c, to, new, count))
+		return -EIO;
 	ser = pkernfs_tx_inode(c, n->ino);
 	memset(ser->extent, 0, sizeof(ser->extent));
 	ser->chain = 0;

@@ -183,21 +183,37 @@ static int pkernfs_test_fails(struct pkernfs_core *c, void *mem, u64 bytes)
 	return pkernfs_zero_memory(c, mem, bytes);
 }
 
-/* A page fails while its granule is being zeroed: the kernel goes on to use its mapping. */
+/*
+ * A page fails while its granule is being zeroed: the kernel goes on to use its mapping,
+ * and the file gets another granule.
+ */
 static void pkernfs_test_bad_zeroed(struct kunit *test)
 {
 	struct pkernfs_region *r = pkernfs_test_region(test);
 	struct pkernfs_core *c;
 	struct pkernfs_node *n;
+	u32 free, ino, i, j;
 
 	pkernfs_test_load(test, r);
 	c = r->core;
+	free = pkernfs_test_large(c)->free;
 	n = pkernfs_test_file(test, c, "file");
+	ino = n->ino;
 	kunit_activate_static_stub(test, pkernfs_zero_memory, pkernfs_test_fails);
 	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(c, n, 0, 3 * SZ_2M - 1,
 						  pkernfs_test_large(c)), 0);
 	KUNIT_EXPECT_EQ(test, pkernfs_bad_count(c), 2);
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_total(n), 3 * SZ_2M);
+	down_read(&c->lock);
+	for (i = 0; i < n->extents; i++)
+		for (j = 0; j < n->extent[i].count; j++)
+			KUNIT_EXPECT_FALSE(test, pkernfs_test_bad(c, n->extent[i].granule + j));
+	up_read(&c->lock);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_large(c)->free, free - 4);
+	pkernfs_test_reload(test, r);
+	c = r->core;
+	n = pkernfs_node_find(c, ino);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_large(c)->free, free - 4);
 
 	/* Nobody writes to it any more. */
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, n, 0, 3 * SZ_2M - 1, 0), 0);
