@@ -82,12 +82,21 @@ static ssize_t reason_show(struct kobject *dir, struct kobj_attribute *attr,
 	return r ? sysfs_emit(buf, "%s\n", READ_ONCE(r->reason) ?: "") : -ENODEV;
 }
 
+static ssize_t handover_reason_show(struct kobject *dir, struct kobj_attribute *attr,
+				    char *buf)
+{
+	struct pkernfs_region *r = pkernfs_dir_region(dir);
+
+	return r ? sysfs_emit(buf, "%s\n", r->handover_why.text) : -ENODEV;
+}
+
 static struct kobj_attribute pkernfs_base_attr = __ATTR_RO(base);
 static struct kobj_attribute pkernfs_size_attr = __ATTR_RO(size);
 static struct kobj_attribute pkernfs_index_attr = __ATTR_RO(index);
 static struct kobj_attribute pkernfs_node_attr = __ATTR_RO(node);
 static struct kobj_attribute pkernfs_state_attr = __ATTR_RO(state);
 static struct kobj_attribute pkernfs_reason_attr = __ATTR_RO(reason);
+static struct kobj_attribute pkernfs_handover_reason_attr = __ATTR_RO(handover_reason);
 
 static struct attribute *pkernfs_region_attrs[] = {
 	&pkernfs_base_attr.attr,
@@ -96,6 +105,7 @@ static struct attribute *pkernfs_region_attrs[] = {
 	&pkernfs_node_attr.attr,
 	&pkernfs_state_attr.attr,
 	&pkernfs_reason_attr.attr,
+	&pkernfs_handover_reason_attr.attr,
 	NULL
 };
 

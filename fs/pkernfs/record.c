@@ -112,16 +112,51 @@ static const char *pkernfs_record_check(const struct pkernfs_dev_record *rec, u3
 	return NULL;
 }
 
+/* For sysfs, as there may be no device that the reason could be read of. */
+__printf(2, 3)
+static void pkernfs_record_why(struct pkernfs_region *r, const char *fmt, ...)
+{
+	va_list args;
+
+	if (r->handover_why.text[0])
+		return;
+	va_start(args, fmt);
+	vscnprintf(r->handover_why.text, sizeof(r->handover_why.text), fmt, args);
+	va_end(args);
+}
+
+/* The device of a sound record; NULL: no memory, or it is in the list already. */
+static struct pkernfs_device *pkernfs_record_device(struct pkernfs_region *r, u32 slot,
+						    enum pkernfs_state state)
+{
+	struct pkernfs_dev_record *rec = pkernfs_record(r, slot);
+	struct pkernfs_device *pd = pkernfs_device_new(r, le16_to_cpu(rec->pci.segment),
+						       le16_to_cpu(rec->pci.rid));
+
+	if (!pd)
+		return NULL;
+	pd->slot = slot;
+	pd->rec = rec;
+	pd->state = state;
+	pd->irq_quiesced = rec->irq == cpu_to_le32(PKERNFS_RECORD_IRQ_QUIESCED);
+	if (pkernfs_device_add(pd)) {
+		pkernfs_load_say(pr_err, "pkernfs: record %u: device is named twice\n", slot);
+		pkernfs_device_put(pd);
+		return NULL;
+	}
+	return pd;
+}
+
 /**
  * pkernfs_record_adopt - make a device of a record that a handover names
  * @r: region
  * @slot: as the handover says, not checked yet
  *
- * Return: the device in state ADOPTED, or NULL with one line in the log
+ * Return: the device in state ADOPTED, or NULL with one line in the log, and the reason
+ * in the region's handover_why
  */
 struct pkernfs_device *pkernfs_record_adopt(struct pkernfs_region *r, u32 slot)
 {
-	struct pkernfs_dev_record *rec;
 	struct pkernfs_device *pd;
 	struct pkernfs_why why;
 	const char *reason;
@@ -130,29 +165,50 @@ struct pkernfs_device *pkernfs_record_adopt(struct pkernfs_region *r, u32 slot)
 		pkernfs_load_say(pr_err,
 				 "pkernfs: the handover names record %u, which does not exist\n",
 				 slot);
+		pkernfs_record_why(r, "the handover names record %u, which does not exist", slot);
 		return NULL;
 	}
-	rec = pkernfs_record(r, slot);
-	reason = pkernfs_record_check(rec, slot, &why);
+	reason = pkernfs_record_check(pkernfs_record(r, slot), slot, &why);
 	if (reason) {
 		pkernfs_load_say(pr_err, "pkernfs: record %u cannot be believed: %s\n", slot,
 				 reason);
+		pkernfs_record_why(r, "record %u: %s", slot, reason);
 		return NULL;
 	}
-	pd = pkernfs_device_new(r, le16_to_cpu(rec->pci.segment),
-				le16_to_cpu(rec->pci.rid));
+	pd = pkernfs_record_device(r, slot, PKERNFS_STATE_ADOPTED);
 	if (!pd)
-		return NULL;
-	pd->slot = slot;
-	pd->rec = rec;
-	pd->state = PKERNFS_STATE_ADOPTED;
-	pd->irq_quiesced = rec->irq == cpu_to_le32(PKERNFS_RECORD_IRQ_QUIESCED);
-	if (pkernfs_device_add(pd)) {
-		pkernfs_load_say(pr_err, "pkernfs: record %u: device is named twice\n", slot);
-		pkernfs_device_put(pd);
-		return NULL;
-	}
+		pkernfs_record_why(r, "the device of record %u cannot be adopted", slot);
 	return pd;
+}
+
+/**
+ * pkernfs_record_cut_off - a remapping unit's handover proves nothing
+ * @r: the region that it is in
+ * @drhd_base: the unit
+ * @reason: why; no newline
+ *
+ * Which devices were handed over cannot be told. But a sound record that names the unit
+ * tells of a device that is stopped for this reason, as all of the unit are: it fails.
+ */
+void pkernfs_record_cut_off(struct pkernfs_region *r, u64 drhd_base, const char *reason)
+{
+	struct pkernfs_device *pd;
+	struct pkernfs_why why;
+	u64 slot;
+
+	pkernfs_record_why(r, "%s", reason);
+	if (!r->sb || !r->core)
+		return;
+	for (slot = 0; slot < le64_to_cpu(r->sb->records.count); slot++) {
+		struct pkernfs_dev_record *rec = pkernfs_record(r, slot);
+
+		if (pkernfs_record_check(rec, slot, &why) ||
+		    le64_to_cpu(rec->iommu.drhd_base) != drhd_base)
+			continue;
+		pd = pkernfs_record_device(r, slot, PKERNFS_STATE_FAILED);
+		if (pd)
+			pkernfs_device_fail(pd, "%s", reason);
+	}
 }
 
 /**

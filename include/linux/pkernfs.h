@@ -71,6 +71,8 @@ struct pkernfs_span {
  *	meanwhile; pkernfs_format_lock
  * @reason: why it cannot be mounted, NULL: it can (or is not formatted)
  * @sb_why: reasons that a superblock copy was refused for, where they need room
+ * @handover_why: first reason why something that the kernel before has handed over here
+ *	was not taken over, empty: none; written at boot only
  * @dir: its directory in sysfs, /sys/fs/pkernfs/regionN
  * @span: where its pages are not of 2 MiB, in ascending order
  * @nid: NUMA node
@@ -88,6 +90,7 @@ struct pkernfs_region {
 	bool claimed;
 	const char *reason;
 	struct pkernfs_why sb_why[2];
+	struct pkernfs_why handover_why;
 	struct kobject *dir;
 	struct pkernfs_span span[PKERNFS_SPANS];
 	int nid;
@@ -311,6 +314,7 @@ int pkernfs_record_alloc(struct pkernfs_device *pd);
 void pkernfs_record_commit(struct pkernfs_device *pd);
 void pkernfs_record_retract(struct pkernfs_device *pd);
 struct pkernfs_device *pkernfs_record_adopt(struct pkernfs_region *r, u32 slot);
+void pkernfs_record_cut_off(struct pkernfs_region *r, u64 drhd_base, const char *reason);
 void pkernfs_record_drop_stale(struct pkernfs_region *r);
 
 /* --- fs/pkernfs/test.c: knobs of the tests, none in a release kernel -------- */

@@ -33,7 +33,8 @@ bool read_attr(const char *dir, const char *name, char *buf, size_t bytes)
 	return ok && *buf;
 }
 
-static const char * const texts[] = { "state", "reason", "uuid", "label", NULL };
+static const char * const texts[] = { "state", "reason", "handover_reason", "uuid", "label",
+				       NULL };
 static const char * const numbers[] = {
 	"base", "size", "node", "mounted", "granules", "granules_free", "granules_held",
 	"granules_busy", "small", "small_free", "small_held", "small_busy",
@@ -83,6 +84,8 @@ static void region_text(const char *name, const char *dir)
 	if (read_attr(dir, "uuid", value, sizeof(value)))
 		printf(", uuid %s", value);
 	printf("\n");
+	if (read_attr(dir, "handover_reason", value, sizeof(value)))
+		printf("  devices were cut off: %s\n", value);
 	if (!read_attr(dir, "granules", value, sizeof(value)))
 		return;
 	printf("  %s, %llu of %llu MiB free, %llu MiB held for devices\n",

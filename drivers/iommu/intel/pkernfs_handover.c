@@ -416,8 +416,21 @@ static void pkernfs_stop_all(u16 segment)
 
 /* --- The kernel that comes: finding ------------------------------------------ */
 
+/* The log has a line about it. */
+static bool pkernfs_is_failed(u16 segment, u16 rid)
+{
+	struct pkernfs_device *pd;
+
+	list_for_each_entry(pd, &pkernfs_devices, node)
+		if (pd->segment == segment && pd->rid == rid &&
+		    pd->state == PKERNFS_STATE_FAILED)
+			return true;
+	return false;
+}
+
 /* Devices that the hardware lets through and that no proven record names */
-static void pkernfs_stop_unnamed(const struct pkernfs_tree *t, u16 segment)
+static void pkernfs_stop_unnamed(const struct pkernfs_region *r, const struct pkernfs_tree *t,
+				 u16 segment)
 {
 	unsigned int rid;
 
@@ -428,8 +441,14 @@ static void pkernfs_stop_unnamed(const struct pkernfs_tree *t, u16 segment)
 		if (!context || !context_present(context))
 			continue;
 		pd = pkernfs_device_find(segment, rid);
-		if (!pd || pd->state != PKERNFS_STATE_ADOPTED)
-			pkernfs_iommu_stop_rid(segment, rid);
+		if (pd && pd->state == PKERNFS_STATE_ADOPTED)
+			continue;
+		pkernfs_iommu_stop_rid(segment, rid);
+		if (!pkernfs_is_failed(segment, rid))
+			pr_err("pkernfs: %04x:%02x:%02x.%d is cut off: %s\n", segment, rid >> 8,
+			       PCI_SLOT(rid), PCI_FUNC(rid),
+			       r->handover_why.text[0] ? r->handover_why.text :
+							 "the handover does not name it");
 	}
 }
 
@@ -564,7 +583,7 @@ static int __init pkernfs_discover_unit(struct intel_iommu *iommu)
 	}
 
 	good = pkernfs_prove_devices(iommu, r, &t, &named);
-	pkernfs_stop_unnamed(&t, iommu->segment);
+	pkernfs_stop_unnamed(r, &t, iommu->segment);
 	pr_info("pkernfs: %s: handover found at %pa, %u of %u device(s) proven\n",
 		iommu->name, &at, good, named);
 	if (!good)
@@ -583,6 +602,8 @@ static int __init pkernfs_discover_unit(struct intel_iommu *iommu)
 unprovable:
 	pr_err("pkernfs: %s: translation is on with its root table in reserved memory at %pa, but %s; devices are stopped\n",
 	       iommu->name, &root, reason);
+	if (r)
+		pkernfs_record_cut_off(r, iommu->reg_phys, reason);
 	return -EUCLEAN;
 }
 

@@ -13,7 +13,7 @@ static void pkernfs_test_layout(struct kunit *test)
 {
 	static const u64 sizes[] = { SZ_16M, SZ_64M, SZ_1G, SZ_1T, 16ULL * SZ_1T };
 	struct pkernfs_format opt = { .label = "a label" };
-	struct pkernfs_region r = { .base = SZ_1T };
+	static struct pkernfs_region r = { .base = SZ_1T };
 	unsigned int i;
 
 	/* sb_check() of copy 0 looks at block 0 only. */

@@ -34,6 +34,8 @@ GUEST_CUT = STAGE1 + r'''
 stage2() {
 	phase userland
 	[ "$(device_state)" != adopted ] || fail "the device was adopted"
+	[ -n "$(cat $region/handover_reason /sys/fs/pkernfs/devices/*/reason 2>/dev/null)" ] ||
+		fail "no reason in sysfs"
 	region_mount
 	[ "$(cat /mnt/file)" = whole ] || fail "a file has changed"
 	[ "$(stat -c %s /mnt/vm0/ram)" = 167772160 ] || fail "the RAM file has changed"
@@ -58,10 +60,11 @@ stage2() {
 '''
 
 
-def run(t, harm, adopted, name='vm', says=None, mend=None, **over):
+def run(t, harm, adopted, name='vm', says=None, mend=None, named=True, **over):
     """harm: function of the Region and of the poller's look at the tables; what it
     returns are offsets of bytes to flip a bit of.
     says: what a line of the next kernel must match
+    named: it can be told which device was cut off
     mend: function of the Region, called at the end of the guest's last phase
     over: what the machine has otherwise than the scenario says"""
     u = live.Update(t, name, **over)
@@ -109,8 +112,12 @@ def run(t, harm, adopted, name='vm', says=None, mend=None, **over):
         raise Failure('%d landed, but in RAM there are %s' % (d.watch['landed'], left))
     if d.phase['userland']['landed']:
         raise Failure('DMA went on though nothing proved the device')
-    if not any('cut off' in s or 'stopped' in s or 'cannot be believed' in s
-               for s in said):
-        raise Failure('no line says what became of the device')
+    if not named:
+        if not any('devices are stopped' in s for s in said):
+            raise Failure('no line says what became of the device')
+    elif len([s for s in said if '00:04.0 is cut off: ' in s]) != 1:
+        raise Failure('no line, or more than one, says what became of the device')
+    elif any('is stale' in s for s in said):
+        raise Failure('a device that was handed over is called stale')
     if not any('stopped and reset' in s for s in said):
         raise Failure('it was not reset before its own driver could have it')

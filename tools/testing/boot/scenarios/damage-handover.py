@@ -8,7 +8,16 @@ LIKE = damage
 STAGES = 2
 TIMEOUT = 90
 K2_APPEND = damage.NO_DRIVER
-GUEST = damage.GUEST_CUT
+# The record is sound: it tells of a device that has failed, and why, until RELEASE.
+GUEST = damage.GUEST_CUT.replace('\tsleep 1\n', r'''
+	want_state failed
+	grep -q 'the handover header is damaged' /sys/fs/pkernfs/devices/$nic/reason ||
+		fail "reason: $(cat /sys/fs/pkernfs/devices/$nic/reason)"
+	pkernfsctl release /mnt/vm0/nic0 || fail "release"
+	want_state ordinary
+	rm -r /mnt/vm0 || fail "a file is still held"
+	sleep 1
+''')
 
 
 def run(t):

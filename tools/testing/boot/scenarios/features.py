@@ -72,5 +72,5 @@ def run(t):
     cut('header-features', lambda r: r.handover_part(), _UNKNOWN, incompat=_BITS)
     damage.run(t, superblocks(incompat=_BITS), False, 'superblock-features',
                'root table in reserved memory at .*superblock: ' + _UNKNOWN,
-               mend=superblocks(), guest=_GUEST_NOT_MOUNTED, stages=3,
+               mend=superblocks(), named=False, guest=_GUEST_NOT_MOUNTED, stages=3,
                k2_append=damage.NO_DRIVER)
