@@ -22,6 +22,8 @@
  *	a mapping that is moved: pkernfs_vma_open()
  *	a PUD that is copied at fork, without a reference: only mappings with guards
  *		(MADV_GUARD_INSTALL) are, which VM_DONTEXPAND cannot have
+ * A fault that puts a PUD back while MADV_DONTNEED takes it away is left alone by a hook
+ * in zap_pud_range(): a zap takes no lock that a fault could wait for.
  */
 
 #include <linux/highmem.h>

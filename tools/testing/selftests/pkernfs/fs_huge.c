@@ -181,6 +181,40 @@ static void test_split(int fd)
 	ok(region_attr("huge_busy") == 0, "nobody has it mapped any more");
 }
 
+static bool enough;
+
+static void *store_thread(void *at)
+{
+	while (!__atomic_load_n(&enough, __ATOMIC_RELAXED))
+		*(volatile char *)at = 'r';
+	return NULL;
+}
+
+/* Others put the GiB back all the time while a page of it is given up. */
+static void test_race(int fd)
+{
+	char *p = map_at(NULL, fd, GIB, 0);
+	time_t end = time(NULL) + 3;
+	pthread_t thread[2];
+	long before, rounds;
+	unsigned int i;
+
+	before = resident();
+	for (i = 0; i < 2; i++)
+		if (pthread_create(&thread[i], NULL, store_thread, p + i * GIB / 2))
+			die("pthread_create");
+	for (rounds = 0; time(NULL) < end; rounds++)
+		if (madvise(p + GRANULE, PAGE, MADV_DONTNEED))
+			die("MADV_DONTNEED");
+	__atomic_store_n(&enough, true, __ATOMIC_RELAXED);
+	for (i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	munmap(p, GIB);
+	ok(labs(resident() - before) < (long)MIB, "MADV_DONTNEED against stores, %ld times",
+	   rounds);
+	ok(region_attr("huge_busy") == 0, "no reference is left");
+}
+
 static void test_pinned(int fd)
 {
 	char *p = map_at(NULL, fd, GIB, 0);
@@ -335,6 +369,7 @@ int main(int argc, char **argv)
 		die("ftruncate");
 	test_mapped(fd);
 	test_split(fd);
+	test_race(fd);
 	test_pinned(fd);
 	test_truncate(fd);
 	test_last(fd);
