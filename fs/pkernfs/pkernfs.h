@@ -366,6 +366,9 @@ u64 pkernfs_extent_holes(struct pkernfs_node *n, unsigned int shift, u64 from, u
 /* --- zero.c ------------------------------------------------------------------ */
 
 int pkernfs_zero_memory(struct pkernfs_core *c, void *mem, u64 bytes);
+#if IS_ENABLED(CONFIG_KUNIT)
+unsigned int pkernfs_zero_helpers(u64 bytes);
+#endif
 
 /* --- dirent.c: names of a directory ------------------------------------------ */
 

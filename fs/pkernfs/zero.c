@@ -9,14 +9,18 @@
  * The helpers are kernel threads, and nobody's cgroup pays for them. Therefore they have
  * the lowest priority, and get what is idle; whoever has a nice value, or may run on one
  * CPU only, gets none; and the workqueue is in sysfs, for its CPUs and priority to be
- * changed. Nothing depends on them: those that have not begun when the caller is through
- * never will, and others are waited for no longer than a piece takes.
+ * changed. Those that have not begun when the caller is through, or is being killed, never
+ * will. The others have to be waited for until they are through with their piece, for as
+ * long as it takes them to get a CPU: so their pieces are small, and a real-time task,
+ * which may be what keeps them from it, gets no help.
  */
 
 #include <kunit/static_stub.h>
+#include <kunit/visibility.h>
 #include <linux/cpumask.h>
 #include <linux/init.h>
 #include <linux/sched.h>
+#include <linux/sched/rt.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -25,6 +29,7 @@
 #include "pkernfs.h"
 
 #define PKERNFS_ZERO_PIECE	SZ_2M
+#define PKERNFS_ZERO_HELP	SZ_256K	/* a helper's piece */
 #define PKERNFS_ZERO_SHARED	SZ_32M	/* below it takes as long to get help */
 #define PKERNFS_ZERO_HELPERS	31U
 
@@ -51,10 +56,10 @@ struct pkernfs_zero_helper {
 
 static void pkernfs_zero_pieces(struct pkernfs_zero *z, bool caller)
 {
-	u64 at;
+	u64 at, piece = caller ? PKERNFS_ZERO_PIECE : PKERNFS_ZERO_HELP;
 
 	for (;;) {
-		at = atomic64_fetch_add(PKERNFS_ZERO_PIECE, &z->next);
+		at = atomic64_fetch_add(piece, &z->next);
 		if (at >= z->bytes || READ_ONCE(z->stop))
 			return;
 		/* What is a single piece, as for a fault, is done all the same. */
@@ -62,7 +67,7 @@ static void pkernfs_zero_pieces(struct pkernfs_zero *z, bool caller)
 			WRITE_ONCE(z->stop, true);
 			return;
 		}
-		memset(z->mem + at, 0, min_t(u64, z->bytes - at, PKERNFS_ZERO_PIECE));
+		memset(z->mem + at, 0, min(z->bytes - at, piece));
 		cond_resched();
 	}
 }
@@ -72,11 +77,13 @@ static void pkernfs_zero_work(struct work_struct *work)
 	pkernfs_zero_pieces(container_of(work, struct pkernfs_zero_helper, work)->z, false);
 }
 
-static unsigned int pkernfs_zero_helpers(u64 bytes)
+/* How many are to help the caller with so much. */
+VISIBLE_IF_KUNIT unsigned int pkernfs_zero_helpers(u64 bytes)
 {
 	unsigned int cpus;
 
-	if (!pkernfs_zero_wq || bytes < PKERNFS_ZERO_SHARED || task_nice(current) > 0)
+	if (!pkernfs_zero_wq || bytes < PKERNFS_ZERO_SHARED || task_nice(current) > 0 ||
+	    rt_or_dl_task(current))
 		return 0;
 	cpus = cpumask_weight_and(current->cpus_ptr, cpu_online_mask);
 	return min(max(cpus, 1U) - 1, PKERNFS_ZERO_HELPERS);

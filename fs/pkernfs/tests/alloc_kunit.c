@@ -3,7 +3,9 @@
  * pkernfs KUnit: granules, extents, the pool, holds.
  */
 
+#include <linux/cpumask.h>
 #include <linux/prandom.h>
+#include <linux/sched.h>
 #include <linux/sizes.h>
 #include <linux/vmalloc.h>
 
@@ -159,6 +161,22 @@ static void pkernfs_test_zero_shared(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, memchr_inv(mem, 0, bytes));
 	KUNIT_EXPECT_NULL(test, memchr_inv(mem + bytes, 0x5a, SZ_4K));
 	vfree(mem);
+}
+
+/* Who could keep a helper from the CPU, and would wait for it, has none. */
+static void pkernfs_test_zero_helpers(struct kunit *test)
+{
+	unsigned int others = cpumask_weight(cpu_online_mask) - 1;
+
+	KUNIT_EXPECT_EQ(test, pkernfs_zero_helpers(SZ_32M - 1), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_zero_helpers(SZ_32M), others);
+	KUNIT_EXPECT_GT(test, others, 0);
+	sched_set_fifo_low(current);
+	KUNIT_EXPECT_EQ(test, pkernfs_zero_helpers(SZ_32M), 0);
+	sched_set_normal(current, 1);
+	KUNIT_EXPECT_EQ(test, pkernfs_zero_helpers(SZ_32M), 0);
+	sched_set_normal(current, 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_zero_helpers(SZ_32M), others);
 }
 
 /* A file that grows downwards and upwards from its middle stays in one piece. */
@@ -613,6 +631,7 @@ static struct kunit_case pkernfs_alloc_cases[] = {
 	KUNIT_CASE_SLOW(pkernfs_test_model),
 	KUNIT_CASE(pkernfs_test_zeroed),
 	KUNIT_CASE(pkernfs_test_zero_shared),
+	KUNIT_CASE(pkernfs_test_zero_helpers),
 	KUNIT_CASE(pkernfs_test_joined),
 	KUNIT_CASE(pkernfs_test_far),
 	KUNIT_CASE(pkernfs_test_seek),
