@@ -267,15 +267,25 @@ static int pkernfs_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 
 /*
  * mremap() takes a PUD for a damaged table. So when it makes the new mapping the old one,
- * which it has locked against faults, is emptied: the range of the file in all mappings,
- * as nobody says here which one that is. fork() makes one of another mm.
+ * which it has locked against faults, is emptied: each mapping of that range of the file
+ * that this mm has, as nobody says here which one it is. Other processes keep theirs. Who
+ * splits a mapping opens the new one where the old one still is, and fork() opens one of
+ * another mm.
  */
 static void pkernfs_vma_open(struct vm_area_struct *vma)
 {
-	if (pkernfs_vma_huge(vma) && vma->vm_mm == current->mm)
-		unmap_mapping_range(vma->vm_file->f_mapping,
-				    (loff_t)vma_start_pgoff(vma) << PAGE_SHIFT,
-				    vma->vm_end - vma->vm_start, 0);
+	struct address_space *mapping = vma->vm_file->f_mapping;
+	pgoff_t first = vma_start_pgoff(vma), last = first + vma_pages(vma) - 1;
+	struct vm_area_struct *old;
+
+	if (!pkernfs_vma_huge(vma) || vma->vm_mm != current->mm ||
+	    find_vma_intersection(vma->vm_mm, vma->vm_start, vma->vm_end))
+		return;
+	i_mmap_lock_read(mapping);
+	mapping_rmap_tree_foreach(old, mapping, first, last)
+		if (old->vm_mm == vma->vm_mm && pkernfs_vma_huge(old))
+			zap_vma(old);
+	i_mmap_unlock_read(mapping);
 }
 
 /* No page_mkwrite: a mapping that wants to be told of writes cannot be pinned. */

@@ -181,6 +181,39 @@ static void test_split(int fd)
 	ok(region_attr("huge_busy") == 0, "nobody has it mapped any more");
 }
 
+/* What one process does with its mapping leaves that of another one alone. */
+static void test_others(int fd)
+{
+	char *p = map_at(NULL, fd, GIB, 0), *q, c = 0;
+	int to[2], from[2], status;
+
+	if (pipe(to) || pipe(from))
+		die("pipe");
+	if (!fork()) {
+		bool all = maps(p, GIB);
+		long mine = resident();
+
+		if (write(from[1], &c, 1) != 1 || read(to[0], &c, 1) != 1)
+			_exit(2);
+		_exit(!(all && labs(resident() - mine) < (long)MIB));
+	}
+	if (read(from[0], &c, 1) != 1)
+		die("read");
+	ok(maps(p, GIB) && !mprotect(p + GIB - PAGE, PAGE, PROT_READ) && store(p, 1),
+	   "one splits its mapping");
+	munmap(p, GIB);
+	p = map_at(NULL, fd, GIB, 0);
+	q = mmap(NULL, 3 * GIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	q = (char *)(((uintptr_t)q + GIB - 1) & ~(GIB - 1));
+	ok(maps(p, GIB) && mremap(p, GIB, GIB, MREMAP_MAYMOVE | MREMAP_FIXED, q) == q &&
+	   maps(q, GIB) && q[0] == 'x', "and moves one");
+	munmap(q, GIB);
+	if (write(to[1], &c, 1) != 1)
+		die("write");
+	wait(&status);
+	ok(!status, "another process has all of its own mapped all the time: %#x", status);
+}
+
 static bool enough;
 
 static void *store_thread(void *at)
@@ -369,6 +402,7 @@ int main(int argc, char **argv)
 		die("ftruncate");
 	test_mapped(fd);
 	test_split(fd);
+	test_others(fd);
 	test_race(fd);
 	test_pinned(fd);
 	test_truncate(fd);
