@@ -39,47 +39,67 @@ static struct pkernfs_core *pkernfs_inode_core(struct inode *inode)
 }
 
 /*
- * The file's data at @pos and how much of it, in its window, is in one piece; NULL: a
- * hole, -EIO: that much has a memory error.
+ * The file's data at @pos and how much of it, @max at most, is in one piece; NULL: a hole,
+ * -EIO: that much has a memory error.
  */
-static void *pkernfs_data(struct inode *inode, loff_t pos, size_t *bytes)
+static void *pkernfs_piece(struct inode *inode, loff_t pos, u64 max, u64 *bytes)
 {
 	struct pkernfs_core *c = pkernfs_inode_core(inode);
 	void *data;
-	u64 piece;
 
 	down_read(&c->lock);
-	data = pkernfs_extent_data(c, pkernfs_node(inode), pos, &piece);
-	piece = min_t(u64, piece, PKERNFS_WINDOW - (pos & (PKERNFS_WINDOW - 1)));
-	if (data && !pkernfs_bad_span(c, data, &piece))
+	data = pkernfs_extent_data(c, pkernfs_node(inode), pos, bytes);
+	*bytes = min(*bytes, max);
+	if (data && !pkernfs_bad_span(c, data, bytes))
 		data = ERR_PTR(-EIO);
 	up_read(&c->lock);
+	return data;
+}
+
+/* The same, up to the end of its window. */
+static void *pkernfs_data(struct inode *inode, loff_t pos, size_t *bytes)
+{
+	void *data;
+	u64 piece;
+
+	data = pkernfs_piece(inode, pos, PKERNFS_WINDOW - (pos & (PKERNFS_WINDOW - 1)), &piece);
 	*bytes = piece;
 	return data;
 }
 
-/* Zero a part of the file where it has memory. */
-static void pkernfs_zero(struct inode *inode, loff_t from, loff_t to)
+/*
+ * Zero a part of the file where it has memory, by all CPUs if that is much. The inode lock
+ * is held. -EINTR: the task is to die, and not all is zero; what is a single page is.
+ */
+static int pkernfs_zero(struct inode *inode, loff_t from, loff_t to)
 {
-	size_t bytes;
+	struct pkernfs_core *c = pkernfs_inode_core(inode);
 	void *data;
+	u64 bytes;
+	int err;
 
-	for (; from < to; from += bytes) {
-		data = pkernfs_data(inode, from, &bytes);
-		bytes = min_t(u64, bytes, to - from);
-		if (!IS_ERR_OR_NULL(data))
-			memset(data, 0, bytes);
+	while (from < to) {
+		data = pkernfs_piece(inode, from, to - from, &bytes);
+		if (!IS_ERR_OR_NULL(data)) {
+			err = pkernfs_zero_memory(c, data, bytes);
+			if (err)
+				return err;
+		}
+		from += bytes;
+		if (from < to && fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 	}
+	return 0;
 }
 
 /* Zero what becomes visible when the file grows to @size; see above. */
-static void pkernfs_zero_grown(struct inode *inode, loff_t size)
+static int pkernfs_zero_grown(struct inode *inode, loff_t size)
 {
 	u64 old = i_size_read(inode), window = PKERNFS_WINDOW;
 
 	window = max_t(u64, window, 1ULL << READ_ONCE(pkernfs_node(inode)->pool)->shift);
-	pkernfs_zero(inode, old, min_t(u64, size, round_up(old + 1, window)));
+	return pkernfs_zero(inode, old, min_t(u64, size, round_up(old + 1, window)));
 }
 
 static int pkernfs_commit_size(struct inode *inode, loff_t size)
@@ -274,8 +294,11 @@ static ssize_t pkernfs_write_window(struct inode *inode, loff_t pos,
 	/* Full: what there is from @pos on, if any, is still a short write. */
 	if (err && (err != -ENOSPC || !pkernfs_data(inode, pos, &copied)))
 		return err;
-	if (pos > size)
-		pkernfs_zero_grown(inode, pos);
+	if (pos > size) {
+		err = pkernfs_zero_grown(inode, pos);
+		if (err)
+			return err;
+	}
 	if (round_down(pos, PKERNFS_WINDOW) > size) {
 		/* The size follows first, to less than a window behind the data. */
 		if (fault_in_iov_iter_readable(from, 1))
@@ -389,11 +412,12 @@ static int pkernfs_shrink(struct inode *inode, loff_t size)
  * @size: new size
  *
  * Return: 0; -EBUSY: a page that would go is pinned or held, or it is a device
- * file.
+ * file; -EINTR: the task is to die, and the size is as it was.
  */
 int pkernfs_set_size(struct inode *inode, loff_t size)
 {
 	loff_t old = i_size_read(inode);
+	int err;
 
 	if (!S_ISREG(inode->i_mode))
 		return -EINVAL;
@@ -402,8 +426,8 @@ int pkernfs_set_size(struct inode *inode, loff_t size)
 	if (size <= old)	/* the same size too: memory behind the end goes */
 		return pkernfs_shrink(inode, size);
 	pkernfs_outgrow(inode, size);
-	pkernfs_zero_grown(inode, size);
-	return pkernfs_commit_size(inode, size);
+	err = pkernfs_zero_grown(inode, size);
+	return err ?: pkernfs_commit_size(inode, size);
 }
 
 /* --- fallocate ---------------------------------------------------------------------- */
@@ -426,13 +450,9 @@ static int pkernfs_punch(struct inode *inode, loff_t offset, loff_t len)
 	filemap_invalidate_unlock(inode->i_mapping);
 	if (err)
 		return err;
-	if (first >= last) {
-		pkernfs_zero(inode, offset, end);
-		return 0;
-	}
-	pkernfs_zero(inode, offset, first);
-	pkernfs_zero(inode, last, end);
-	return 0;
+	if (first >= last)
+		return pkernfs_zero(inode, offset, end);
+	return pkernfs_zero(inode, offset, first) ?: pkernfs_zero(inode, last, end);
 }
 
 /* Is there memory for all of [from, end)? */
@@ -493,14 +513,15 @@ static int pkernfs_allocate(struct inode *inode, loff_t offset, loff_t len, bool
 	if (err)
 		return err;
 	if (zero)
-		pkernfs_zero(inode, offset, offset + len);
-	err = pkernfs_fill_all(inode, offset, offset + len);
+		err = pkernfs_zero(inode, offset, offset + len);
+	if (!err)
+		err = pkernfs_fill_all(inode, offset, offset + len);
 	if (err)
 		return err;
 	if (keep_size || offset + len <= i_size_read(inode))
 		return 0;
-	pkernfs_zero_grown(inode, offset + len);
-	return pkernfs_commit_size(inode, offset + len);
+	err = pkernfs_zero_grown(inode, offset + len);
+	return err ?: pkernfs_commit_size(inode, offset + len);
 }
 
 static long pkernfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)

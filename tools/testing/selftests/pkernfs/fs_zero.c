@@ -153,6 +153,35 @@ static void test_kill(void)
 	unlink("killed");
 }
 
+/* Zeroes over what a file has: as easily killed, and the file is not longer then. */
+static void test_kill_range(void)
+{
+	int fd = create("range"), status;
+	struct stat st;
+	uint64_t *p;
+	pid_t pid;
+
+	if (fallocate(fd, 0, 0, SIZE))
+		die("fallocate");
+	put_words(fd, SIZE);
+	p = (uint64_t *)map_all(fd, SIZE);
+	pid = fork();
+	if (!pid)
+		_exit(fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, SIZE + GRANULE) ? errno : 0);
+	while (*(volatile uint64_t *)p)
+		;
+	kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) != pid)
+		die("waitpid");
+	ok(WIFSIGNALED(status) && p[SIZE / 8 - 1] && !fstat(fd, &st) && st.st_size == (off_t)SIZE,
+	   "ZERO_RANGE is killed before its end, status %d", status);
+	ok(!fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, SIZE) && words_are(fd, SIZE, true),
+	   "and another one zeroes all");
+	munmap(p, SIZE);
+	close(fd);
+	unlink("range");
+}
+
 static void test_alone(void)
 {
 	uint64_t before = free_bytes();
@@ -225,6 +254,7 @@ int main(int argc, char **argv)
 	make_dirty();
 	test_progress();
 	test_kill();
+	test_kill_range();
 	test_alone();
 	return tap_done();
 }
