@@ -40,8 +40,11 @@
 /* Is this, or will this be, a file of granules of 1 GiB? */
 static bool pkernfs_file_huge(struct inode *inode)
 {
+	const struct pkernfs_node *n = pkernfs_node(inode);
+
+	/* One that is empty may get others next. */
 	return pkernfs_wish(inode) == PKERNFS_INODE_WISH_1G ||
-	       READ_ONCE(pkernfs_node(inode)->pool)->shift == PKERNFS_HUGE_SHIFT;
+	       (READ_ONCE(n->extents) && READ_ONCE(n->pool)->shift == PKERNFS_HUGE_SHIFT);
 }
 
 /* May there be PUDs in this mapping? */

@@ -332,6 +332,18 @@ static void test_last(int fd)
 	munmap(p, 3 * GIB);
 }
 
+/* Has had such granules and wants no more: its mappings are as those of any file. */
+static void test_emptied(int fd)
+{
+	char *p;
+
+	ok(!ftruncate(fd, 0) && !set_wish(fd, 0) && !ftruncate(fd, GIB), "a file that was emptied");
+	p = map_at(NULL, fd, GRANULE, 0);
+	ok(mremap(p, GRANULE, 2 * GRANULE, MREMAP_MAYMOVE) != MAP_FAILED,
+	   "its mappings can grow");
+	ok(!set_wish(fd, GIB), "and it wants them again");
+}
+
 /* --- over a kexec ----------------------------------------------------------------------- */
 
 static void write_all(void)
@@ -407,6 +419,7 @@ int main(int argc, char **argv)
 	test_pinned(fd);
 	test_truncate(fd);
 	test_last(fd);
-	ok(!ftruncate(fd, GIB) && free_bytes() == before - GIB, "all other space is back");
+	test_emptied(fd);
+	ok(free_bytes() == before, "all space is back");
 	return tap_done();
 }
