@@ -13,7 +13,8 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define PKERNFS_TYPE	0xBA
+/* Free in Documentation/userspace-api/ioctl/ioctl-number.rst of Linux 7.3 */
+#define PKERNFS_TYPE	0xBB
 
 enum {
 	PKERNFS_CMD_FREEZE = 0x00,

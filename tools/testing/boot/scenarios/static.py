@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What can be checked without running it: style, kernel-doc, scripts, licences."""
+"""What can be checked without running it: style, kernel-doc, scripts, licences, numbers."""
 
 import os
 import re
@@ -15,6 +15,15 @@ def files():
         dirs[:] = sorted(d for d in dirs if d not in ('.git', '__pycache__'))
         for name in sorted(names):
             yield os.path.relpath(os.path.join(folder, name), env.REPO)
+
+
+def ioctl_type_taken(ksrc):
+    """Lines of the kernel's table that give the type of our ioctls to somebody else."""
+    with open(os.path.join(env.REPO, 'include/uapi/linux/pkernfs.h')) as f:
+        ours = re.search(r'^#define PKERNFS_TYPE\s+(0x\w\w)$', f.read(), re.M).group(1)
+    with open(os.path.join(ksrc, 'Documentation/userspace-api/ioctl/ioctl-number.rst'),
+              encoding='utf-8') as f:
+        return [line.strip() for line in f if line.upper().startswith(ours.upper())]
 
 
 def run(t):
@@ -43,6 +52,8 @@ def run(t):
             docs.append(f)
     t.check(not bad, '\n'.join(bad[:20]))
     ksrc = t.command(['tools/kernel/fetch.sh']).split('\n')[-2]
+    taken = ioctl_type_taken(ksrc)
+    t.check(not taken, 'the type of our ioctls is taken: %s' % '; '.join(taken))
     out = t.command(['python3', os.path.join(ksrc, 'scripts/kernel-doc'), '-none',
                      *docs])
     t.check(not out.strip(), 'kernel-doc: ' + out.strip()[:2000])
