@@ -14,8 +14,9 @@
  * Unlike iommu_replace_group_handle() it leaves the attach handle alone: to
  * iommufd the device stays attached to its HWPT while it is frozen.
  *
- * Return: 0, -ESTALE when the group is not as expected, -EBUSY, -ENODEV, or what
- * the new domain's attach_dev gave
+ * Return: 0; -ESTALE: the group is not on the domain that is expected, or has none;
+ * -EOPNOTSUPP: it has other devices; -EBUSY; -ENODEV; or what the new domain's
+ * attach_dev gave
  */
 int pkernfs_group_replace(struct device *dev, const struct pkernfs_group_change *how)
 {
@@ -33,8 +34,9 @@ int pkernfs_group_replace(struct device *dev, const struct pkernfs_group_change 
 	}
 	domain = how->to ? *how->to :
 		 group->owner ? group->blocking_domain : group->default_domain;
-	if (!domain || (how->from && group->domain != how->from) ||
-	    !list_is_singular(&group->devices))
+	if (!list_is_singular(&group->devices))
+		ret = -EOPNOTSUPP;
+	else if (!domain || (how->from && group->domain != how->from))
 		ret = -ESTALE;
 	else if (how->unless && *how->unless)
 		ret = -EBUSY;

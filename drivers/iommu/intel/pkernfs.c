@@ -334,8 +334,8 @@ static int pkernfs_clone_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 	}
 
 	ret = pkernfs_hold(r, leaf->oa, leaf->bytes);
-	if (ret)
-		return pkernfs_refuse(&pd->why, ret, leaf->iova,
+	if (ret)	/* -ENOENT: unlinked just now, so it is no file's any more */
+		return pkernfs_refuse(&pd->why, ret == -ENOENT ? -EXDEV : ret, leaf->iova,
 				      "pages of IOVA %#llx cannot be held",
 				      leaf->iova);
 	ret = pkernfs_ss_map(&c->w, leaf);
@@ -824,8 +824,9 @@ int pkernfs_iommu_freeze(struct pkernfs_device *pd)
 	if (ret) {
 		static_branch_dec(&pkernfs_iommu_key);
 		pkernfs_fixed_free(f);
-		return pd->why.error ?: pkernfs_refuse(&pd->why, ret, ~0ULL,
-				"the IOMMU group has other devices or no domain");
+		return pd->why.error ?: pkernfs_refuse(&pd->why, ret, ~0ULL, ret == -EOPNOTSUPP ?
+				"its IOMMU group has other devices" :
+				"it has no IOMMU group, or that has no domain");
 	}
 	pd->fixed = domain;
 	return 0;
