@@ -7,8 +7,8 @@
  *
  * Lock order: pkernfs_transition_lock, then a file's invalidate lock, then a
  * region's metadata lock; under the transition lock also, as VFIO and iommufd
- * take them, device_set lock, igroup->lock, ioas->mutex, iopt->domains_rwsem,
- * iommu_group->mutex.
+ * take them, device_set lock, igroup->lock, iommu_group->mutex,
+ * iopt->domains_rwsem. More of it in Documentation/filesystems/pkernfs.rst.
  */
 #ifndef _LINUX_PKERNFS_H
 #define _LINUX_PKERNFS_H

@@ -530,6 +530,7 @@ static int pkernfs_fixed_attach(struct iommu_domain *domain, struct device *dev,
 	int ret;
 	u8 aw;
 
+	iommu_group_mutex_assert(dev);
 	if (!live)
 		return -ESTALE;
 	ret = pkernfs_vtd_check(dev, live, &pd->why);
@@ -613,6 +614,7 @@ static int pkernfs_fixed_leave(struct pkernfs_fixed *f, struct device *dev,
 	u8 aw;
 	int ret;
 
+	iommu_group_mutex_assert(dev);
 	if (pkernfs_is_shutting_down())
 		return pkernfs_refuse(&pd->why, -ESHUTDOWN, ~0ULL,
 				      "a kexec has begun");
@@ -726,6 +728,7 @@ bool __pkernfs_keep_domain(struct iommu_domain *old, struct iommu_domain *new)
 {
 	struct pkernfs_device *pd = pkernfs_to_fixed(old)->pd;
 
+	iommu_group_mutex_assert(&pd->pdev->dev);
 	if (new->cookie_type == IOMMU_COOKIE_IOMMUFD)
 		return pkernfs_fixed_wait(pkernfs_to_fixed(old), new);
 	/* The user lets go of the HWPT: from here on UNFREEZE is stale. */
@@ -742,6 +745,7 @@ void __pkernfs_domain_gone(struct iommu_domain *domain)
 {
 	struct pkernfs_device *pd = pkernfs_to_fixed(domain)->pd;
 
+	iommu_group_mutex_assert(&pd->pdev->dev);
 	pd->gone = true;
 	pkernfs_fixed_left(pd);
 }
