@@ -20,7 +20,7 @@
 
 #include "device.h"
 
-/* Last refusals of files that have no device, for INFO; transition lock */
+/* Last refusals of FREEZE on files that have no device, for INFO; transition lock */
 #define PKERNFS_REFUSALS	16
 static struct {
 	struct pkernfs_region *region;
@@ -72,8 +72,9 @@ static struct pkernfs_device *pkernfs_file_device(struct file *file)
 static int pkernfs_freeze_claim(struct inode *inode, struct pkernfs_device *pd)
 {
 	struct pkernfs_refusal *why = &pd->why;
-	u64 ino;
 	u32 generation;
+	u64 ino;
+	int ret;
 
 	if (pkernfs_record_alloc(pd))
 		return pkernfs_refuse(why, -ENOSPC, ~0ULL, "no device record left in the region");
@@ -81,13 +82,14 @@ static int pkernfs_freeze_claim(struct inode *inode, struct pkernfs_device *pd)
 	pd->rec->ino = cpu_to_le64(ino);
 	pd->rec->generation = cpu_to_le32(generation);
 	if (pkernfs_inode_set_device(inode, pd))
-		return pkernfs_refuse(why, -EBUSY, ~0ULL, "the file is not empty");
-	if (pkernfs_device_add(pd)) {
-		pkernfs_inode_set_device(inode, NULL);
-		return pkernfs_refuse(why, -EBUSY, ~0ULL, "%s is frozen already",
-				      pci_name(pd->pdev));
-	}
-	return 0;
+		return pkernfs_refuse(why, -EBUSY, ~0ULL,
+				      "the file is not empty, or it is mapped or unlinked");
+	ret = pkernfs_device_add(pd);
+	if (!ret)
+		return 0;
+	pkernfs_inode_set_device(inode, NULL);
+	return pkernfs_refuse(why, ret, ~0ULL, ret == -EBUSY ? "%s is frozen already" :
+			      "no memory for %s", pci_name(pd->pdev));
 }
 
 static int pkernfs_device_freeze(struct file *file, const struct pkernfs_freeze *arg,
@@ -159,14 +161,30 @@ out:
 	return ret;
 }
 
+static int pkernfs_refuse_stale(struct pkernfs_device *pd)
+{
+	return pkernfs_refuse(&pd->why, -ESTALE, ~0ULL, "the user that froze it has gone");
+}
+
+static int pkernfs_refuse_not_frozen(struct pkernfs_device *pd)
+{
+	bool failed = pd->state == PKERNFS_STATE_FAILED;
+	struct pkernfs_refusal unused;
+
+	/* Why it has failed matters more. */
+	return pkernfs_refuse(failed ? &unused : &pd->why, -EINVAL, ~0ULL,
+			      "it was not frozen in this kernel, it is %s",
+			      pkernfs_state_name(pkernfs_device_state(pd)));
+}
+
 static int pkernfs_device_quiesce(struct pkernfs_device *pd)
 {
 	int ret;
 
 	if (pkernfs_device_state(pd) == PKERNFS_STATE_DETACHED)
-		return -ESTALE;
+		return pkernfs_refuse_stale(pd);
 	if (pkernfs_device_state(pd) != PKERNFS_STATE_FROZEN)
-		return -EINVAL;
+		return pkernfs_refuse_not_frozen(pd);
 	if (pd->irq_quiesced)
 		return 0;
 	ret = pkernfs_pci_quiesce_irq(pd, &pd->why);
@@ -184,7 +202,7 @@ static int pkernfs_device_unfreeze(struct pkernfs_device *pd)
 	int ret = -ESTALE;
 
 	if (pd->state != PKERNFS_STATE_FROZEN)
-		return -EINVAL;
+		return pkernfs_refuse_not_frozen(pd);
 	/* A close that has begun takes the device for a kept one up to its end. */
 	if (pkernfs_vfio_user_lock(pd->pci))
 		ret = pkernfs_iommu_unfreeze(pd);
@@ -192,6 +210,8 @@ static int pkernfs_device_unfreeze(struct pkernfs_device *pd)
 		pkernfs_pci_left(pd);
 	pkernfs_vfio_user_unlock();
 	trace_pkernfs_unfreeze(pd, ret);
+	if (ret == -ESTALE)
+		return pkernfs_refuse_stale(pd);
 	if (ret)
 		return ret;
 	/* On the live domain again: vectors last, so that nothing is lost. */
@@ -378,6 +398,7 @@ static long pkernfs_ioctl_freeze(struct file *file, void __user *user)
 {
 	struct pkernfs_iova_range *leave_out __free(kfree) = NULL;
 	struct pkernfs_refusal why = { .iova = ~0ULL };
+	struct pkernfs_device *pd;
 	struct pkernfs_freeze arg;
 	int ret;
 
@@ -395,7 +416,14 @@ static long pkernfs_ioctl_freeze(struct file *file, void __user *user)
 	if (pkernfs_is_shutting_down())
 		return -ESHUTDOWN;
 	ret = pkernfs_device_freeze(file, &arg, leave_out, &why);
-	if (ret)
+	if (!ret)
+		return 0;
+	pd = pkernfs_inode_device(file_inode(file));
+	if (pd && pd->state == PKERNFS_STATE_FAILED)
+		return ret;
+	if (pd)
+		pkernfs_note(&pd->why, why.error, why.iova, "%s", why.text);
+	else
 		pkernfs_note_refusal(file_inode(file), &why);
 	return ret;
 }

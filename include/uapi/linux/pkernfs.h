@@ -5,7 +5,9 @@
  * Every argument struct begins with its size in bytes, as the caller knows it.
  * A larger struct than the kernel's is taken if the rest is zero (-E2BIG
  * otherwise); a smaller one is taken if it holds all mandatory fields (-EINVAL
- * otherwise). Unknown flags are refused with -EOPNOTSUPP.
+ * otherwise). Unknown flags are refused with -EOPNOTSUPP. Besides what stands at each
+ * struct, -EFAULT is memory that cannot be read or written, and -ENOTTY a file that
+ * does not know the ioctl: those on device files are for regular files of a mount.
  */
 #ifndef _UAPI_LINUX_PKERNFS_H
 #define _UAPI_LINUX_PKERNFS_H
@@ -67,12 +69,22 @@ struct pkernfs_iova_range {
  * atomic write; the device goes on working. The file is a device file until the
  * device is unfrozen, attached again, or released.
  *
- * Errors: -EBADF @vfio_fd is no bound VFIO PCI device; -EBUSY the file is not
- * empty or mapped, or the device is frozen already; -EOPNOTSUPP the device or
- * its domain cannot be carried (the kernel log and INFO name the reason);
- * -EXDEV an IOVA is backed by memory that is not of this filesystem; -ENOSPC no
- * room for tables or records; -EINVAL, -E2BIG @leave_out is not as said;
- * -ESHUTDOWN a kexec has begun.
+ * When it is refused everything is as before, and the kernel log and INFO name the
+ * reason, but for a bad struct.
+ *
+ * Errors: -EAGAIN a reset, an unbind or a change of power state of the device is under
+ * way; -EBADF the file is not open for writing, or @vfio_fd is no VFIO PCI device that is
+ * bound to an iommufd and attached to a HWPT; -EBUSY the file has a device, is not
+ * empty, is mapped or unlinked, or the device is frozen already, or the IOAS or the dirty
+ * tracking of the HWPT is being changed; -EHWPOISON there is a memory error in a page
+ * that the device reaches, or where the tables of a kexec would be; -EINVAL, -E2BIG
+ * @leave_out is not as said; -EINVAL the HWPT maps nothing; -ENODEV the device has no
+ * IOMMU group, or no entry in its remapping unit; -ENOMEM; -ENOSPC no room for second-stage
+ * tables, for the record, for the tables of a kexec, or no domain id; -EOPNOTSUPP the
+ * device, its IOMMU group or its domain cannot be carried; -ESHUTDOWN a kexec has begun;
+ * -ESTALE the device has left its HWPT meanwhile; -EXDEV an IOVA is backed by memory that
+ * is in no file of this filesystem that has a name, the first one being
+ * pkernfs_info.error_iova.
  */
 struct pkernfs_freeze {
 	__u32 size;
@@ -90,16 +102,24 @@ struct pkernfs_freeze {
  * PKERNFS_QUIESCE_IRQ: with the vCPUs paused: mask every vector and the function,
  * read back, wait for handlers. After it the VMM drains its eventfds; an
  * interrupt raised from then on is latched by the device and arrives after the
- * restore exactly once. -EINVAL if not frozen, -ESTALE if the user has gone.
+ * restore exactly once. Again: 0, and nothing happens. Errors: -EIO a vector does not
+ * take the mask; -ENXIO the MSI-X table cannot be reached; -EOPNOTSUPP the user has gone
+ * over to MSI. The vectors are as before then.
  *
  * PKERNFS_UNFREEZE: same kernel, same VFIO user: the live domain is back in one
- * atomic write, the vectors as before QUIESCE_IRQ. -ESTALE when the user that
- * froze the device has gone.
+ * atomic write, the vectors as before QUIESCE_IRQ. Errors: -EXDEV the HWPT does not
+ * translate any more as it did at FREEZE, by a change that was under way then; -EBUSY its
+ * IOAS is being changed; -ENOMEM; -ENOSPC no domain id. The device stays frozen then.
  *
  * PKERNFS_RELEASE: give up on the device: it is stopped (bus mastering off,
  * pending transactions waited for), then everything held for it is dropped.
- * Needs CAP_SYS_ADMIN. The file is empty and ordinary after it. -EBUSY while a VFIO
- * user is there: one that froze the device, or has attached it and is still mapping.
+ * The file is empty and ordinary after it. Errors: -EPERM without CAP_SYS_ADMIN; -EBUSY
+ * a VFIO user is there: one that froze the device, or has attached it and is still
+ * mapping; -ESTALE a user has just taken the device over.
+ *
+ * Of all three: -EBADF the file is not open for writing; -EINVAL it has no device;
+ * -ESHUTDOWN a kexec has begun. Of the first two: -EINVAL the device was not frozen in
+ * this kernel (it is adopted or failed); -ESTALE the user that froze it has gone.
  */
 struct pkernfs_simple {
 	__u32 size;
@@ -145,9 +165,12 @@ struct pkernfs_range {
  * @pages: 4 KiB pages that the fixed domain maps
  * @range_count: in: room in @ranges, of which at most 2^20 are used; out: number
  *	of ranges there are
- * @error: errno (positive) of the last refusal on this file, 0: none; EAGAIN while
- *	a user has attached a HWPT that does not map all that is frozen yet, the
- *	first such IOVA being @error_iova
+ * @error: errno (positive) of the last refusal, 0: none. Of a file with a device: of what
+ *	was asked of the device, or of this file, since it was frozen or adopted; a
+ *	missing privilege is not noted. Of a file without one: of FREEZE, as long as not
+ *	too many others were refused since. EAGAIN while a user has attached a HWPT that
+ *	does not map all that is frozen yet, the first such IOVA being @error_iova;
+ *	EUCLEAN for a device that failed, whatever is refused after that
  * @ranges: user pointer to an array of struct pkernfs_range, or 0
  * @error_iova: first offending IOVA of the last refusal, ~0: none
  * @reason: text of the last refusal, NUL-terminated
@@ -155,6 +178,10 @@ struct pkernfs_range {
  * @reserved2: must be 0
  * @dirty: PKERNFS_DIRTY_*
  * @reserved3: must be 0
+ *
+ * On any regular file of a mount, open for reading or writing, at any time.
+ *
+ * Errors: -EINVAL a reserved field is not 0; -ENOMEM.
  */
 struct pkernfs_info {
 	__u32 size;
