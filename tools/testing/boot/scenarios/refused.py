@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What FREEZE cannot carry it refuses, with its errno and a reason in the log and in INFO.
+
+A device that is not alone in its IOMMU group, that has a function with another driver,
+ATS, or no PCI Express capability, that is below too many bridges, or asleep; a HWPT that
+is none, or maps nothing; a region with no room for tables, for a record, or for the
+handover. Next kernels: one with reserved memory (RMRR) behind the same remapping unit, one
+with pci=realloc, one on a CPU without CMPXCHG16B. And first-stage translation, where QEMU
+has it (10.0).
+"""
+
+import errno
+
+from pkboot import dma, selftests
+from pkboot.region import Region
+
+QUICK = False
+STAGES = 4
+MEMORY = '1G'
+PKERNFS = '64M@512M,16M@640M'
+IOMMU = 'intremap=on,device-iotlb=on'
+TIMEOUT = 240
+
+_NIC, _NIC2, _EDU = '0000:00:04.0', '0000:00:09.0', '0000:00:06.0'
+_BESIDE = '0000:00:05.0'
+# Buses are counted by the ports' addresses.
+_RNG, _DEEP, _PAIR, _SIBLING = '0000:02:00.0', '0000:0b:00.0', '0000:0c:00.0', '0000:0c:00.1'
+
+# One bridge more than a record has room for: a port, and four switches of two.
+_SWITCHES = ''.join(
+    ' -device x3130-upstream,id=up%d,bus=down%d'
+    ' -device xio3130-downstream,id=down%d,bus=up%d,chassis=%d' % (n, n - 1, n, n, 10 + n)
+    for n in range(1, 5))
+DEVICES = (dma.NIC,
+           '-device e1000e,addr=5.0,multifunction=on '
+           '-device pcie-root-port,id=rp5,chassis=5,addr=5.1',
+           '-device edu,addr=6.0',
+           '-device pcie-root-port,id=rp7,chassis=7,addr=7.0 '
+           '-device virtio-rng-pci,bus=rp7,disable-legacy=on,iommu_platform=on,ats=on',
+           '-device e1000e,addr=9.0',
+           '-device pcie-root-port,id=down0,chassis=10,addr=8.0' + _SWITCHES +
+           ' -device e1000e,bus=down4',
+           # Not on the first bus: Linux takes it that Intel's devices there have ACS.
+           '-device pcie-root-port,id=rpa,chassis=4,addr=a.0 '
+           '-device e1000e,bus=rpa,addr=0.0,multifunction=on '
+           '-device e1000e,bus=rpa,addr=0.1')
+
+
+def FILES():
+    return dma.files(pkernfs=True) + selftests.vfio_files('refused')
+
+
+_COMMON = r'''
+wrong=0
+
+# freeze DEVICE ERRNO TEXT [HOW]: refused like that; 0: it is frozen, and its user goes
+freeze() {
+	nic=$1
+	refused /mnt $(vfio_cdev) "$2" "$3" ${4-} >/tmp/tap 2>&1 || {
+		say "WRONG $*: $(grep -v '^ok' /tmp/tap | tr '\n' ' ')"
+		wrong=$((wrong + 1))
+		return
+	}
+	[ "$2" != 0 ] || return 0
+	want_state ordinary
+	say "REFUSED $1 ${4-}: $3"
+	# Of more than ten lines in five seconds the log has not all.
+	sleep 0.5
+}
+
+all_refused() {
+	[ $wrong = 0 ] || fail "$wrong are not refused as they should be"
+}
+
+'''
+
+GUEST = _COMMON + r'''
+give_up() {
+	local f
+	for f in /mnt/vfio*-ram; do
+		pkernfsctl release ${f%%-ram} || fail "release: $?"
+		rm $f ${f%%-ram}
+	done
+}
+
+# other_region: an empty filesystem in region 1, as the host wants it
+other_region() {
+	umount /mnt
+	mkfs.pkernfs -q -f -p 1 region1 || fail "mkfs: $?"
+	phase $1
+	await_host
+	region_mount region1
+}
+
+devices() {
+	freeze %(nic)s %(EBADF)d "not attached to a HWPT" unattached
+	freeze %(nic)s %(EINVAL)d "the HWPT maps nothing" empty
+	freeze %(nic)s %(EXDEV)d "is not backed by a file of this region" unlinked
+	freeze %(nic)s %(EBUSY)d "the file is not empty, or it is mapped" mapped
+	freeze %(nic)s %(EBUSY)d "%(nic)s is frozen already" again
+	freeze %(nic)s %(EOPNOTSUPP)d "memory decode is off" undecoded
+	freeze %(nic)s %(EOPNOTSUPP)d "it is in D3, not D0" asleep
+	freeze %(edu)s %(EOPNOTSUPP)d "it is no PCI Express function"
+	freeze %(rng)s %(EOPNOTSUPP)d "ATS is on"
+	freeze %(deep)s %(EOPNOTSUPP)d "more than 8 bridges above it"
+	# It is a port, and has pcieport.
+	freeze %(beside)s %(EOPNOTSUPP)d \
+		"function 1 of its device has a driver other than vfio-pci"
+	echo %(sibling)s >/sys/bus/pci/devices/%(sibling)s/driver/unbind
+	freeze %(pair)s %(EOPNOTSUPP)d "its IOMMU group has other devices"
+}
+
+stage1() {
+	local pool
+	region_make
+	pool=$(cat $region/pool_free)
+	devices
+	freeze %(nic)s 0 ""
+	other_region as-it-is
+	freeze %(nic2)s %(EOPNOTSUPP)d "has a device that is frozen into another region"
+	umount /mnt
+	region_mount
+	give_up
+	nothing_left $pool
+	umount /mnt
+	region_mount region1
+	freeze %(nic2)s %(ENOSPC)d "no room for second-stage tables" sparse
+	other_region no-room
+	freeze %(nic)s %(ENOSPC)d "no room to hand over one more device"
+	other_region one-record
+	freeze %(nic)s 0 ""
+	freeze %(nic2)s %(ENOSPC)d "no device record left in the region"
+	give_up
+	umount /mnt
+	all_refused
+	with_rmrr
+	kexec_load_next -c
+	kexec_jump
+}
+
+# An initrd that brings a DMAR of its own: as the machine's, but with reserved memory for
+# the SATA controller, where the firmware's is below 1 MiB.
+with_rmrr() {
+	local from=/sys/firmware/acpi/tables/DMAR to=/tmp/early/kernel/firmware/acpi/DMAR.aml
+	local bytes=$(($(wc -c <$from) + 32)) sum
+	mkdir -p $(dirname $to) /tmp/images
+	{
+		printf DMAR
+		printf "$(printf '\\%%03o\\%%03o\\0\\0' $((bytes & 255)) $((bytes >> 8)))"
+		dd if=$from bs=1 skip=8 count=1
+		printf '\0'
+		dd if=$from bs=1 skip=10 count=14
+		printf '\377\0\0\0'		# OEM revision: the newer one is taken
+		dd if=$from bs=1 skip=28
+		printf '\1\0\40\0\0\0\0\0'	# RMRR, 32 bytes, segment 0
+		printf '\0\0\17\0\0\0\0\0\377\377\17\0\0\0\0\0'
+		printf '\1\10\0\0\0\0\37\2'	# 00:1f.2
+	} >$to 2>/dev/null
+	sum=$(od -An -v -tu1 $to | awk '{ for (i = 1; i <= NF; i++) n += $i }
+		END { print (256 - n %% 256) %% 256 }')
+	printf "$(printf '\\%%03o' $sum)" |
+		dd of=$to bs=1 seek=9 conv=notrunc 2>/dev/null
+	(cd /tmp/early && find kernel | cpio -o -H newc) >/tmp/images/initrd
+	cat /boot/initrd >>/tmp/images/initrd
+	ln -s /boot/bzImage /tmp/images
+	images=/tmp/images
+}
+
+next() {
+	region_mount
+	freeze %(nic)s %(EOPNOTSUPP)d "$1"
+	umount /mnt
+	all_refused
+}
+
+stage2() {
+	dmesg | grep -q 'DMAR: RMRR base: 0x000000000f0000' || fail "there is no RMRR"
+	next "has a device with reserved memory (RMRR)"
+	k2_sed='s/$/ pci=realloc/'
+	kexec_load_next -c
+	kexec_jump
+}
+
+stage3() {
+	next "this kernel was booted with pci=realloc"
+	k2_sed='s/ pci=realloc/ clearcpuid=cx16/'
+	kexec_load_next -c
+	kexec_jump
+}
+
+stage4() {
+	next "this CPU has no 16-byte atomic write"
+}
+''' % dict(errno.__dict__, nic=_NIC, nic2=_NIC2, edu=_EDU, beside=_BESIDE, rng=_RNG,
+           deep=_DEEP, pair=_PAIR, sibling=_SIBLING)
+
+_FIRST_STAGE = _COMMON + r'''
+stage1() {
+	region_make
+	freeze %s %d "the HWPT is not a plain second-stage one"
+	all_refused
+}
+''' % (_NIC, errno.EOPNOTSUPP)
+
+VARIANTS = {'first-stage': {'IOMMU': 'intremap=on,x-scalable-mode=on,x-flts=on',
+                            'APPEND': 'intel_iommu=sm_on', 'DEVICES': (dma.NIC,),
+                            'GUEST': _FIRST_STAGE, 'STAGES': 1}}
+
+# Of the areas in a superblock: see pkboot/region.py
+_RECORDS, _HANDOVER = 2, 3
+
+
+def area(m, which, blocks):
+    """Make an area of region 1 smaller, as another mkfs might have."""
+    r = Region(m, '16M@640M')
+    for part in r.superblocks():
+        r.put64(part.at + 112 + 16 * which + 8, blocks)
+        part.write()
+    r.close()
+
+
+def run(t):
+    m = t.machine().start()
+    if t.s.STAGES == 1:
+        if m.outcome()[0] == 'qemu':
+            with open(m.stderr_log) as f:
+                if 'x-flts' in f.read():
+                    t.skip('this QEMU has no first-stage translation')
+    else:
+        m.wait('PHASE as-it-is')
+        m.send('go on')
+        m.wait('PHASE no-room')
+        area(m, _HANDOVER, 2)
+        m.send('no room')
+        m.wait('PHASE one-record')
+        area(m, _RECORDS, 1)
+        m.send('one record')
+    m.finish()
+    t.note('%d refusals' % sum('REFUSED ' in text for _, text in m.console.lines))
