@@ -8,7 +8,9 @@ another page is refused; one that never maps the rest sees in INFO what is missi
 What a real VMM maps besides guest RAM is left out of the freeze.
 """
 
-from pkboot import live
+import errno
+
+from pkboot import dma, live
 from pkboot.result import Failure
 
 KERNEL = 'release'
@@ -19,6 +21,10 @@ TIMEOUT = 90
 # RAM in three parts, and memory that is not RAM, as a BIOS is.
 _MAPS = ('--map 0:64M:4G --map 64M:32M:0x104000000 --map 96M:64M:0x106000000 '
          '--map anon:2M:0xc0000000')
+
+# What is not as it was frozen, and how the kernel says so
+_BAD = (('--map 2M:158M:4G', 'mapped to another page'),
+        ('--map 0:160M:4G:r', 'mapped with other rights'))
 
 GUEST = r'''
 maps="%s"
@@ -63,11 +69,12 @@ stage1() {
 	killall -9 pkernfs-vmm
 	wait $pid || :
 	want_state detached
-	# Other pages, other rights
-	for bad in '--map 2M:158M:4G' '--map 0:160M:4G:r'; do
+	for bad in %s; do
+		say "BAD $bad"
 		vmm restore $bad && fail "attached with $bad"
 		want_state detached
 	done
+	say "BAD no more"
 	again
 	# A kexec under one that waits
 	load_armed -c
@@ -89,7 +96,25 @@ stage2() {
 	wait $pid || fail "the last VMM: $?"
 	await_host
 }
-''' % _MAPS
+''' % (_MAPS, ' '.join("'%s'" % bad for bad, _ in _BAD))
+
+
+def refused(m):
+    """Each of _BAD: by errno, in INFO with the IOVA, and in the log."""
+    lines = [text for _, text in m.console.lines]
+    at = [n for n, text in enumerate(lines) if 'BAD ' in text]
+    for (bad, what), begin, end in zip(_BAD, at, at[1:], strict=True):
+        said = lines[begin:end]
+        info = [dma.values(text) for text in said if 'INFO ' in text]
+        error = [dma.values(text) for text in said if 'ERROR ' in text]
+        if [(e['step'], e['errno']) for e in error] != [('attach', errno.EXDEV)]:
+            raise Failure('%s: %s' % (bad, error or 'no error'))
+        if [(i['error'], i['error_iova']) for i in info] != [(errno.EXDEV, '0x100000000')]:
+            raise Failure('%s: INFO says %s' % (bad, info))
+        line = 'pkernfs: refused (-%d): the HWPT is not alike: IOVA 0x100000000 is %s' % (
+            errno.EXDEV, what)
+        if not any(text.endswith(line) for text in said):
+            raise Failure('%s: not in the log: %s' % (bad, line))
 
 
 def run(t):
@@ -107,6 +132,7 @@ def run(t):
     u.left = u.d.scan()
     u.m.send('seen')
     u.m.finish()
+    refused(u.m)
     u.all_landed()
     p = u.d.polled()
     if p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults']:
