@@ -166,8 +166,10 @@ static inline int pkernfs_iopt_frozen(struct io_pagetable *iopt)
 /**
  * pkernfs_any_frozen - is any device frozen from a HWPT that is still there?
  *
- * For IOMMU_IOAS_CHANGE_PROCESS, which holds the locks of all its page tables
- * and so cannot be asked of one.
+ * For IOMMU_IOAS_CHANGE_PROCESS, which is about all IOASes of an iommufd. A fixed
+ * domain does not know of which one it was frozen: it refers to nothing of iommufd but
+ * the domain. So this refuses too often, in each iommufd while another's device is
+ * frozen and its user there, which is for the short time of an update.
  *
  * Return: -EBUSY if there is one, else 0
  */

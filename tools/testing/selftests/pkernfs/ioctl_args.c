@@ -28,6 +28,62 @@ static int simple(int fd, unsigned long cmd)
 	return ioctl(fd, cmd, &arg);
 }
 
+static uint32_t new_ioas(void)
+{
+	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
+
+	if (ioctl(iommufd, IOMMU_IOAS_ALLOC, &alloc))
+		die("IOAS");
+	return alloc.out_ioas_id;
+}
+
+/* Map once more, in IOAS @to, what is at @from in IOAS @of. */
+static int copy(uint32_t to, uint64_t iova, uint32_t of, uint64_t from, size_t bytes)
+{
+	struct iommu_ioas_copy c = {
+		.size = sizeof(c),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE,
+		.dst_ioas_id = to,
+		.src_ioas_id = of,
+		.length = bytes,
+		.dst_iova = iova,
+		.src_iova = from,
+	};
+
+	return ioctl(iommufd, IOMMU_IOAS_COPY, &c);
+}
+
+static int change_process(void)
+{
+	struct iommu_ioas_change_process c = { .size = sizeof(c) };
+
+	return ioctl(iommufd, IOMMU_IOAS_CHANGE_PROCESS, &c);
+}
+
+/* What would change the IOAS of a frozen device, which would not see it; and what not. */
+static void changes(void *p, int ram, uint32_t other)
+{
+	fails(unmap(IOVA, RAM), EBUSY, "IOAS unmap of a frozen device");
+	fails(map(p, GRANULE, IOVA + 2 * RAM, true), EBUSY, "IOAS map");
+	fails(map_file(ram, 0, GRANULE, IOVA + 2 * RAM, true), EBUSY, "IOAS map_file");
+	fails(copy(ioas, IOVA + 2 * RAM, other, IOVA, GRANULE), EBUSY, "IOAS copy");
+	fails(change_process(), EBUSY, "IOAS change_process");
+	ok(!copy(other, IOVA + 2 * RAM, ioas, IOVA, GRANULE), "IOAS copy from it into another");
+}
+
+/* The same when it is not frozen: all but the last must succeed. */
+static void changes_unfrozen(void *p, int ram, uint32_t other)
+{
+	ok(!map(p, GRANULE, IOVA + 2 * RAM, true) && !unmap(IOVA + 2 * RAM, GRANULE),
+	   "not frozen: IOAS map and unmap");
+	ok(!map_file(ram, 0, GRANULE, IOVA + 2 * RAM, true) && !unmap(IOVA + 2 * RAM, GRANULE),
+	   "IOAS map_file");
+	ok(!copy(ioas, IOVA + 2 * RAM, other, IOVA, GRANULE) &&
+	   !unmap(IOVA + 2 * RAM, GRANULE), "IOAS copy");
+	/* For IOASes of files alone, which these are not */
+	fails(change_process(), EINVAL, "IOAS change_process");
+}
+
 static struct pkernfs_info info(int fd)
 {
 	struct pkernfs_info arg = { .size = sizeof(arg) };
@@ -133,6 +189,7 @@ int main(int argc, char **argv)
 	struct pkernfs_range range[4] = { 0 };
 	struct pkernfs_iova_range half[2];
 	struct pkernfs_info i = { .size = sizeof(i) };
+	uint32_t other;
 	uint64_t before;
 	int fd, ram;
 	void *anon, *p;
@@ -175,10 +232,15 @@ int main(int argc, char **argv)
 	ok(info(fd).pages == RAM / 4096, "and has kept what it can");
 	ok(!simple(fd, PKERNFS_UNFREEZE), "UNFREEZE");
 	ok(!unmap(IOVA + RAM, GRANULE), "unmapped");
+	other = new_ioas();
+	ok(!copy(other, IOVA, ioas, IOVA, GRANULE), "another IOAS");
+	changes_unfrozen(p, ram, other);
 
 	ok(!freeze(fd), "FREEZE");
+	ok(info(fd).error == 0, "INFO has no error any more");
 	fails(freeze(fd), EBUSY, "FREEZE by a file that has a device");
-	fails(unmap(IOVA, RAM), EBUSY, "IOAS unmap of a frozen device");
+	ok(info(fd).error == EBUSY, "INFO says why: %s", info(fd).reason);
+	changes(p, ram, other);
 	fails(simple(fd, PKERNFS_RELEASE), EBUSY, "RELEASE while the user is there");
 	fails(write(fd, "x", 1) == 1 ? 0 : -1, errno ? errno : EBUSY, "write to a device file");
 	ok(ftruncate(fd, 4096) == -1, "a device file does not grow");
@@ -206,6 +268,7 @@ int main(int argc, char **argv)
 	close(iommufd);
 	ok(info(fd).state == PKERNFS_STATE_DETACHED, "without its user it is detached");
 	fails(simple(fd, PKERNFS_QUIESCE_IRQ), ESTALE, "QUIESCE_IRQ without the user");
+	ok(info(fd).error == ESTALE, "INFO says why: %s", info(fd).reason);
 	fails(simple(fd, PKERNFS_UNFREEZE), ESTALE, "UNFREEZE without the user");
 	fails(ftruncate(ram, 0), EBUSY, "truncate of what the device still reaches");
 	ok(!simple(fd, PKERNFS_RELEASE), "RELEASE");
