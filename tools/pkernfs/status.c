@@ -119,11 +119,43 @@ static int select_region(const struct dirent *d)
 	return !strncmp(d->d_name, "region", 6);
 }
 
+static int select_device(const struct dirent *d)
+{
+	return d->d_name[0] != '.';
+}
+
 /* --- files --------------------------------------------------------------------- */
 
 #define PKERNFS_MAX_SEEN	16	/* more regions than there can be */
 
 static bool want_json, devices_only, incomplete;
+
+/* Devices whose files were found: segment << 16 | rid */
+static __u32 *found;
+static size_t found_count;
+
+static void device_found(__u16 segment, __u16 rid)
+{
+	__u32 *more = reallocarray(found, found_count + 1, sizeof(*found));
+
+	if (!more)
+		return;		/* shown twice, then */
+	found = more;
+	found[found_count++] = (__u32)segment << 16 | rid;
+}
+
+static bool device_was_found(const char *name)
+{
+	unsigned int segment, bus, slot, function;
+	size_t i;
+
+	if (sscanf(name, "%x:%x:%x.%x", &segment, &bus, &slot, &function) != 4)
+		return false;
+	for (i = 0; i < found_count; i++)
+		if (found[i] == (segment << 16 | bus << 8 | slot << 3 | function))
+			return true;
+	return false;
+}
 
 /* What a regular file is: 0 or errno. */
 static int file_info(const char *path, struct pkernfs_info *info)
@@ -160,6 +192,8 @@ static int visit(const char *path, const struct stat *st, int type, struct FTW *
 		incomplete = true;
 	}
 	device = info.state != PKERNFS_STATE_ORDINARY;
+	if (device)
+		device_found(info.segment, info.rid);
 	if (devices_only && !device && !err)
 		goto out;
 	if (want_json) {
@@ -226,6 +260,65 @@ static int walk_mounts(void)
 	return ret;
 }
 
+/* --- devices whose files nobody sees ---------------------------------------------- */
+
+static void device_json(const char *name, const char *dir)
+{
+	char value[256];
+
+	json_open(NULL, '{');
+	json_number("region", number(dir, "region"));
+	json_number("inode", number(dir, "inode"));
+	read_attr(dir, "state", value, sizeof(value));
+	json_string("state", value);
+	json_string("device", name);
+	json_number("domain_id", number(dir, "domain_id"));
+	read_attr(dir, "irq", value, sizeof(value));
+	json_bool("interrupts_quiesced", !strcmp(value, "quiesced"));
+	json_number("table_blocks", number(dir, "tables"));
+	json_number("pages", number(dir, "pages"));
+	if (read_attr(dir, "reason", value, sizeof(value)))
+		json_string("reason", value);
+	json_close('}');
+}
+
+static void device_text(const char *name, const char *dir)
+{
+	char value[256];
+
+	read_attr(dir, "state", value, sizeof(value));
+	printf("  inode %llu of region %llu: %s %s, %llu pages", number(dir, "inode"),
+	       number(dir, "region"), name, value, number(dir, "pages"));
+	if (read_attr(dir, "reason", value, sizeof(value)))
+		printf(": %s", value);
+	printf("\n");
+}
+
+/*
+ * Of a region that is not mounted, or not where we may look: by sysfs alone. One that
+ * becomes ordinary meanwhile has lost its state.
+ */
+static void other_devices(void)
+{
+	char dir[300], state[32];
+	struct dirent **d = NULL;
+	int i, n = scandir(SYSFS "/devices", &d, select_device, versionsort);
+
+	for (i = 0; i < n; i++) {
+		snprintf(dir, sizeof(dir), SYSFS "/devices/%s", d[i]->d_name);
+		if (!device_was_found(d[i]->d_name) &&
+		    read_attr(dir, "state", state, sizeof(state)) &&
+		    strcmp(state, state_name(PKERNFS_STATE_ORDINARY))) {
+			if (want_json)
+				device_json(d[i]->d_name, dir);
+			else
+				device_text(d[i]->d_name, dir);
+		}
+		free(d[i]);
+	}
+	free(d);
+}
+
 int cmd_list(int argc, char **argv)
 {
 	int i, ret = EXIT_OK;
@@ -285,6 +378,7 @@ int cmd_status(int argc, char **argv)
 		printf("devices:\n");
 	}
 	ret = walk_mounts();
+	other_devices();
 	if (want_json) {
 		json_close(']');
 		json_close('}');

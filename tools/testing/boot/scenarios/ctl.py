@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0
+"""pkernfsctl: what it tells by --json, with a device in each state, and what it does.
+
+status, list and info are parsed as JSON; quiesce, unfreeze, release, arm and disarm do
+what they say, or say why not. A device that was adopted is in status before a mount, too.
+"""
+
+import json
+import re
+
+from pkboot import dma
+from pkboot.result import Failure
+
+KERNEL = 'release'
+MEMORY = '1G'
+PKERNFS = '64M@512M'
+DEVICES = (dma.NIC,)
+STAGES = 2
+TIMEOUT = 60
+
+# In a JSON string none of this stands for itself.
+_LABEL = 'a "label" \\ of /two/'
+_NAME = 'odd "name" \\n é'
+
+GUEST = r"""
+dev=/mnt/vm0/nic0
+
+# tell NAME COMMAND...: what pkernfsctl says, to the host
+tell() {
+	local name=$1
+	shift
+	pkernfsctl "$@" >/tmp/said || fail "pkernfsctl $*: $?"
+	{ echo "=== $name"; cat /tmp/said; } >/dev/ttyS1
+}
+
+# refuses TEXT COMMAND...: pkernfsctl says that, and that it is refused
+refuses() {
+	local text=$1 code=0
+	shift
+	pkernfsctl "$@" >/tmp/said 2>&1 || code=$?
+	[ $code = 1 ] || fail "pkernfsctl $*: $code"
+	grep -qF "$text" /tmp/said || fail "pkernfsctl $*: $(cat /tmp/said)"
+}
+
+stage1() {
+	local pid
+	mkfs.pkernfs -q -L '%s' region0 || fail "mkfs: $?"
+	tell blank status --json
+	region_mount
+	mkdir /mnt/vm0
+	touch '/mnt/vm0/%s'
+	refuses "no kexec image is loaded" arm
+	mkfifo /tmp/control
+	vmm run --bind --size 16M --ring 1024 --control /tmp/control freeze wait &
+	pid=$!
+	while [ "$(device_state)" != frozen ]; do sleep 0.1; done
+	tell frozen status --json
+	tell frozen-info info --json $dev
+	tell frozen-list list --json
+	pkernfsctl quiesce $dev || fail "quiesce: $?"
+	pkernfsctl quiesce $dev || fail "quiesce again: $?"
+	tell quiesced-info info --json $dev
+	refuses "the VFIO user is there" release $dev
+	tell refused-info info --json $dev
+	pkernfsctl unfreeze $dev || fail "unfreeze: $?"
+	want_state ordinary
+	tell ordinary-info info --json $dev
+	refuses "Invalid argument" unfreeze $dev
+	refuses "Invalid argument" quiesce $dev
+	for action in freeze quiesce save go; do echo $action >/tmp/control; done
+	wait $pid || fail "the VMM: $?"
+	want_state detached
+	refuses "the user that froze it has gone" unfreeze $dev
+	refuses "the user that froze it has gone" quiesce $dev
+	kexec_load_next -c
+	pkernfsctl arm || fail "arm: $?"
+	tell armed status --json
+	pkernfsctl disarm || fail "disarm: $?"
+	tell disarmed status --json
+	pkernfsctl arm || fail "arm: $?"
+	kexec_jump
+}
+
+stage2() {
+	tell before status --json
+	pkernfsctl status | grep -q "inode [0-9]* of region 0: $nic adopted, 4096 pages" ||
+		fail "$(pkernfsctl status)"
+	region_mount
+	tell after status --json
+	refuses "not frozen in this kernel, it is adopted" unfreeze $dev
+	refuses "not frozen in this kernel, it is adopted" quiesce $dev
+	pkernfsctl release $dev || fail "release: $?"
+	tell released status --json
+}
+""" % (_LABEL, _NAME)
+
+
+def documents(m):
+    """Name -> what pkernfsctl told by it."""
+    found = {}
+    for name, text in re.findall(r'^=== (\S+)\n(.*?)(?=^=== |\Z)', m.data(), re.M | re.S):
+        try:
+            found[name] = json.loads(text)
+        except ValueError as e:
+            raise Failure('%s is no JSON: %s: %s' % (name, e, text))
+    return found
+
+
+def run(t):
+    m = t.machine(files=dma.files(pkernfs=True)).start()
+    m.finish()
+    d = documents(m)
+
+    def want(name, is_, /, **values):
+        wrong = {k: is_.get(k) for k, v in values.items() if is_.get(k) != v}
+        t.check(not wrong, '%s: %s' % (name, wrong))
+
+    def only(name, what):
+        t.check(len(d[name][what]) == 1, '%s: %s are %s' % (name, what, d[name][what]))
+        return d[name][what][0]
+
+    region = only('blank', 'regions')
+    want('blank', region, name='region0', state='formatted', label=_LABEL, base=512 << 20,
+         size=64 << 20, mounted=0)
+    t.check(d['blank']['devices'] == [] and d['blank']['armed'] is False, str(d['blank']))
+
+    frozen = {'state': 'frozen', 'device': dma.BDF, 'vendor_id': 0x8086, 'device_id': 0x10d3,
+              'interrupts_quiesced': False, 'dirty_exact': False, 'pages': 16 << 8}
+    want('status', only('frozen', 'devices'), path='/mnt/vm0/nic0', type='device', size=0, **frozen)
+    want('status', only('frozen', 'regions'), granules_held=8, mounted=1)
+    info = d['frozen-info']
+    want('info', info, error=None, reason=None, **frozen)
+    t.check(sum(r['bytes'] for r in info['ranges']) == 16 << 20 and
+            all(r['read'] and r['write'] for r in info['ranges']) and
+            info['ranges'][0]['iova'] == 1 << 32 and
+            all(512 << 20 <= r['phys'] < 576 << 20 for r in info['ranges']), str(info))
+    files = {f['path']: f for f in d['frozen-list']}
+    t.check(sorted(files) == sorted('/mnt/vm0' + f for f in (
+        '', '/nic0', '/ram', '/state', '/' + _NAME)), str(sorted(files)))
+    want('list', files['/mnt/vm0'], type='directory')
+    want('list', files['/mnt/vm0/ram'], type='file', size=16 << 20, allocated=16 << 20)
+    want('list', files['/mnt/vm0/nic0'], type='device', **frozen)
+
+    want('quiesced', d['quiesced-info'], state='frozen', interrupts_quiesced=True)
+    want('refused', d['refused-info'], error=16,
+         reason='the VFIO user is there: unfreeze the device, or end the user')
+    want('unfrozen', d['ordinary-info'], state='ordinary')
+    t.check(d['armed']['armed'] is True and d['disarmed']['armed'] is False, 'armed')
+
+    after = only('after', 'devices')
+    want('before the mount', only('before', 'devices'), state='adopted', device=dma.BDF, path=None, region=0,
+         inode=files['/mnt/vm0/nic0']['inode'], interrupts_quiesced=True, pages=16 << 8,
+         domain_id=after['domain_id'])
+    want('after it', after, state='adopted', device=dma.BDF, path='/mnt/vm0/nic0')
+    t.check(d['released']['devices'] == [], str(d['released']))
+    t.note('%d documents' % len(d))
