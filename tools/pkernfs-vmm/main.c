@@ -91,6 +91,8 @@ static const char help[] =
 "  freeze quiesce unfreeze release info   ioctls of the device file\n"
 "  reset hot-reset d3   what the guest may ask of its device: reset it, reset its\n"
 "                    bus, put it to sleep\n"
+"  revoked           serve the guest and read BAR 0, until a kexec takes the device\n"
+"                    away; say what the reads gave, and stay\n"
 "  cycles=N          freeze and unfreeze N times\n"
 "  track untrack     switch dirty tracking on or off\n"
 "  dirty             DIRTY lines with what is dirty, which is clean then\n"

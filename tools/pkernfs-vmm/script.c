@@ -237,6 +237,12 @@ static int script_d3(struct vmm *vmm, const char *arg)
 	return vfio_d3(vmm);
 }
 
+static int script_revoked(struct vmm *vmm, const char *arg)
+{
+	(void)arg;
+	return vfio_revoked(vmm);
+}
+
 static int script_save(struct vmm *vmm, const char *arg)
 {
 	(void)arg;
@@ -441,6 +447,7 @@ static const struct script_action script_actions[] = {
 	{ "reset", script_reset, false },
 	{ "hot-reset", script_hot_reset, false },
 	{ "d3", script_d3, false },
+	{ "revoked", script_revoked, false },
 	{ "cycles", script_cycles, false },
 	{ "track", script_track, false },
 	{ "untrack", script_untrack, false },

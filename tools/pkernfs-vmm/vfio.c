@@ -7,6 +7,7 @@
 #include <linux/iommufd.h>
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -411,6 +412,53 @@ int vfio_d3(struct vmm *vmm)
 		return 0;
 	}
 	return vmm_fail("d3", ENODEV, "no power management capability");
+}
+
+static struct vmm *vfio_revoke_vmm;
+
+/*
+ * The mapping of BAR 0 is gone. It was a read or a write of it that was interrupted, so
+ * stdio is not in the middle of anything. A real VMM would end here; this one stays, as it
+ * is to be alive at the jump.
+ */
+static void vfio_on_sigbus(int sig)
+{
+	struct vmm *vmm = vfio_revoke_vmm;
+	struct vfio_region_info info;
+	u32 word;
+
+	if (vfio_region(vmm, VFIO_PCI_BAR0_REGION_INDEX, &info))
+		_exit(VMM_FAILED);
+	errno = 0;
+	pread(vmm->dev_fd, &word, sizeof(word), info.offset);
+	vmm_step(vmm, "revoked", "signal=%d errno=%d", sig, errno);
+	for (;;)
+		pause();
+}
+
+/**
+ * vfio_revoked() - serve the guest until a kexec takes the device away
+ * @vmm: the VMM
+ *
+ * It then says by which signal, and with which errno a read fails. Does not return after
+ * that.
+ *
+ * Return: 0 when it was ended before, or -errno.
+ */
+int vfio_revoked(struct vmm *vmm)
+{
+	struct sigaction action = { .sa_handler = vfio_on_sigbus };
+
+	if (!vmm->bar0)
+		return vmm_fail("revoked", ENODEV, "the device is not open");
+	vfio_revoke_vmm = vmm;
+	if (sigaction(SIGBUS, &action, NULL))
+		return vmm_fail("revoked", errno, "sigaction");
+	while (!READ_ONCE(vmm->ended)) {
+		script_serve(vmm, 1);
+		(void)READ_ONCE(vmm->bar0[0]);
+	}
+	return 0;
 }
 
 /**

@@ -251,6 +251,7 @@ int vfio_bus_master(struct vmm *vmm);
 int vfio_reset(struct vmm *vmm);
 int vfio_hot_reset(struct vmm *vmm);
 int vfio_d3(struct vmm *vmm);
+int vfio_revoked(struct vmm *vmm);
 void vfio_close(struct vmm *vmm);
 
 /* dirty.c */

@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A kexec under a VMM that lives: its device goes on all the same (S8)."""
+"""A kexec under a VMM that lives: its device goes on all the same (S8).
 
-from pkboot import live
+The VMM loses it before the jump: its mapping of a BAR is gone, and its reads fail.
+"""
+
+import errno
+import signal
+
+from pkboot import dma, live
+from pkboot.result import Failure
 
 KERNEL = 'release'
 LIKE = live
@@ -13,7 +20,7 @@ stage1() {
 	region_make
 	load_armed -c
 	vmm run --bind --size 160M phase=quiet run=2s freeze info phase=frozen save \
-		phase=stay wait &
+		phase=stay revoked &
 	while [ "$(device_state)" != frozen ]; do sleep 0.1; done
 	sleep 1
 	want_state frozen
@@ -29,9 +36,20 @@ stage2() {
 '''
 
 
+def revoked(m):
+    """Between the jump and the next kernel the VMM has said what it got."""
+    lines = [text for _, text in m.console.lines]
+    at, = [n for n, text in enumerate(lines) if 'PHASE jump' in text]
+    _, end = [n for n, text in enumerate(lines) if 'Linux version' in text]
+    said = [dma.values(text) for text in lines[at:end] if 'STEP revoked' in text]
+    if said != [{'signal': int(signal.SIGBUS), 'errno': errno.EIO}]:
+        raise Failure('its BAR was not taken away: %s' % (said or 'the VMM says nothing'))
+
+
 def run(t):
     u = live.Update(t)
     u.go(rate=300)
+    revoked(u.m)
     u.all_landed()
     u.no_gap(ratio=1, floor_ms=live.SHARED_MS)
     u.translated()
