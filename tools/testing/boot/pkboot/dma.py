@@ -206,6 +206,23 @@ class Dma:
             elif marks and re.search(marks[0][0], text):
                 yield now, marks.pop(0)[1]
 
+    def never_cleared(self, device):
+        """Every write to a function's command register leaves bus mastering on.
+
+        By QEMU's trace of pci_cfg_write, which names it like "pcie-root-port 00:06.0", from
+        the freeze on until nothing is sent any more. A port without it lets QEMU's frames
+        pass, as hardware would not.
+        """
+        at = {name: now for now, name in self.marks()}
+        writes = self.m.trace('pci_cfg_write', at['freeze'], at['end'])
+        values = [int(w.split()[-1], 16) for w in writes
+                  if w.startswith(device + ' ') and ' @0x4 ' in w]
+        if not values:
+            raise Failure('the trace shows no write to the command register of ' + device)
+        if any(not value & 4 for value in values):
+            raise Failure('bus mastering of %s was cleared: %s' %
+                          (device, ' '.join(hex(v) for v in values)))
+
     def timeline(self, quiet, ratio=0, floor_ms=20, draw=False):
         """Judge by phases; True if none is over the ratio."""
         with open(self.phases, 'w') as f:

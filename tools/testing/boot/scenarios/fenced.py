@@ -3,7 +3,8 @@
 
 Frozen under its VMM, detached, without a driver, adopted: removal, every reset of
 the device and of the port above it, another driver, disable, sleep and writes to the
-configuration are refused or do no harm. Frames come all the time.
+configuration are refused or do no harm. Frames come all the time. Neither its bus mastering
+nor the port's is ever off.
 """
 
 from pkboot import dma, live
@@ -11,6 +12,7 @@ from pkboot import dma, live
 KERNEL = 'release'
 LIKE = live
 DEVICES = ('-device pcie-root-port,id=rp,chassis=1,addr=6.0', dma.nic(0, 'bus=rp'))
+TRACE = ('pci_cfg_write',)
 STAGES = 2
 TIMEOUT = 60
 
@@ -149,5 +151,7 @@ def run(t):
     u.go(rate=300)
     u.all_landed()
     u.translated()
+    for device in 'pcie-root-port 00:06.0', 'e1000e 01:00.0':
+        u.d.never_cleared(device)
     t.note('%d attempts' % sum(int(text.split('TRIED ')[1]) for _, text
                                in u.m.console.lines if 'TRIED ' in text))

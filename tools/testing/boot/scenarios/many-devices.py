@@ -2,7 +2,8 @@
 """Three NICs at once: two on one HWPT, one of another VM; two behind root ports.
 
 Frozen, left and taken back each in another order. The two that share a HWPT share
-their second-stage tables, which exist once. Frames for all three come all the time.
+their second-stage tables, which exist once. Frames for all three come all the time. The
+ports' bus mastering is never off.
 """
 
 from pkboot import dma, live
@@ -15,6 +16,7 @@ DEVICES = (dma.nic(),
            '-device pcie-root-port,id=rp1,chassis=1,slot=1,addr=6.0',
            '-device pcie-root-port,id=rp2,chassis=2,slot=2,addr=7.0',
            dma.nic(1, 'bus=rp1'), dma.nic(2, 'bus=rp2'))
+TRACE = ('pci_cfg_write',)
 STAGES = 2
 TIMEOUT = 90
 
@@ -141,6 +143,8 @@ def run(t):
         if d.watch['landed'] != sent or scan['found'] != sent or scan['twice'] or \
                 scan['damaged'] or scan['outside']:
             raise Failure('of %d frames for NIC %d: %s, %s' % (sent, d.nic, d.watch, scan))
+    for device in 'pcie-root-port 00:06.0', 'pcie-root-port 00:07.0', 'e1000e 01:00.0':
+        nics[0].never_cleared(device)
     p = nics[0].polled()
     if p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults'] or p['roots'] != 2:
         raise Failure('the remapping unit: %s' % p)
