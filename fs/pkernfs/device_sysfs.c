@@ -6,6 +6,7 @@
 #include <linux/pci.h>
 #include <linux/pkernfs.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/sysfs.h>
 
 #include "device.h"
@@ -48,7 +49,9 @@ static struct kobj_attribute pkernfs_##_name##_attr =				\
 	__ATTR(_name, 0444, pkernfs_##_name##_show, NULL)
 
 PKERNFS_DEVICE_ATTR(state, "%s", pkernfs_state_name(pkernfs_device_state(pd)));
-PKERNFS_DEVICE_ATTR(region, "%u", pd->region->index);
+/* The number in the name of its directory: one that is not in pkernfs= has no other. */
+PKERNFS_DEVICE_ATTR(region, "%s", pd->region->dir ?
+		    kobject_name(pd->region->dir) + strlen("region") : "");
 PKERNFS_DEVICE_ATTR(slot, "%u", pd->slot);
 PKERNFS_DEVICE_ATTR(inode, "%llu", le64_to_cpu(pd->rec->ino));
 PKERNFS_DEVICE_ATTR(domain_id, "%u", le16_to_cpu(pd->rec->iommu.did));

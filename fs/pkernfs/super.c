@@ -205,7 +205,8 @@ static int pkernfs_parse_source(struct fs_context *fc, const char *source,
 		return invalf(fc, "pkernfs: no region \"%s\": expected region0, region1...",
 			      source);
 	if (n >= PKERNFS_MAX_REGIONS)
-		return invalf(fc, "pkernfs: there is no region %u", n);
+		return invalf(fc, "pkernfs: there is no region %u (pkernfs= on the command line)",
+			      n);
 	*region = n;
 	return 0;
 }
@@ -223,7 +224,8 @@ static int pkernfs_parse_param(struct fs_context *fc, struct fs_parameter *param
 	if (opt < 0)
 		return opt;
 	if (result.uint_32 >= PKERNFS_MAX_REGIONS)
-		return invalf(fc, "pkernfs: there is no region %u", result.uint_32);
+		return invalf(fc, "pkernfs: there is no region %u (pkernfs= on the command line)",
+			      result.uint_32);
 	m->region = result.uint_32;
 	return 0;
 }
