@@ -6,7 +6,8 @@
  * be mounted, nor have a page in use or a preserved device, and until it is closed it
  * cannot be mounted, formatted, or claimed by another. Without a claim it can be read
  * in any state, each call under the lock of the metadata, and no more than that: from
- * one call to the next it may change. PKERNFS_REGION_CHECK looks at all of it at once.
+ * one call to the next it may change. PKERNFS_REGION_INFO tells whether it has, so that
+ * fsck can begin again; PKERNFS_REGION_CHECK looks at all of it at once.
  *
  * Tables and records of devices are no business of userspace: those areas are read as
  * zeroes, and not written. A superblock that is written may name other blocks for them;
@@ -223,6 +224,7 @@ static int pkernfs_chardev_store(struct pkernfs_chardev *d, u64 pos, size_t byte
 	if (pkernfs_hidden(d->r, pos, bytes))
 		return -EPERM;
 	d->written = true;
+	WRITE_ONCE(d->r->changes, d->r->changes + 1);
 	/* What has proven itself may be overwritten: whoever looks next proves it again. */
 	WRITE_ONCE(d->r->sb, NULL);
 	pkernfs_chardev_copy(d, pos, bytes, true);
@@ -366,7 +368,8 @@ static long pkernfs_chardev_info(struct pkernfs_region *r,
 	struct pkernfs_region_info info = {};
 	int err;
 
-	err = pkernfs_copy_arg(&info, sizeof(info), sizeof(info), arg);
+	err = pkernfs_copy_arg(&info, sizeof(info),
+			       offsetof(struct pkernfs_region_info, changes), arg);
 	if (err)
 		return err;
 	if (info.flags)
@@ -383,9 +386,10 @@ static long pkernfs_chardev_info(struct pkernfs_region *r,
 		info.flags |= PKERNFS_REGION_BUSY;
 	if (r->claimed)
 		info.flags |= PKERNFS_REGION_CLAIMED;
+	info.changes = READ_ONCE(r->changes) + 1;
 	mutex_unlock(&pkernfs_format_lock);
 	mutex_unlock(&pkernfs_transition_lock);
-	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
+	return copy_to_user(arg, &info, min_t(size_t, info.size, sizeof(info))) ? -EFAULT : 0;
 }
 
 static long pkernfs_chardev_check(struct pkernfs_region *r,

@@ -421,6 +421,7 @@ void pkernfs_format_write(struct pkernfs_region *r, const struct pkernfs_sb *lay
 	struct pkernfs_sb *sb1 = pkernfs_block(r, blocks - 1);
 	struct pkernfs_journal_ser *j = pkernfs_block(r, pkernfs_area_start(&layout->journal));
 
+	WRITE_ONCE(r->changes, r->changes + 1);
 	memset(sb0, 0, PKERNFS_BLOCK_SIZE);
 	memset(sb1, 0, PKERNFS_BLOCK_SIZE);
 	smp_wmb();	/* no superblock before its areas change */

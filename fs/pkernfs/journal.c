@@ -295,6 +295,7 @@ int pkernfs_tx_commit(struct pkernfs_core *c)
 	if (c->tx_overflow)
 		return -EIO;
 
+	WRITE_ONCE(c->r->changes, c->r->changes + 1);
 	pkernfs_tx_seal(c);
 	pkernfs_store64(c, &j->bytes, c->tx_used);
 	smp_wmb();	/* records before the word that makes them valid */
@@ -390,6 +391,7 @@ int pkernfs_journal_replay(struct pkernfs_core *c, const char **why)
 	pkernfs_load_say(pr_info,
 			 "region %u: finishing the operation that the kernel before had committed\n",
 			 c->r->index);
+	WRITE_ONCE(c->r->changes, c->r->changes + 1);
 	pkernfs_journal_apply(c, bytes);
 	smp_wmb();	/* all targets changed before it is over */
 	pkernfs_store64(c, &j->commit, 0);

@@ -69,6 +69,8 @@ struct pkernfs_span {
  *	anew, or claimed
  * @claimed: somebody has its device open and wants it for himself: it is not loaded
  *	meanwhile; pkernfs_format_lock
+ * @changes: of its metadata, since boot: operations, replays, mkfs, stores through its
+ *	device. One writer at a time, by core->lock, or pkernfs_format_lock without a core
  * @reason: why it cannot be mounted, NULL: it can (or is not formatted)
  * @sb_why: reasons that a superblock copy was refused for, where they need room
  * @handover_why: first reason why something that the kernel before has handed over here
@@ -88,6 +90,7 @@ struct pkernfs_region {
 	const struct pkernfs_sb *sb;
 	struct pkernfs_core *core;
 	bool claimed;
+	u64 changes;
 	const char *reason;
 	struct pkernfs_why sb_why[2];
 	struct pkernfs_why handover_why;

@@ -22,6 +22,8 @@ enum {
 
 enum mode { MODE_NO, MODE_PREEN, MODE_YES };
 
+#define ONLINE_TRIES	8
+
 static const struct option options[] = {
 	{ "no",		no_argument,	NULL, 'n' },
 	{ "yes",	no_argument,	NULL, 'y' },
@@ -43,7 +45,7 @@ static void fsck_help(void)
 	       "Exit codes: 0 clean, 1 mended, 4 something is left, 8 error, 16 usage.\n");
 }
 
-/* Findings, kept until it is known whether anything is done about them */
+/* Findings, kept until it is known whether they count, and what is done about them */
 struct rows {
 	struct row {
 		enum problem problem;
@@ -74,6 +76,14 @@ static void fsck_where(const char *text)
 			putchar(*text);
 }
 
+static void fsck_forget(struct rows *r)
+{
+	while (r->rows)
+		free(r->row[--r->rows].where);
+	free(r->row);
+	r->row = NULL;
+}
+
 static void fsck_print(struct rows *r, bool write)
 {
 	size_t i;
@@ -85,26 +95,8 @@ static void fsck_print(struct rows *r, bool write)
 		printf(": %s; %s%s [%s]\n", info->what,
 		       !info->action ? "cannot be mended" : write ? "" : "would be: ",
 		       info->action ?: "", info->name);
-		free(r->row[i].where);
 	}
-	free(r->row);
-}
-
-/* What is mounted changes under our hands: let the kernel look, which can wait. */
-static int fsck_online(struct image *img)
-{
-	struct pkernfs_region_check c = { .size = sizeof(c) };
-
-	if (ioctl(img->fd, PKERNFS_REGION_CHECK, &c)) {
-		complain("%s: %s", img->path, strerror(errno));
-		return FSCK_ERROR;
-	}
-	if (c.reason[0]) {
-		printf("%s: %s; not mended, as it is in use\n", img->path, c.reason);
-		return FSCK_LEFT;
-	}
-	printf("%s: in use, and clean: %u inodes, %u orphans\n", img->path, c.inodes, c.orphans);
-	return FSCK_CLEAN;
+	fsck_forget(r);
 }
 
 /*
@@ -128,6 +120,68 @@ static bool fsck_bad(struct image *img, const struct check *k)
 		printf("%s: the list of bad pages is zeroes: it may be on a bad page itself\n",
 		       img->path);
 	return img->device && found;
+}
+
+/* Of a region's metadata; 0: this kernel does not count them. */
+static uint64_t fsck_changes(const struct image *img)
+{
+	struct pkernfs_region_info info = { .size = sizeof(info) };
+
+	return ioctl(img->fd, PKERNFS_REGION_INFO, &info) ? 0 : info.changes;
+}
+
+/*
+ * What is mounted changes under our hands. What was read while nothing did is as it was at
+ * that time, and is checked like any other region.
+ *
+ * Return: so it was; the findings are in @rows.
+ */
+static bool fsck_quiet(struct image *img, struct check *k, struct rows *rows)
+{
+	uint64_t changes;
+	int tries;
+
+	for (tries = 0; tries < ONLINE_TRIES; tries++) {
+		*k = (struct check) { .report = fsck_row, .arg = rows };
+		changes = fsck_changes(img);
+		check_run(k, img);
+		if (changes && fsck_changes(img) == changes)
+			return true;
+		fsck_forget(rows);
+		check_exit(k);
+		image_again(img);
+	}
+	return false;
+}
+
+static int fsck_online(struct image *img)
+{
+	struct pkernfs_region_check c = { .size = sizeof(c) };
+	struct rows rows = {};
+	struct check k;
+	bool found;
+
+	if (fsck_quiet(img, &k, &rows)) {
+		found = rows.rows;
+		fsck_bad(img, &k);
+		fsck_print(&rows, false);
+		check_exit(&k);
+		if (found) {
+			printf("%s: in use: nothing is mended\n", img->path);
+			return FSCK_LEFT;
+		}
+	}
+	/* The kernel's word, which counts; and all there is if it never stands still. */
+	if (ioctl(img->fd, PKERNFS_REGION_CHECK, &c)) {
+		complain("%s: %s", img->path, strerror(errno));
+		return FSCK_ERROR;
+	}
+	if (c.reason[0]) {
+		printf("%s: %s; not mended, as it is in use\n", img->path, c.reason);
+		return FSCK_LEFT;
+	}
+	printf("%s: in use, and clean: %u inodes, %u orphans\n", img->path, c.inodes, c.orphans);
+	return FSCK_CLEAN;
 }
 
 static int fsck_offline(struct image *img, enum mode mode)

@@ -137,6 +137,13 @@ void image_close(struct image *img)
 	img->fd = -1;
 }
 
+/* What has been read of a device is forgotten, and read anew when it is wanted. */
+void image_again(struct image *img)
+{
+	image_undo(img);
+	memset(img->loaded, 0, img->bytes / PIECE + 1);
+}
+
 /* All of it; 0 or errno */
 int image_pread(int fd, void *p, size_t bytes, uint64_t at)
 {

@@ -75,6 +75,7 @@ enum image_use {
 
 int image_open(struct image *img, const char *path, enum image_use use);
 void image_memory(struct image *img, void *mem, uint64_t base, uint64_t bytes);
+void image_again(struct image *img);
 void image_close(struct image *img);
 
 /* Exit code of image_die(): that of fsck(8), until a command sets its own */

@@ -258,12 +258,16 @@ struct pkernfs_format {
  * @flags: set: PKERNFS_REGION_*
  * @base: set: physical address of the region
  * @bytes: set: its size
+ * @changes: set: another number than before if metadata has changed since then, never 0.
+ *	What was read(2) in between, with no change, is all as it was at one time. Callers
+ *	that end before it: not told
  */
 struct pkernfs_region_info {
 	__u32 size;
 	__u32 flags;
 	__aligned_u64 base;
 	__aligned_u64 bytes;
+	__aligned_u64 changes;
 };
 
 /**

@@ -184,6 +184,32 @@ static void bad_files(int fd)
 	unlink("full");
 }
 
+/* Of callers old and new; and what counts as a change of metadata. */
+static void region_info(int file)
+{
+	const size_t old = offsetof(struct pkernfs_region_info, changes);
+	int fd = open("/dev/pkernfs0", O_RDONLY);
+	struct pkernfs_region_info a = { .size = old, .changes = 77 }, b = { .size = sizeof(b) };
+	char c;
+
+	ok(!ioctl(fd, PKERNFS_REGION_INFO, &a) && a.bytes && a.changes == 77,
+	   "REGION_INFO as it was: nothing is written behind the struct");
+	a = (struct pkernfs_region_info) { .size = sizeof(a) };
+	ok(!ioctl(fd, PKERNFS_REGION_INFO, &a) && a.changes &&
+	   pwrite(file, "x", 1, 0) == 1 && pread(file, &c, 1, 0) == 1 &&
+	   !ioctl(fd, PKERNFS_REGION_INFO, &b) && b.changes != a.changes, "a write is a change");
+	a = (struct pkernfs_region_info) { .size = sizeof(a) };
+	b = (struct pkernfs_region_info) { .size = sizeof(b) };
+	ok(!ioctl(fd, PKERNFS_REGION_INFO, &a) && pread(file, &c, 1, 0) == 1 &&
+	   !ioctl(fd, PKERNFS_REGION_INFO, &b) && b.changes == a.changes, "a read is none");
+	a = (struct pkernfs_region_info) { .size = old - 1 };
+	fails(ioctl(fd, PKERNFS_REGION_INFO, &a), EINVAL, "REGION_INFO of a short struct");
+	a = (struct pkernfs_region_info) { .size = sizeof(a), .flags = 1 };
+	fails(ioctl(fd, PKERNFS_REGION_INFO, &a), EOPNOTSUPP, "REGION_INFO with a flag");
+	close(fd);
+	ok(!ftruncate(file, 0), "empty again");
+}
+
 int main(int argc, char **argv)
 {
 	struct pkernfs_range range[4] = { 0 };
@@ -210,6 +236,7 @@ int main(int argc, char **argv)
 
 	bad_structs(fd);
 	bad_files(fd);
+	region_info(fd);
 
 	ok(freeze(fd) == -1, "FREEZE of a device that is not attached");
 	ok(!map(p, RAM, IOVA, true) && !map(anon, GRANULE, IOVA + RAM, true), "IOAS map");
