@@ -2,7 +2,8 @@
 """Granules of 1 GiB: who gets them, mapped and pinned at once, and all of it after a kexec.
 
 What mm/ does with a mapping of 1 GiB (split, move, fork, protect), the last granule that
-two want at once, one that is zeroed for who is killed, and a memory error in one.
+two want at once, one that is zeroed for who is killed, and memory errors, in one that a
+file has and in one that is free.
 """
 
 from pkboot import dma, selftests
@@ -43,6 +44,12 @@ whole() {
 	mount -t pkernfs region0 /mnt || fail "mount"
 }
 
+edu_cdev() {
+	echo vfio-pci >/sys/bus/pci/devices/0000:00:05.0/driver_override
+	echo 0000:00:05.0 >/sys/bus/pci/drivers_probe
+	cdev=/dev/vfio/devices/$(ls /sys/bus/pci/devices/0000:00:05.0/vfio-dev)
+}
+
 stage1() {
 	! mkfs.pkernfs -q -H 3 region0 2>/tmp/err || fail "mkfs: more than there is room for"
 	grep -q 'the layout does not fit' /tmp/err || fail "$(cat /tmp/err)"
@@ -53,10 +60,8 @@ stage1() {
 	[ "$(cat $region/huge)$(cat $region/huge_free)" = 22 ] || fail "not two granules"
 	# Two GiB had 2048 blocks of struct pages, and have 4.
 	[ $saved -gt 1900 ] || fail "mkfs has given back $saved of $before blocks of struct pages"
-	echo vfio-pci >/sys/bus/pci/devices/0000:00:05.0/driver_override
-	echo 0000:00:05.0 >/sys/bus/pci/drivers_probe
-	cdev=$(ls /sys/bus/pci/devices/0000:00:05.0/vfio-dev)
-	tap fs_huge test /mnt /dev/vfio/devices/$cdev
+	edu_cdev
+	tap fs_huge test /mnt $cdev
 	pkernfsctl granules 1g /mnt/vm || fail "granules"
 	! pkernfsctl granules 1G /mnt/vm 2>/dev/null || fail "granules of 1G"
 	fs_huge write /mnt || fail "fs_huge write"
@@ -70,7 +75,10 @@ stage2() {
 	dump.pkernfs --json region0 >/tmp/json || fail "dump"
 	grep -q '"granule": 1073741824' /tmp/json || fail "no file of such granules"
 	mount -t pkernfs region0 /mnt || fail "mount after kexec"
-	tap fs_huge check /mnt
+	edu_cdev
+	tap fs_huge check /mnt $cdev
+	dmesg | grep -q 'memory error at 0x.*: inode [0-9]*, offset 0x900000' || fail "not reported"
+	dmesg | grep -q 'memory error at 0x.*: in no file' || fail "nor the other one"
 	whole
 }
 '''

@@ -3,7 +3,7 @@
  * pkernfs: granules of 1 GiB: who gets them, how they are mapped, pinned and given back.
  *
  * usage: fs_huge test MOUNT VFIO_CDEV, in a region with two such granules;
- *	  fs_huge write MOUNT; kexec; fs_huge check MOUNT
+ *	  fs_huge write MOUNT; kexec; fs_huge check MOUNT VFIO_CDEV
  *
  * To zero one takes seconds under emulation, so most of this is about one and the same.
  * How much is mapped at once is told by the resident set, which grows by all of it: to ask
@@ -11,24 +11,15 @@
  */
 #include <linux/falloc.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 
+#include "fs_bus.h"
 #include "fs_vfio.h"
 
 #define GIB	(1UL << 30)
-#define PAGE	4096UL
 #define IOVA	(4UL << 30)
-
-static sigjmp_buf jump;
-
-static void on_bus(int sig)
-{
-	siglongjmp(jump, sig);
-}
 
 /* A store; false: SIGBUS */
 static bool store(char *p, char value)
@@ -275,7 +266,6 @@ static void test_truncate(int fd)
 	memset(p + cut - PAGE, 0x77, PAGE);
 	memset(p + cut, 0x77, 3 * MIB);
 	ok(!ftruncate(fd, cut) && region_attr("huge_free") == 1, "truncate in a granule");
-	signal(SIGBUS, on_bus);
 	ok(!store(p + cut, 1) && store(p + cut - 1, 0x77), "what is cut off is SIGBUS");
 	ok(!ftruncate(fd, GIB) && zeroes(p + cut, 3 * MIB) && p[cut - 1] == 0x77,
 	   "and zeroes when it grows");
@@ -344,6 +334,59 @@ static void test_emptied(int fd)
 	ok(!set_wish(fd, GIB), "and it wants them again");
 }
 
+/* --- memory errors -------------------------------------------------------------------- */
+
+static bool child_is_told(int fd, size_t at, int flags)
+{
+	int status;
+
+	if (!fork()) {
+		char *p = mmap(NULL, GIB, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+		_exit(p == MAP_FAILED || !touch_page(p + at, true) ||
+		      !told(BUS_MCEERR_AR, p + at) || touch_page(p + at - PAGE, true));
+	}
+	wait(&status);
+	return !status;
+}
+
+/* One page fails: it alone is missing, and the granule is nobody's any more. */
+static void test_bad(int fd)
+{
+	char *p = map_at(NULL, fd, GIB, 0), buf[4 * PAGE];
+	const size_t at = 9 * MIB;
+	uint64_t other;
+
+	ok(maps(p + at, GIB) && inject(p + at) && told(BUS_MCEERR_AR, p + at) &&
+	   region_attr("bad_pages") == 1, "a memory error in a GiB that is mapped at once");
+	ok(!store(p + at, 1) && maps(p + at + PAGE, PAGE) && maps(p + 700 * MIB, PAGE),
+	   "SIGBUS there, and page by page elsewhere");
+	ok(child_is_told(fd, at, MAP_SHARED) && child_is_told(fd, at, MAP_PRIVATE),
+	   "another process, too, and through a private mapping");
+	ok(pread(fd, buf, sizeof(buf), at - PAGE) == (ssize_t)PAGE, "read(2) ends before it");
+	fails(pread(fd, buf, 1, at + 7), EIO, "at it");
+	fails(pwrite(fd, buf, 1, at + PAGE - 1), EIO, "and a write(2)");
+	fails(map_file(fd, 0, GIB, IOVA, true), EHWPOISON, "to pin it by the file");
+	fails(map_file(fd, 20 * MIB, PAGE, IOVA, true), EHWPOISON, "any page of the granule");
+	fails(map(p + at, PAGE, IOVA, true), EFAULT, "to pin it by address");
+	ok(!map(p + 20 * MIB, PAGE, IOVA, true) && !unmap(IOVA, PAGE), "but another page");
+
+	/* The region's second and third GiB are such granules. */
+	other = 2 * region_attr("base") + 3 * GIB - (phys_of(p + 20 * MIB) - 20 * MIB);
+	munmap(p, GIB);
+	p = map_at(NULL, fd, GIB, 0);
+	ok(!store(p + at, 1) && maps(p + 20 * MIB, PAGE) && filled(p + 8 * MIB, PAGE, 8),
+	   "in a new mapping, too");
+	munmap(p, GIB);
+	ok(region_attr("huge_free") == 1 &&
+	   offline(other + 5 * PAGE) && region_attr("bad_pages") == 2 &&
+	   region_attr("huge_free") == 0,
+	   "one in a granule that nobody has: nobody gets it");
+	ok(!ftruncate(fd, 2 * GIB), "a larger file");
+	fails(fallocate(fd, 0, GIB, GIB), ENOSPC, "has no other");
+	ok(!ftruncate(fd, 0) && region_attr("huge_free") == 0, "nor is its own free again");
+}
+
 /* --- over a kexec ----------------------------------------------------------------------- */
 
 static void write_all(void)
@@ -370,19 +413,10 @@ static void check_all(void)
 	for (i = 1; i < 1024; i++)
 		wrong += !filled(p + i * MIB, PAGE, i);
 	ok(!wrong, "with its content");
-
-	/* One page fails: it alone is missing, and the granule is nobody's any more. */
-	ok(!madvise(p + 9 * MIB, PAGE, MADV_HWPOISON) || region_attr("bad_pages") == 1,
-	   "a memory error");
-	ok(!store(p + 9 * MIB, 1) && maps(p + 9 * MIB + PAGE, PAGE) &&
-	   maps(p + 700 * MIB, PAGE), "SIGBUS there, and page by page elsewhere");
 	munmap(p, GIB);
-	p = map_at(NULL, fd, GIB, 0);
-	ok(!store(p + 9 * MIB, 1) && maps(p + 20 * MIB, PAGE) && filled(p + 8 * MIB, PAGE, 8),
-	   "in a new mapping, too");
-	munmap(p, GIB);
+	test_bad(fd);
 	close(fd);
-	ok(!unlink("vm/ram") && region_attr("huge_free") == 1, "it is not given out again");
+	ok(!unlink("vm/ram"), "unlink");
 }
 
 int main(int argc, char **argv)
@@ -392,8 +426,8 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		die("usage");
-	signal(SIGBUS, on_bus);
-	if (!strcmp(argv[1], "test")) {
+	catch_bus();
+	if (strcmp(argv[1], "write")) {
 		if (argc < 4)
 			die("usage");
 		vfio_open(argv[3]);

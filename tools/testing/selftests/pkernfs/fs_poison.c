@@ -7,74 +7,12 @@
  *	  fs_poison write MOUNT; kexec; fs_poison check MOUNT
  */
 #include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#include "fs_test.h"
-
-#define PAGE	4096UL
+#include "fs_bus.h"
 
 static char buf[16 * PAGE];
-static sigjmp_buf jump;
-static siginfo_t got;
-
-static void on_bus(int sig, siginfo_t *info, void *context)
-{
-	(void)sig;
-	(void)context;
-	got = *info;
-	siglongjmp(jump, 1);
-}
-
-static void catch_bus(void)
-{
-	struct sigaction sa = { .sa_sigaction = on_bus, .sa_flags = SA_SIGINFO };
-
-	sigaction(SIGBUS, &sa, NULL);
-}
-
-/* SIGBUS for this page came, as the one who has met it is told. */
-static bool told(int code, const char *page)
-{
-	return got.si_signo == SIGBUS && got.si_code == code && got.si_addr == page &&
-	       got.si_addr_lsb == 12;
-}
-
-static int touch_page(char *p, bool write)
-{
-	memset(&got, 0, sizeof(got));
-	if (sigsetjmp(jump, 1))
-		return -1;
-	if (write)
-		__atomic_store_n(p, 1, __ATOMIC_RELAXED);
-	else
-		(void)__atomic_load_n(p, __ATOMIC_RELAXED);
-	return 0;
-}
-
-/* An error in the page, which this process has mapped. False: it cannot be injected. */
-static bool inject(char *p)
-{
-	memset(&got, 0, sizeof(got));
-	if (sigsetjmp(jump, 1))
-		return true;
-	if (madvise(p, PAGE, MADV_HWPOISON))
-		return false;
-	errno = 0;	/* and no signal came */
-	return false;
-}
-
-static uint64_t phys_of(const char *p)
-{
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-	uint64_t e = 0;
-
-	pread(fd, &e, 8, (uintptr_t)p / PAGE * 8);
-	close(fd);
-	return (e & ((1UL << 55) - 1)) * PAGE;
-}
 
 static char *map(const char *name, size_t bytes, int flags)
 {
@@ -206,24 +144,18 @@ static void test_early(void)
 	close(fd);
 }
 
-/* As the memory controller's report of a page that nobody is just reading. */
 static void test_offline(void)
 {
-	int fd = new_file("o", GRANULE), sys;
-	char *p = map("o", GRANULE, MAP_SHARED), text[32];
+	int fd = new_file("o", GRANULE);
+	char *p = map("o", GRANULE, MAP_SHARED);
 	uint64_t phys;
 
 	memset(p, 2, GRANULE);
 	phys = phys_of(p + 9 * PAGE);
-	sys = open("/sys/devices/system/memory/hard_offline_page", O_WRONLY);
-	snprintf(text, sizeof(text), "%#lx", (unsigned long)phys);
-	ok(sys >= 0 && write(sys, text, strlen(text)) == (ssize_t)strlen(text),
-	   "hard_offline_page");
+	ok(offline(phys), "hard_offline_page");
 	ok(touch_page(p + 9 * PAGE, false) && told(BUS_MCEERR_AR, p + 9 * PAGE) &&
 	   !touch_page(p + 8 * PAGE, false), "the page is unmapped");
-	ok(write(sys, text, strlen(text)) == (ssize_t)strlen(text) && region_attr("bad_pages") == 3,
-	   "the same again counts once");
-	close(sys);
+	ok(offline(phys) && region_attr("bad_pages") == 3, "the same again counts once");
 	munmap(p, GRANULE);
 	close(fd);
 }

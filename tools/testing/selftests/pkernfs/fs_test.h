@@ -135,7 +135,7 @@ static inline long region_attr(const char *name)
 	if (!f || !fgets(text, sizeof(text), f))
 		die(path);
 	fclose(f);
-	return atol(text);
+	return strtol(text, NULL, 0);
 }
 
 /* The granules that a file or directory wants, 0: none. */
