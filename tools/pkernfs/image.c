@@ -46,6 +46,8 @@ static bool image_size(struct image *img, uint64_t bytes)
  * @mem: the region
  * @base: physical address that it stands for, 0: any
  * @bytes: its size
+ *
+ * Copies of data (@img->copy) are its owner's to make, before image_commit().
  */
 void image_memory(struct image *img, void *mem, uint64_t base, uint64_t bytes)
 {
@@ -262,28 +264,68 @@ void image_undo(struct image *img)
 	image_forget(img);
 }
 
+/* Of a file, that is: holes are zeroes that take no room. */
+static int image_zero(struct image *img, uint64_t at, uint64_t bytes)
+{
+	static const uint8_t zero[PIECE];
+	uint64_t part;
+	int err = 0;
+
+	if (!img->device &&
+	    !fallocate(img->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, bytes))
+		return 0;
+	for (; bytes && !err; bytes -= part, at += part) {
+		part = bytes < PIECE ? bytes : PIECE;
+		err = image_pwrite(img->fd, zero, part, at);
+	}
+	return err;
+}
+
+/* Is there a hole? How far it is, or else what is before the next one, is left in @bytes. */
+static bool image_hole(const struct image *img, uint64_t at, uint64_t *bytes)
+{
+	off_t data, end;
+
+	if (img->device)
+		return false;
+	data = lseek(img->fd, at, SEEK_DATA);
+	if (data < 0)
+		return errno == ENXIO;
+	end = data > (off_t)at ? data : lseek(img->fd, at, SEEK_HOLE);
+	if (end > (off_t)at && end - at < *bytes)
+		*bytes = end - at;
+	return data > (off_t)at;
+}
+
+static int image_copy_data(struct image *img, uint64_t from, uint64_t to, uint64_t bytes)
+{
+	static uint8_t piece[PIECE];
+	uint64_t part;
+	int err = 0;
+
+	for (; bytes && !err; bytes -= part, from += part, to += part) {
+		part = bytes < PIECE ? bytes : PIECE;
+		err = image_pread(img->fd, piece, part, from);
+		if (!err)
+			err = image_pwrite(img->fd, piece, part, to);
+	}
+	return err;
+}
+
 static int image_copy_blocks(struct image *img, const struct image_copy *copy)
 {
 	uint64_t from = copy->from * BLOCK, to = copy->to * BLOCK, bytes = copy->blocks * BLOCK;
-	bool zero = copy->from == IMAGE_ZERO;
-	static uint8_t piece[PIECE];
-	uint64_t at, part;
+	uint64_t part;
 	int err = 0;
 
-	if (img->fd < 0) {
-		if (zero)
-			memset(img->mem + to, 0, bytes);
+	if (copy->from == IMAGE_ZERO)
+		return image_zero(img, to, bytes);
+	for (; bytes && !err; bytes -= part, from += part, to += part) {
+		part = bytes;
+		if (image_hole(img, from, &part))
+			err = image_zero(img, to, part);
 		else
-			memcpy(img->mem + to, img->mem + from, bytes);
-		return 0;
-	}
-	memset(piece, 0, sizeof(piece));
-	for (at = 0; at < bytes && !err; at += part) {
-		part = bytes - at < PIECE ? bytes - at : PIECE;
-		if (!zero)
-			err = image_pread(img->fd, piece, part, from + at);
-		if (!err)
-			err = image_pwrite(img->fd, piece, part, to + at);
+			err = image_copy_data(img, from, to, part);
 	}
 	return err;
 }

@@ -4,7 +4,9 @@
  * both this world and that of the kernel's sources can include.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "../../pkernfs/check.h"
 #include "verdict.h"
@@ -69,8 +71,45 @@ void verdict_undo(void)
 	image_undo(&image);
 }
 
+static void resident(uint64_t block, uint64_t blocks, unsigned char *map)
+{
+	if (mincore(image.mem + block * BLOCK, blocks * BLOCK, map))
+		abort();
+}
+
+/*
+ * Most of a granule of 1 GiB nobody has ever touched. Such pages are zeroes, and to copy them
+ * would be the first to do so.
+ */
+static void copy(const struct image_copy *c)
+{
+	unsigned char *from = calloc(c->blocks, 1), *to = calloc(c->blocks, 1);
+	uint64_t i;
+
+	if (!from || !to)
+		abort();
+	if (c->from != IMAGE_ZERO)
+		resident(c->from, c->blocks, from);
+	resident(c->to, c->blocks, to);
+	for (i = 0; i < c->blocks; i++) {
+		uint8_t *p = image.mem + (c->to + i) * BLOCK;
+
+		if (from[i] & 1)
+			memcpy(p, image.mem + (c->from + i) * BLOCK, BLOCK);
+		else if (to[i] & 1)
+			memset(p, 0, BLOCK);
+	}
+	free(from);
+	free(to);
+}
+
 /* In place of verdict_undo(): the repair stays, and the copies of data are made. */
 void verdict_commit(void)
 {
+	unsigned int i;
+
+	for (i = 0; i < image.copies; i++)
+		copy(&image.copy[i]);
+	image.copies = 0;
 	image_commit(&image);
 }
