@@ -247,7 +247,7 @@ static void inode_crc(struct pkernfs_region *r)
 
 static void inode_junk(struct pkernfs_region *r)
 {
-	memset(region_inode(r, TREE_END + 5), 0x5a, 64);
+	memset(region_inode(r, TREE_END + 1), 0x5a, 64);
 }
 
 static void no_special(struct pkernfs_sb *sb)
@@ -307,6 +307,70 @@ static void shared_middle(struct pkernfs_region *r)
 	struct pkernfs_inode_ser *ser = region_inode(r, TREE_C);
 
 	ser->extent[0].bytes = cpu_to_le64(7 * PKERNFS_GRANULE_SIZE);
+}
+
+/* --- granules of 1 GiB ---------------------------------------------------------------- */
+
+/* In one copy alone: there is an area and no feature. */
+static void sb_huge_feature(struct pkernfs_region *r)
+{
+	sb0(r)->feature_incompat &= ~cpu_to_le64(PKERNFS_INCOMPAT_HUGE);
+	region_seal_sb(sb0(r));
+}
+
+static void sb_huge_align(struct pkernfs_region *r)
+{
+	le64_add_cpu(&sb1(r)->huge.count, -PKERNFS_BLOCKS_PER_GRANULE);
+	region_seal_sb(sb1(r));
+}
+
+static void no_huge(struct pkernfs_sb *sb)
+{
+	sb->feature_incompat &= ~cpu_to_le64(PKERNFS_INCOMPAT_HUGE);
+	memset(&sb->huge, 0, sizeof(sb->huge));
+}
+
+/* Who has such granules, and who wants some. */
+static void huge_none(struct pkernfs_region *r)
+{
+	both(r, no_huge);
+}
+
+/* No granule of 4 KiB either: nothing knows of granules. */
+static void huge_flags(struct pkernfs_region *r)
+{
+	both(r, no_pools);
+	both(r, no_huge);
+}
+
+#define HUGE(n)		(((u64)(n)) << PKERNFS_HUGE_SHIFT)
+
+INODE(huge_said, TREE_HUGE, ser->flags = 0)
+INODE(huge_other, TREE_STATE, ser->flags = cpu_to_le16(PKERNFS_INODE_POOL_1G))
+INODE(huge_unknown, TREE_HUGE, ser->flags = cpu_to_le16(PKERNFS_INODE_POOL))
+INODE(huge_length, TREE_HUGE, ser->extent[0].bytes = cpu_to_le64(PKERNFS_GRANULE_SIZE))
+INODE(huge_start, TREE_HALF, le64_add_cpu(&ser->extent[0].phys, PKERNFS_GRANULE_SIZE))
+INODE(huge_place, TREE_HUGE, ser->extent[1].logical = cpu_to_le64(HUGE(2) + PKERNFS_GRANULE_SIZE))
+INODE(huge_end, TREE_HALF, ser->extent[0].bytes = cpu_to_le64(HUGE(3)))
+INODE(huge_overlap, TREE_HUGE, ser->extent[1].logical = 0)
+INODE(huge_shared, TREE_HALF, ser->extent[0].phys = region_inode(r, TREE_HUGE)->extent[0].phys)
+INODE(huge_bad, TREE_HALF, ser->extent[0].phys = region_inode(r, TREE_HUGE)->extent[1].phys)
+/* Its second granule is the one that is free, and its own. */
+INODE(huge_part, TREE_HALF, ser->extent[0].phys = region_inode(r, TREE_HUGE)->extent[0].phys;
+	ser->extent[0].bytes = cpu_to_le64(HUGE(2)))
+
+/* All that is free and good it has itself. */
+static void huge_no_room(struct pkernfs_region *r)
+{
+	struct pkernfs_inode_ser *ser = region_inode(r, TREE_HALF);
+
+	ser->extent[1].logical = cpu_to_le64(HUGE(1));
+	ser->extent[1].phys = cpu_to_le64(le64_to_cpu(ser->extent[0].phys) - HUGE(2));
+	ser->extent[1].bytes = cpu_to_le64(HUGE(1));
+	ser->extent[2].logical = cpu_to_le64(HUGE(3));
+	ser->extent[2].phys = region_inode(r, TREE_HUGE)->extent[0].phys;
+	ser->extent[2].bytes = cpu_to_le64(HUGE(1));
+	region_seal(ser);
 }
 
 /* --- attributes ---------------------------------------------------------------------- */
@@ -452,9 +516,11 @@ static void no_slots(struct pkernfs_region *r)
 {
 	u32 ino;
 
-	for (ino = TREE_END; ino < REGION_INODES; ino++) {
+	for (ino = TREE_FREE; ino < REGION_INODES; ino++) {
 		struct pkernfs_inode_ser *ser = region_inode(r, ino);
 
+		if (ser->mode)
+			continue;
 		ser->magic = cpu_to_le32(PKERNFS_INODE_MAGIC);
 		ser->generation = cpu_to_le32(1);
 		ser->ino = cpu_to_le64(ino);
@@ -525,9 +591,11 @@ static void whole(struct pkernfs_region *r)
 {
 }
 
+/* Those of granules of 1 GiB come last. */
 static const struct {
 	const char *name;
 	void (*make)(struct pkernfs_region *r);
+	bool huge;
 } goldens[] = {
 	{ "whole", whole },
 	{ "superblock", sb_none }, { "superblock-copy", sb_copy0 },
@@ -579,11 +647,47 @@ static const struct {
 	{ "links", links }, { "links.none", links_none }, { "links.directory", links_dir },
 	{ "lost+found", lost_found }, { "no-room", no_room },
 	{ "no-room.names", no_room_names },
+	{ "superblock-copy.huge", sb_huge_feature, true },
+	{ "superblock-copy.huge-align", sb_huge_align, true },
+	{ "inode-flags.huge", huge_flags, true },
+	{ "inode-granules.huge", huge_none, true },
+	{ "inode-granules.huge-said", huge_said, true },
+	{ "inode-granules.huge-other", huge_other, true },
+	{ "inode-granules.huge-unknown", huge_unknown, true },
+	{ "extent-range.huge", huge_length, true },
+	{ "extent-range.huge-start", huge_start, true },
+	{ "extent-range.huge-place", huge_place, true },
+	{ "extent-range.huge-end", huge_end, true },
+	{ "extent-overlap.huge", huge_overlap, true },
+	{ "extent-shared.huge", huge_shared, true },
+	{ "extent-shared.huge-part", huge_part, true },
+	{ "extent-bad.huge", huge_bad, true },
+	{ "extent-no-room.huge", huge_no_room, true },
 };
+
+/* How many of them can be had in a region with granules of 1 GiB, or without. */
+static unsigned int golden_count(bool huge)
+{
+	unsigned int n = ARRAY_SIZE(goldens);
+
+	while (!huge && goldens[n - 1].huge)
+		n--;
+	return n;
+}
 
 void region_golden_any(struct pkernfs_region *r, u64 n)
 {
-	goldens[n % ARRAY_SIZE(goldens)].make(r);
+	goldens[n % golden_count(region_huge(r))].make(r);
+}
+
+/* Must a region have granules of 1 GiB for this damage? */
+bool region_golden_huge(const char *name)
+{
+	unsigned int i = golden_count(false);
+
+	while (i < ARRAY_SIZE(goldens) && strcmp(goldens[i].name, name))
+		i++;
+	return i < ARRAY_SIZE(goldens);
 }
 
 /* Damage a region; not 0: there is no such damage. */

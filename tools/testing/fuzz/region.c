@@ -20,7 +20,7 @@
 #define CHANGES		3
 /* Metadata up to the data area, and the other superblock */
 #define FRONT		(512 * PKERNFS_BLOCK_SIZE)
-#define LAST		(REGION_BYTES / PKERNFS_BLOCK_SIZE - 1)
+#define LAST		(r.bytes / PKERNFS_BLOCK_SIZE - 1)
 
 struct source {
 	const u8 *data;
@@ -36,6 +36,7 @@ static u64 touched[256];
 static unsigned int touches;
 static u64 pool_used;
 static bool touched_sb, with_golden;
+static bool huge;	/* with granules of 1 GiB */
 static bool guard_all;	/* nor may the load write behind FRONT; takes long */
 static u64 runs, loaded, mended, copied;
 
@@ -76,8 +77,9 @@ static u64 value(struct source *s)
 {
 	u64 data = r.base + (pkernfs_area_start(&sb.data) << PKERNFS_BLOCK_SHIFT);
 	u64 small = r.base + (pkernfs_area_start(&sb.small) << PKERNFS_BLOCK_SHIFT);
+	u64 giant = r.base + (pkernfs_area_start(&sb.huge) << PKERNFS_BLOCK_SHIFT);
 
-	switch (pick(s, 12)) {
+	switch (pick(s, 14)) {
 	case 0:
 		return pick(s, 4);
 	case 1:
@@ -100,6 +102,10 @@ static u64 value(struct source *s)
 		return small + pick(s, 40) * PKERNFS_BLOCK_SIZE;
 	case 10:
 		return pick(s, LAST + 2);
+	case 11:
+		return giant + pick(s, REGION_HUGE + 2) * PKERNFS_HUGE_SIZE;
+	case 12:
+		return pick(s, REGION_HUGE + 2) * PKERNFS_HUGE_SIZE;
 	default:
 		return pick(s, 0);
 	}
@@ -144,9 +150,15 @@ static void damage_bytes(struct source *s, u8 *p, size_t bytes)
 
 static void damage_extent(struct source *s, struct pkernfs_extent_ser *e)
 {
-	bool small = chance(s, 2);
-	u64 unit = small ? PKERNFS_BLOCK_SIZE : PKERNFS_GRANULE_SIZE;
-	const struct pkernfs_area *area = small ? &sb.small : &sb.data;
+	static const struct granules {
+		const struct pkernfs_area *area;
+		u64 size, pieces;
+	} sizes[] = {
+		{ &sb.small, PKERNFS_BLOCK_SIZE, 36 },
+		{ &sb.data, PKERNFS_GRANULE_SIZE, 36 },
+		{ &sb.huge, PKERNFS_HUGE_SIZE, REGION_HUGE + 1 },
+	};
+	const struct granules *g = &sizes[pick(s, huge ? 3 : 2)];
 
 	switch (pick(s, 4)) {
 	case 0:
@@ -159,10 +171,11 @@ static void damage_extent(struct source *s, struct pkernfs_extent_ser *e)
 		put(&e->bytes, value(s), 8);
 		break;
 	default:
-		e->logical = cpu_to_le64(pick(s, 30) * unit);
-		e->phys = cpu_to_le64(r.base + (pkernfs_area_start(area) << PKERNFS_BLOCK_SHIFT) +
-				      pick(s, 36) * unit);
-		e->bytes = cpu_to_le64((1 + pick(s, 3)) * unit);
+		e->logical = cpu_to_le64(pick(s, g->pieces) * g->size);
+		e->phys = cpu_to_le64(r.base +
+				      (pkernfs_area_start(g->area) << PKERNFS_BLOCK_SHIFT) +
+				      pick(s, g->pieces) * g->size);
+		e->bytes = cpu_to_le64((1 + pick(s, 3)) * g->size);
 	}
 }
 
@@ -495,13 +508,21 @@ static void restore_all(void)
  */
 static u64 data_pages(void (*page)(void *data, u8 *copy))
 {
-	u64 block = pkernfs_area_start(&sb.small), n;
+	static const struct {
+		const struct pkernfs_area *area;
+		u64 step;
+	} sizes[] = {
+		{ &sb.small, 1 }, { &sb.data, PKERNFS_BLOCKS_PER_GRANULE },
+		{ &sb.huge, PKERNFS_HUGE_SIZE / PKERNFS_BLOCK_SIZE },
+	};
+	u64 at, n = 0;
+	unsigned int i;
 
-	for (n = 0; block < pkernfs_area_start(&sb.records); n++) {
-		if (page)
-			page(pkernfs_block(&r, block), said + n * PKERNFS_BLOCK_SIZE);
-		block += block < pkernfs_area_start(&sb.data) ? 1 : PKERNFS_BLOCKS_PER_GRANULE;
-	}
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
+		for (at = 0; at < pkernfs_area_count(sizes[i].area); at += sizes[i].step, n++)
+			if (page)
+				page(pkernfs_block(&r, pkernfs_area_start(sizes[i].area) + at),
+				     said + n * PKERNFS_BLOCK_SIZE);
 	return n;
 }
 
@@ -542,7 +563,7 @@ static void protect(u64 from, u64 to, bool on)
 static bool try_load(const char **why)
 {
 	bool log = committed(), ok;
-	u64 end = guard_all ? REGION_BYTES : FRONT;
+	u64 end = guard_all ? r.bytes : FRONT;
 	const struct pkernfs_sb *use;
 	struct pkernfs_journal_ser *j;
 	u64 at, bytes;
@@ -639,9 +660,9 @@ static u64 untouched(void)
 
 	for (ino = TREE_ROOT; ino < TREE_END && !touched_sb && !committed(); ino++) {
 		struct pkernfs_inode_ser *ser = region_inode(&r, ino);
-		u8 *was = pristine + ((void *)ser - r.virt);
+		struct pkernfs_inode_ser *was = (void *)pristine + ((void *)ser - r.virt);
 
-		if (ino == TREE_ORPHAN || memcmp(ser, was, PKERNFS_INODE_STATIC))
+		if (ino == TREE_ORPHAN || !was->mode || memcmp(ser, was, PKERNFS_INODE_STATIC))
 			continue;
 		/* No chain here is longer than two blocks, but for names. */
 		block = S_ISREG(le16_to_cpu(ser->mode)) ? le64_to_cpu(ser->chain) : 0;
@@ -658,6 +679,7 @@ static void still_there(u64 intact, const struct verdict *v)
 	static const u8 granules[TREE_END] = {
 		[TREE_RAM] = 11, [TREE_STATE] = 1, [TREE_C] = 2,
 		[TREE_SMALL] = TREE_SMALL_GRANULES, [TREE_TINY] = 1,
+		[TREE_HUGE] = 2, [TREE_HALF] = 1,
 	};
 	u32 ino;
 
@@ -796,7 +818,7 @@ static void judge(struct source *s)
 
 static void set_up(void)
 {
-	region_memory(&r);
+	region_memory(&r, huge);
 	region_make(&r);
 	pool_used = r.core->pool_blocks - r.core->pool_free;
 	sb = *r.sb;
@@ -819,6 +841,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
 	struct source s = { .data = data, .left = bytes };
 
+	huge = true;
 	if (!pristine)
 		set_up();
 	if (bytes)
@@ -843,16 +866,16 @@ const char *__ubsan_default_options(void)
 
 static void say_seed(int sig)
 {
-	fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
+	fprintf(stderr, "seed %llu%s\n", (unsigned long long)seed, huge ? " with -H" : "");
 }
 
-/* Only what is not zero, and of 2 MiB only what they say: the file is sparse. */
+/* Only what is not zero, and of larger granules only what they say: the file is sparse. */
 static int save(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	u64 block;
 
-	if (fd < 0 || ftruncate(fd, REGION_BYTES))
+	if (fd < 0 || ftruncate(fd, r.bytes))
 		return 2;
 	for (block = 0; block <= LAST; block++) {
 		void *p;
@@ -870,7 +893,7 @@ static int save(const char *path)
 
 static int golden(const char *name, const char *path)
 {
-	region_memory(&r);
+	region_memory(&r, huge || region_golden_huge(name));
 	region_make(&r);
 	sb = *r.sb;
 	region_unload(&r);
@@ -885,10 +908,14 @@ static int list(const char *path)
 {
 	int fd = open(path, O_RDONLY);
 	const char *why;
+	struct stat st;
 
-	region_memory(&r);
-	if (fd < 0 || mmap(r.virt, REGION_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
-			   fd, 0) == MAP_FAILED)
+	if (fd < 0 || fstat(fd, &st))
+		return 2;
+	/* A saved one has checksums behind it. */
+	region_memory(&r, st.st_size > REGION_HUGE * PKERNFS_HUGE_SIZE);
+	if (mmap(r.virt, r.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0) ==
+	    MAP_FAILED)
 		return 2;
 	shim_verbose = true;
 	if (!region_load(&r, &why)) {
@@ -973,17 +1000,23 @@ static void fuzz(u64 count)
 
 static int say_usage(void)
 {
-	fprintf(stderr, "usage: region [RUNS [FIRST_SEED]]\n"
-			"       region -v SEED          one run, and what it says\n"
+	fprintf(stderr, "usage: region [-H] [RUNS [FIRST_SEED]]\n"
+			"       region [-H] -v SEED     one run, and what it says\n"
 			"       region goldens          names of what can be damaged\n"
-			"       region golden NAME FILE make a region with this damage; `whole': none\n"
-			"       region mutants SEED COUNT FILE  damaged regions, for others\n"
-			"       region list FILE        load a region, and list what is in it\n");
+			"       region [-H] golden NAME FILE  make a region with this damage; `whole': none\n"
+			"       region [-H] mutants SEED COUNT FILE  damaged regions, for others\n"
+			"       region list FILE        load a region, and list what is in it\n"
+			"With -H they have granules of 1 GiB; some damages need that, and do without.\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
+	if (argc > 1 && !strcmp(argv[1], "-H")) {
+		huge = true;
+		argv++;
+		argc--;
+	}
 	if (argc == 2 && !strcmp(argv[1], "goldens")) {
 		region_goldens();
 		return 0;

@@ -2,6 +2,8 @@
 /*
  * What the load of a region calls of the rest of the kernel: nobody else is here.
  */
+#include <sys/mman.h>
+
 #include "../../../fs/pkernfs/pkernfs.h"
 
 bool shim_verbose;
@@ -48,9 +50,13 @@ int pkernfs_region_remap(struct pkernfs_region *r, const struct pkernfs_sb *sb)
 	return -ENOMEM;
 }
 
+/* A GiB that is given back is zeroes as well, and costs nothing. */
 int pkernfs_zero_memory(struct pkernfs_core *c, void *mem, u64 bytes)
 {
-	memset(mem, 0, bytes);
+	if (bytes < PKERNFS_HUGE_SIZE)
+		memset(mem, 0, bytes);
+	else if (madvise(mem, bytes, MADV_DONTNEED))
+		shim_die("no madvise");
 	return 0;
 }
 

@@ -402,6 +402,11 @@ static inline void le32_add_cpu(__le32 *p, u32 v)
 	*p += v;
 }
 
+static inline void le64_add_cpu(__le64 *p, u64 v)
+{
+	*p += v;
+}
+
 /* --- VT-d ------------------------------------------------------------------------ */
 
 #define VTD_PAGE_MASK		(~0ULL << 12)

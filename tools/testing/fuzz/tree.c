@@ -17,17 +17,23 @@ static void region_must(bool ok, const char *what)
 		shim_die(what);
 }
 
-/* Memory for a region, with nothing around it. */
-void region_memory(struct pkernfs_region *r)
+/*
+ * Memory for a region, with nothing around it. Of granules of 1 GiB there is only what
+ * somebody touches, by the page.
+ */
+void region_memory(struct pkernfs_region *r, bool huge)
 {
-	void *p = mmap(NULL, GUARD + REGION_BYTES + GUARD, PROT_NONE,
+	u64 bytes = REGION_BYTES + (huge ? REGION_HUGE * PKERNFS_HUGE_SIZE : 0);
+	void *p = mmap(NULL, GUARD + bytes + GUARD, PROT_NONE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	region_must(p != MAP_FAILED &&
-		    !mprotect(p + GUARD, REGION_BYTES, PROT_READ | PROT_WRITE), "no memory");
+	region_must(p != MAP_FAILED && !mprotect(p + GUARD, bytes, PROT_READ | PROT_WRITE),
+		    "no memory");
+	if (huge)
+		madvise(p + GUARD, bytes, MADV_NOHUGEPAGE);
 	memset(r, 0, sizeof(*r));
-	r->base = REGION_BASE;
-	r->bytes = REGION_BYTES;
+	r->base = huge ? REGION_HUGE_BASE : REGION_BASE;
+	r->bytes = bytes;
 	r->virt = p + GUARD;
 	shim_base = r->base;
 	shim_bytes = r->bytes;
@@ -200,6 +206,10 @@ static void region_bad(struct pkernfs_core *c)
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		region_must(!pkernfs_bad_add(c, bad[ARRAY_SIZE(bad) - 1 - i]), "no bad page");
+	if (!region_huge(c->r))
+		return;
+	region_must(!pkernfs_bad_add(c, region_page(c, TREE_HUGE, 2 * PKERNFS_HUGE_SIZE) + 77) &&
+		    !pkernfs_bad_add(c, pkernfs_area_start(&sb->records) - 300), "no bad page");
 }
 
 /* One granule, which says whose it is. */
@@ -221,6 +231,24 @@ static void region_mk(struct pkernfs_core *c, u32 dir, const char *name, umode_t
 		    "the tree grows otherwise");
 }
 
+/*
+ * Granules of 1 GiB: two of a file with a hole between them, one that a file begins to
+ * use, one that is free, and the last one, which is going to have a bad page.
+ */
+static void region_make_huge(struct pkernfs_core *c)
+{
+	region_mk(c, TREE_ROOT, "vm1", S_IFDIR | 0700, TREE_VM1);
+	region_mk(c, TREE_VM1, "ram", S_IFREG | 0600, TREE_HUGE);
+	region_mk(c, TREE_VM1, "half", S_IFREG | 0600, TREE_HALF);
+	region_flags(c, TREE_VM1, PKERNFS_INODE_WISH_1G);
+	region_flags(c, TREE_HALF, PKERNFS_INODE_WISH_1G);
+	region_data(c, TREE_HUGE, PKERNFS_GPOOL_1G, 0);
+	region_data(c, TREE_HUGE, PKERNFS_GPOOL_1G, 2);
+	region_size(c, TREE_HUGE, 3 * PKERNFS_HUGE_SIZE);
+	region_data(c, TREE_HALF, PKERNFS_GPOOL_1G, 0);
+	region_size(c, TREE_HALF, 5 << 20);
+}
+
 /**
  * region_make - format a region and make the tree
  * @r: the region
@@ -230,7 +258,8 @@ static void region_mk(struct pkernfs_core *c, u32 dir, const char *name, umode_t
 void region_make(struct pkernfs_region *r)
 {
 	struct pkernfs_format opt = {
-		.inodes = REGION_INODES, .pool_blocks = 64, .label = "damaged"
+		.inodes = REGION_INODES, .pool_blocks = 64, .label = "damaged",
+		.huge_granules = region_huge(r) ? REGION_HUGE : 0,
 	};
 	char name[PKERNFS_NAME_MAX + 1];
 	struct pkernfs_sb sb;
@@ -288,15 +317,14 @@ void region_make(struct pkernfs_region *r)
 	region_acl(c, TREE_A, PKERNFS_XATTR_ACL_ACCESS, 5);
 	region_acl(c, TREE_A, PKERNFS_XATTR_ACL_DEFAULT, 3);
 	region_acl(c, TREE_TINY, PKERNFS_XATTR_ACL_ACCESS, 5);
-	region_bad(c);
 
-	/* A slot that is free again */
-	region_mk(c, TREE_ROOT, NULL, S_IFREG | 0600, TREE_END);
-	region_must(!pkernfs_tx_begin(c), "no transaction");
-	pkernfs_tx_inode(c, TREE_END)->nlink = 0;
-	region_must(!pkernfs_tx_commit(c), "no commit");
-	pkernfs_tx_end(c);
-	region_must(!pkernfs_node_destroy(c, pkernfs_node_find(c, TREE_END)), "cannot be removed");
+	/* A slot that will be free again */
+	region_mk(c, TREE_ROOT, NULL, S_IFREG | 0600, TREE_FREE);
+	if (region_huge(r))
+		region_make_huge(c);
+	region_bad(c);
+	region_must(!pkernfs_node_destroy(c, pkernfs_node_find(c, TREE_FREE)),
+		    "cannot be removed");
 }
 
 /* --- what is in it ------------------------------------------------------------------ */

@@ -20,6 +20,8 @@ _STATE = _lost(('/vm0/state', 4))
 _ROOT = {'/names': None, **_lost(('/vm0', 2), ('/link', 5), ('/fifo', 6), ('/null', 7),
                                  ('/many', 8), ('/a', 10), ('/small', 13))}
 _BLOCK2 = {'/many/' + c + 'x' * 199: None for c in 'stuvwxy'}
+_NO_SMALL = {'/small': dict.fromkeys(range(0, 24, 2)), '/vm0/tiny': {0: None}}
+_NO_HUGE = {'/vm1/ram': {0: None, 2: None}, '/vm1/half': {0: None}}
 
 # What the repair of a damage changes of what there was: paths, with all below them...
 PATHS = {
@@ -44,7 +46,7 @@ PATHS = {
 }
 # ... what granules say of themselves, by the path before, None: a hole...
 DATA = {
-    'inode-flags.pools': {'/small': dict.fromkeys(range(0, 24, 2)), '/vm0/tiny': {0: None}},
+    'inode-flags.pools': _NO_SMALL,
     'extent-range': {'/vm0/ram': {6: None}},
     'extent-range.small': {'/small': {6: None}},
     'extent-overlap': {'/vm0/ram': {6: None}},
@@ -57,6 +59,17 @@ DATA = {
                        '/vm0/state': {0: 'inode 12 granule 0', 1: 'inode 12 granule 1'},
                        '/a/b/c': {1: None}},
     'chain-block': {'/vm0/ram': {16: None, 18: None, 20: None}},
+    'inode-flags.huge': {**_NO_SMALL, **_NO_HUGE},
+    'inode-granules.huge': _NO_HUGE,
+    'extent-range.huge': {'/vm1/ram': {0: None}},
+    'extent-range.huge-start': {'/vm1/half': {0: None}},
+    'extent-range.huge-place': {'/vm1/ram': {2: None}},
+    'extent-range.huge-end': {'/vm1/half': {0: None}},
+    'extent-overlap.huge': {'/vm1/ram': {2: None}},
+    'extent-shared.huge': {'/vm1/half': {0: 'inode 18 granule 0'}},
+    'extent-shared.huge-part': {'/vm1/half': {0: 'inode 18 granule 0', 1: ''}},
+    'extent-bad.huge': {'/vm1/half': {0: 'inode 18 granule 2'}},
+    'extent-no-room.huge': {'/vm1/half': {1: ''}},
 }
 # ... rights...
 MODES = {
@@ -75,7 +88,12 @@ FINDINGS = {
     'special': ['special'] * 2 + ['entry-inode'] * 2,
     'attributes': ['attributes'] * 4,
     'attributes-entry.acls': ['attributes-entry'] * 2,
+    'inode-flags.huge': ['inode-flags'] * 7 + ['extent-range'] * 16,
+    'inode-granules.huge': ['inode-granules'] * 3 + ['extent-range'] * 2 +
+                           ['inode-granules', 'extent-range'],
     'extent-bad': ['extent-shared', 'extent-bad'],
+    'extent-bad.huge': ['extent-shared', 'extent-bad'],
+    'extent-no-room.huge': ['extent-shared', 'extent-no-room'],
     'extent-shared.middle': ['inode-checksum', 'extent-shared'],
     'extent-no-room': ['extent-shared', 'extent-no-room'],
     'chain-block.names': ['chain-block', 'links'],
@@ -97,7 +115,8 @@ FINDINGS = {
     'lost+found': ['lost+found', 'nameless'],
 }
 # What -p mends too
-PREEN = {'superblock-copy', 'superblock-copy.1', 'superblock-differs', 'log-committed'}
+PREEN = {'superblock-copy', 'superblock-copy.1', 'superblock-copy.huge',
+         'superblock-copy.huge-align', 'superblock-differs', 'log-committed'}
 # What nothing mends
 HOPELESS = {'superblock', 'records', 'root-stuck', 'no-room', 'no-room.names'}
 
@@ -114,8 +133,13 @@ def names(program):
     return env.sh([program, 'goldens'], quiet=True).split()
 
 
-def make(program, name, path):
-    env.sh([program, 'golden', name, path], quiet=True)
+def is_huge(name):
+    """Are there granules of 1 GiB in the region that a damage is made in?"""
+    return '.huge' in name
+
+
+def make(program, name, path, huge=False):
+    env.sh([program, *(['-H'] if huge else []), 'golden', name, path], quiet=True)
 
 
 def files(listing):

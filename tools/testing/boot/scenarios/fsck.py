@@ -21,6 +21,8 @@ KERNEL = None
 QUICK = False
 PIECE = 2 << 20             # SUMS_PIECE of tools/pkernfs/sums.h, and struct sums_head
 HEAD = '<QIIQQ16sI'
+GIB = 1 << 30
+HUGE = 62 << 20             # where granules of 1 GiB begin, see tools/testing/fuzz/region.h
 
 
 class Saved:
@@ -92,6 +94,12 @@ def run(t):
     whole = listing()
     t.check(sum(len(file.data) for file in whole.values()) == 27,
             'the region has not the data that it should have')
+    goldens.make(program, 'whole', path, huge=True)
+    rc, said = fsck('-n')
+    t.check(rc == 0 and said.count('\n') == 1, 'a whole one with 1 GiB granules: ' + said)
+    whole_huge = listing()
+    t.check({name: len(file.data) for name, file in whole_huge.items() if name not in whole} ==
+            {'/vm1': 0, '/vm1/ram': 2, '/vm1/half': 1}, 'nor has one with 1 GiB granules')
     todo = [n for n in goldens.names(program) if n != 'whole']
     for name in todo:
         def check(cond, text):
@@ -125,8 +133,10 @@ def run(t):
         check(rc == 1, 'fsck -y: exit code %d: %s' % (rc, said))
         rc, said = fsck('-n')
         check(rc == 0 and said.count('\n') == 1, 'second run: %d: %s' % (rc, said))
-        other = goldens.difference(goldens.expected(whole, name), listing())
+        before = whole_huge if goldens.is_huge(name) else whole
+        other = goldens.difference(goldens.expected(before, name), listing())
         check(not other, other)
+        check(os.stat(path).st_blocks * 512 < 100 << 20, 'the file is not sparse any more')
 
     # Each row of the table stands for something that can be had.
     with open(os.path.join(os.path.dirname(__file__),
@@ -199,6 +209,30 @@ def run(t):
             t.check(not any(f.read(4096)), 'block %d has been saved' % block)
     os.rename(saved, path)
     t.check(listing() == whole, 'not all is saved')
+
+    # So it is with granules of 1 GiB: one that a file has, and one that is free.
+    goldens.make(program, 'whole', path, huge=True)
+    used, free = (HUGE + n * GIB + 300 * 4096 for n in (0, 1))
+    with open(path, 'r+b') as f:
+        for at in used, free:
+            f.seek(at)
+            f.write(b'x' * 4096)
+    t.command([ctl, 'save', path, saved])
+    t.check(os.stat(saved).st_blocks * 512 < 50 << 20, 'holes of 1 GiB are not kept')
+    with open(saved, 'rb') as f:
+        f.seek(used)
+        t.check(f.read(4096) == b'x' * 4096, 'what a file has in a GiB is not saved')
+        f.seek(free)
+        t.check(not any(f.read(4096)), 'a GiB that is free has been saved')
+    os.rename(saved, path)
+    t.check(listing() == whole_huge, 'not all of it is saved')
+    rc, said = fsck('-n')
+    t.check(rc == 0, 'fsck of what is saved: ' + said)
+    goldens.make(program, 'whole', saved)
+    said = t.command(['sh', '-c', '! "$@"', 'sh', ctl, 'restore', path, saved])
+    t.check('saved from 5184 MiB at 0x13c200000, and ' in said and 'is 64 MiB' in said,
+            'restore to one that is too small: ' + said)
+    os.remove(saved)
     for args, want in ((('-x',), 16), (('-n', '-y'), 16), (('/nowhere',), 16)):
         rc, said = fsck(*args)
         t.check(rc == want, 'fsck %s: exit code %d' % (' '.join(args), rc))
