@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Damaged regions mounted in a loop under KASAN: no splat, no hang, no write astray.
 
+[huge]: with granules of 1 GiB, of which nobody touches more than a few pages.
+
 The damage is that of fuzz-region, by seed, and what the kernel says of each must be
 what the same code said in userspace. The host puts it into the machine's memory, the
 guest mounts, walks, changes and unmounts, the host looks at what has changed and puts
@@ -23,25 +25,33 @@ RUNS = 300
 SECONDS = 30                # no more than this, of an idle host
 MIN_RUNS = 30               # of a busy one
 
-BASE = 512 << 20
 FRONT = 2 << 20
-LAST = (64 << 20) - 4096
 
 
 def FILES():
     return selftests.files('fs_hostile') + [('/bin/mkfs.pkernfs', dma.ctl())]
 
 
+# Pages for granules as the host's regions have them.
+MKFS = 'mkfs.pkernfs -q --inodes 64 --pool 64 region1'
+
 GUEST = r'''
 stage1() {
 	echo 6 >/proc/sys/kernel/printk
-	# Pages for granules as the host's regions have them.
-	mkfs.pkernfs -q --inodes 64 --pool 64 region1 || fail "mkfs"
+	%s || fail "mkfs"
 	fs_hostile 1 /mnt || fail "fs_hostile: $?"
 	dmesg | grep HOSTILE: && fail "the program is not content"
 	return 0
 }
 '''
+
+VARIANTS = {'huge': {
+    # REGION_HUGE_BASE and REGION_HUGE of tools/testing/fuzz/region.h
+    'MEMORY': '8256M',
+    'PKERNFS': '32M@5026M,5184M@5058M,32M@10242M',
+    'GUEST': GUEST % (MKFS + ' --huge 5'),
+}}
+GUEST = GUEST % MKFS
 
 
 def read_mutants(path):
@@ -58,35 +68,45 @@ def read_mutants(path):
 def run(t):
     program = goldens.build()
     image, pack = os.path.join(t.dir, 'image'), os.path.join(t.dir, 'mutants')
-    goldens.make(program, 'whole', image)
-    t.command([program, 'mutants', '0', str(RUNS), pack])
+    below, region, beyond = (tuple(int(text[:-1]) << 20 for text in span.split('@'))
+                             for span in t.s.PKERNFS.split(','))
+    huge = region[0] > 1 << 30
+    goldens.make(program, 'whole', image, huge)
+    t.command([program, *(['-H'] if huge else []), 'mutants', '0', str(RUNS), pack])
     with open(image, 'rb') as f:
-        whole = f.read()
+        whole = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)
+    os.remove(image)
+    t.check(len(whole) == region[0], 'the region is not as large as those of the fuzzer')
     m = t.machine().start()
     m.wait('TRIED nothing')
     with open(m.ram, 'r+b') as f:
         ram = mmap.mmap(f.fileno(), 0)
+    base, last_at = selftests.ram_offset(m, region[1]), region[0] - 4096
 
     def put(at, content):
-        ram[BASE + at:BASE + at + len(content)] = content
+        ram[base + at:base + at + len(content)] = content
 
     def get(at, count):
-        return ram[BASE + at:BASE + at + count]
+        return ram[base + at:base + at + count]
 
-    put(0, whole)
+    # All that is not zero: granules say what they do in their first page.
+    put(0, whole[:2 * FRONT])
+    for at in range(2 * FRONT, last_at, FRONT):
+        put(at, whole[at:at + 4096])
+    put(last_at, whole[last_at:])
     begin, mounted, refused, ok = time.monotonic(), 0, 0, False
     for seed, loads, log, blocks in read_mutants(pack):
         front = bytearray(whole[:FRONT])
-        last = whole[LAST:]
+        last = whole[last_at:]
         for block, content in blocks:
-            if block * 4096 == LAST:
+            if block * 4096 == last_at:
                 last = content
             else:
                 front[block * 4096:block * 4096 + 4096] = content
         put(0, bytes(front))
-        put(LAST, last)
+        put(last_at, last)
         if ok:      # who was mounted has written to files
-            for at in range(FRONT, LAST, FRONT):
+            for at in range(FRONT, last_at, FRONT):
                 put(at, whole[at:at + 4096])
         start = len(m.console.lines)
         m.send('next')
@@ -97,17 +117,18 @@ def run(t):
         mounted += ok
         refused += not ok
         if not ok and not log:
-            t.check(get(0, FRONT) == bytes(front) and get(LAST, 4096) == last and
+            t.check(get(0, FRONT) == bytes(front) and get(last_at, 4096) == last and
                     all(get(at, 4096) == whole[at:at + 4096]
-                        for at in range(FRONT, LAST - FRONT, FRONT)),
+                        for at in range(FRONT, last_at - FRONT, FRONT)),
                     'seed %d: refused, and written to' % seed)
         if time.monotonic() > begin + SECONDS * 2:
             break
-    for base in 480 << 20, 576 << 20:
-        t.check(not selftests.written(m, base, 32 << 20), 'a write beside the region')
+    for count, start in below, beyond:
+        t.check(not selftests.written(m, start, count), 'a write beside the region')
     m.send('end')
     m.finish()
     ram.close()
+    whole.close()
     os.remove(pack)
     t.check(mounted + refused >= MIN_RUNS, 'only %d in time' % (mounted + refused))
     t.note('%d mounted, %d refused' % (mounted, refused))
