@@ -16,7 +16,7 @@ static struct vmm vmm = {
 	.iommufd = -1,
 	.irq_fd = { [0 ... VMM_VECTORS - 1] = -1 },
 	/* Until it is known what the device is. */
-	.driver = &nic_driver,
+	.driver = &nic_82574_driver,
 	.file_fd = -1,
 	.control_fd = -1,
 	.ring_size = 65528,
@@ -33,12 +33,13 @@ static const char help[] =
 "       pkernfs-vmm release --device FILE\n"
 "\n"
 "A VMM without vCPUs: guest RAM in a file, one device through VFIO and iommufd,\n"
-"and the guest's driver of it: of an 82574L, which checks every frame that comes,\n"
-"of an NVMe controller, which checks every completion, or of QEMU's edu.\n"
+"and the guest's driver of it: of an 82574 or 82576 (QEMU's e1000e and igb), which\n"
+"checks every frame that comes, of an NVMe controller, which checks every\n"
+"completion, or of QEMU's edu.\n"
 "\n"
 "  run       set up RAM, device and ring, then do the actions\n"
 "  restore   take over RAM and device as they are, then do the actions\n"
-"  raise     make an 82574L raise an interrupt, without any VMM\n"
+"  raise     make a NIC raise an interrupt, without any VMM\n"
 "  info      show a device file\n"
 "  release   give up on the device of a device file\n"
 "\n"
@@ -96,7 +97,7 @@ static const char help[] =
 "  cycles=N          freeze and unfreeze N times\n"
 "  track untrack     switch dirty tracking on or off\n"
 "  dirty             DIRTY lines with what is dirty, which is clean then\n"
-"  raise[=CAUSES]    82574L: interrupt by ICS; default: vector 1. NVMe: a command\n"
+"  raise[=CAUSES]    NIC: interrupt by ICS; default: vector 1. NVMe: a command\n"
 "                    on the admin queue. edu: these bits\n"
 "  submit=N[:QUEUES] NVMe: N commands in turn over the first of the queues\n"
 "  complete[=TIME]   until all of them have completed (120s); then look at all data\n"

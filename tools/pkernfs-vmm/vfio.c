@@ -282,10 +282,17 @@ static int vfio_region(struct vmm *vmm, u32 index,
 	return 0;
 }
 
-static const struct vmm_driver *vfio_driver(u32 id, u32 class)
+/**
+ * vfio_driver() - the guest's driver of a device
+ * @id: PCI device and vendor id
+ * @class: class code without the revision
+ *
+ * Return: NULL if there is none.
+ */
+const struct vmm_driver *vfio_driver(u32 id, u32 class)
 {
 	static const struct vmm_driver * const drivers[] = {
-		&nic_driver, &nvme_driver, &edu_driver,
+		&nic_82574_driver, &nic_82576_driver, &nvme_driver, &edu_driver,
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(drivers); i++)
@@ -319,7 +326,7 @@ int vfio_bars(struct vmm *vmm)
 	vmm->driver = vfio_driver(id, class >> 8);
 	if (!vmm->driver)
 		return vmm_fail("bars", ENODEV,
-				"%s is %04x:%04x, no 82574L (8086:10d3), no NVMe, no edu",
+				"%s is %04x:%04x, no 82574 (8086:10d3), no 82576 (8086:10c9), no NVMe, no edu",
 				vmm->bdf, id & 0xffff, id >> 16);
 	ret = vfio_region(vmm, VFIO_PCI_BAR0_REGION_INDEX, &info);
 	if (ret)

@@ -100,12 +100,14 @@ struct guest_page {
 };
 
 struct vmm;
+struct nic_model;
 
 /**
  * struct vmm_driver - the guest's driver of one kind of device
  * @id: PCI device and vendor id, or 0
  * @class: class code without the revision, if @id is 0
  * @msi: the device has MSI only
+ * @nic: which NIC it is, NULL: none
  * @vectors: how many vectors the guest has set up; 0 if guest RAM makes no sense
  * @start: reset the device and set it to work
  * @resume: go on with a device that has been at work all the time: read, and write
@@ -126,6 +128,7 @@ struct vmm_driver {
 	u32 id;
 	u32 class;
 	bool msi;
+	const struct nic_model *nic;
 	unsigned int (*vectors)(struct vmm *vmm);
 	int (*start)(struct vmm *vmm);
 	int (*resume)(struct vmm *vmm);
@@ -139,7 +142,7 @@ struct vmm_driver {
 	void (*report)(struct vmm *vmm, FILE *out);
 };
 
-extern const struct vmm_driver nic_driver, nvme_driver, edu_driver;
+extern const struct vmm_driver nic_82574_driver, nic_82576_driver, nvme_driver, edu_driver;
 
 /*
  * struct vmm - all of one VMM
@@ -246,6 +249,7 @@ int vfio_ioas(struct vmm *vmm);
 int vfio_map(struct vmm *vmm, unsigned int count);
 int vfio_hwpt(struct vmm *vmm);
 int vfio_attach(struct vmm *vmm);
+const struct vmm_driver *vfio_driver(u32 id, u32 class);
 int vfio_bars(struct vmm *vmm);
 int vfio_bus_master(struct vmm *vmm);
 int vfio_reset(struct vmm *vmm);
