@@ -29,11 +29,11 @@ from .result import Failure
 BDF = '0000:00:04.0'
 
 
-def nic(n=0, where='addr=4.0'):
+def nic(n=0, where='addr=4.0', model='e1000e'):
     """QEMU's arguments for a NIC; frames come over a socket."""
     return ('-netdev dgram,id=n%d,local.type=unix,local.path={tmp}/nic%d,'
-            'remote.type=unix,remote.path={tmp}/far%d -device e1000e,netdev=n%d,%s' %
-            (n, n, n, n, where))
+            'remote.type=unix,remote.path={tmp}/far%d -device %s,netdev=n%d,%s' %
+            (n, n, n, model, n, where))
 
 
 # One that nobody resets when the kernel changes.

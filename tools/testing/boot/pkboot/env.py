@@ -33,6 +33,17 @@ def which(name):
     return path
 
 
+def qemu_has(device):
+    """Whether the QEMU that is used models a device. Its exit code does not tell."""
+    if device not in _devices:
+        said = sh([which('qemu-system-x86_64'), '-device', device + ',help'], quiet=True)
+        _devices[device] = said.startswith(device + ' options:')
+    return _devices[device]
+
+
+_devices = {}
+
+
 def sh(argv, cwd=None, quiet=False):
     """Run a build step; its output is shown when it fails."""
     p = subprocess.run(argv, cwd=cwd or REPO, stdin=subprocess.DEVNULL,

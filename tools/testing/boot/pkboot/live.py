@@ -28,6 +28,11 @@ APPEND = 'earlycon=uart,io,0x3f8,115200'
 SCALABLE = {'scalable': {'IOMMU': 'intremap=on,x-scalable-mode=on',
                          'APPEND': 'intel_iommu=sm_on', 'QUICK': False}}
 
+# And with an 82576. Unlike the e1000e it has a function level reset that leaves nothing
+# of what a driver has set up: a ring that is still there has not been reset. The kernels
+# have no driver of their own for it.
+IGB = {'igb': {'DEVICES': (dma.nic(model='igb'),), 'NEEDS': ('igb',), 'QUICK': False}}
+
 # A NIC that can be reset with the bus that it is on, by who says so: the reset that
 # QEMU 7.2's e1000e has of its own is a power cycle that clears nothing.
 PORT_DEVICES = ('-device pcie-root-port,id=rp1,chassis=1,slot=1,addr=6.0',
@@ -180,7 +185,7 @@ class Update:
         """
         at = {name: now for now, name in self.d.marks()}
         writes = self.m.trace('pci_cfg_write', at['freeze'], at['end'])
-        ours = [w for w in writes if w.startswith('e1000e 00:04.0 ')]
+        ours = [w for w in writes if ' 00:04.0 @' in w]
         command = [int(w.split()[-1], 16) for w in ours if ' @0x4 ' in w]
         self.t.note('%d writes to its configuration' % len(ours))
         if not command:

@@ -17,6 +17,7 @@ DEFAULTS = {
     'MEMORY': '1G',
     'NODES': 1,             # NUMA nodes, each with the same share of it
     'DEVICES': (),          # QEMU arguments; {tmp} is the machine's own folder
+    'NEEDS': (),            # devices that not every QEMU has: a skip without them
     'PKERNFS': None,        # value of pkernfs=
     'IOMMU': 'intremap=on', # properties of QEMU's intel-iommu
     'APPEND': '',           # more for the command line of the first kernel
@@ -99,6 +100,9 @@ class Test:
         def get(key):
             return over.pop(key.lower(), getattr(s, key))
 
+        for device in get('NEEDS'):
+            if not env.qemu_has(device):
+                raise Skip('this QEMU has no device "%s"' % device)
         kernel, k2_kernel = get('KERNEL'), get('K2_KERNEL')
         stages = get('STAGES')
         pkernfs, append = get('PKERNFS'), get('APPEND')

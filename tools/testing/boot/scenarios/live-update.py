@@ -4,7 +4,7 @@
 from pkboot import live
 
 KERNEL = 'release'
-VARIANTS = {'scalable': {**live.SCALABLE['scalable'], 'QUICK': True}}
+VARIANTS = {'scalable': {**live.SCALABLE['scalable'], 'QUICK': True}, **live.IGB}
 ALONE = True
 LIKE = live
 TRACE = ('pci_cfg_write', 'vtd_dmar_fault')

@@ -5,13 +5,14 @@ Without pkernfs: both kinds of ring at a high rate, an interrupt on demand, 4 Ki
 leaves on demand, and an outside walk that agrees with what was mapped.
 """
 
-from pkboot import dma
+from pkboot import dma, live
 from pkboot.result import Failure
 
 KERNEL = 'release'
 ALONE = True
 MEMORY = '1G'
 DEVICES = (dma.NIC,)
+VARIANTS = live.IGB
 APPEND = 'hugepages=96'
 TIMEOUT = 120
 
