@@ -14,12 +14,11 @@ from pkboot import dma, live
 from pkboot.result import Failure
 
 KERNEL = 'test'         # it has IOMMU debugfs
-VARIANTS = live.SCALABLE
 LIKE = live
 STAGES = 2
 TIMEOUT = 90
 
-GUEST = r'''
+_BODY = r'''
 debugfs=/sys/kernel/debug/iommu/intel
 
 room() {
@@ -87,10 +86,12 @@ stage2() {
 	echo $nic >/sys/bus/pci/devices/$nic/driver/unbind
 	echo >/sys/bus/pci/devices/$nic/driver_override
 	echo $nic >/sys/bus/pci/drivers_probe
-	[ "$(basename "$(readlink /sys/bus/pci/devices/$nic/driver)")" = e1000e ] ||
+	[ "$(basename "$(readlink /sys/bus/pci/devices/$nic/driver)")" = "$driver" ] ||
 		fail "its own driver does not take the device"
 }
 '''
+GUEST = 'driver=e1000e\n' + _BODY
+VARIANTS = {**live.SCALABLE, 'igb': {**live.IGB['igb'], 'GUEST': 'driver=\n' + _BODY}}
 
 
 def tables(m):
