@@ -60,12 +60,14 @@ stage2() {
 '''
 
 
-def run(t, harm, adopted, name='vm', says=None, mend=None, named=True, **over):
+def run(t, harm, adopted, name='vm', says=None, mend=None, named=True, then=None,
+        **over):
     """harm: function of the Region and of the poller's look at the tables; what it
     returns are offsets of bytes to flip a bit of.
     says: what a line of the next kernel must match
     named: it can be told which device was cut off
     mend: function of the Region, called at the end of the guest's last phase
+    then: function of the Update, called there, too
     over: what the machine has otherwise than the scenario says"""
     u = live.Update(t, name, **over)
     m, d = u.m, u.d
@@ -90,6 +92,8 @@ def run(t, harm, adopted, name='vm', says=None, mend=None, named=True, **over):
         r = Region(m, PKERNFS)
         mend(r)
         r.close()
+    if then:
+        then(u)
     m.send('no more frames')
     if adopted:
         m.wait('STEP closed', start=jump)

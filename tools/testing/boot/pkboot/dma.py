@@ -27,6 +27,8 @@ from . import env
 from .result import Failure
 
 BDF = '0000:00:04.0'
+# Where q35's firmware puts the configuration space of bus 0.
+ECAM = 0xb0000000
 
 
 def nic(n=0, where='addr=4.0', model='e1000e'):
@@ -260,6 +262,14 @@ class Dma:
             if line.startswith('SCAN '):
                 return values(line)
         raise Failure('scan failed: ' + p.stdout.strip())
+
+    def registers(self, *offsets):
+        """What 00:04.0 has in its BAR 0; the machine must not have been stopped yet."""
+        q = self.m.qtest()
+        bar = q.readl(ECAM + (4 << 15) + 0x10) & ~0xf
+        found = [q.readl(bar + at) for at in offsets]
+        q.close()
+        return found
 
     def walk(self, bdf=BDF):
         """One look at a device's tables: the words of all lines."""

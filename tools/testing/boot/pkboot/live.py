@@ -194,6 +194,30 @@ class Update:
             raise Failure('bus mastering was cleared: %s' %
                           ' '.join(hex(v) for v in command))
 
+    def was_reset(self, since, until):
+        """Between two phases the igb was stopped, reset, and not set to work again.
+
+        By QEMU's trace (TRACE = ('pci_cfg_write',)), and by its registers, while the
+        guest's last phase goes on.
+        """
+        at = {name: now for now, name in self.d.marks()}
+        command, control = ' 00:04.0 @0x4 <- ', ' 00:04.0 @0xa8 <- '
+        did = []
+        for w in self.m.trace('pci_cfg_write', at[since], at[until]):
+            value = int(w.split()[-1], 16)
+            if command in w:
+                did.append('master' if value & 4 else 'stop')
+            elif control in w and value & 0x8000:
+                did.append('reset')
+        if 'stop' not in did or 'reset' not in did[did.index('stop'):]:
+            raise Failure('not stopped and reset after %s: %s' % (since, did))
+        if 'master' in did[did.index('stop'):]:
+            raise Failure('bus mastering came on again: %s' % did)
+        # Receive queue 0 and the receiver: what no driver had to clear.
+        base, rctl = self.d.registers(0x2800, 0x100)
+        if base or rctl:
+            raise Failure('after the reset: RDBAL %#x, RCTL %#x' % (base, rctl))
+
     def settle(self):
         """After a failure: have what there is to be had, for a closer look."""
         try:

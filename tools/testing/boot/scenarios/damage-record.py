@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """A flipped bit in a device record: the device is cut off, the files are whole (S10)."""
 
-from pkboot import damage
+from pkboot import damage, live
 
 KERNEL = 'release'
 LIKE = damage
+VARIANTS = {'igb': {**live.IGB['igb'], 'TRACE': ('pci_cfg_write',)}}
 STAGES = 2
 TIMEOUT = 90
 K2_APPEND = damage.NO_DRIVER
@@ -17,5 +18,10 @@ GUEST = damage.GUEST_CUT.replace('\tsleep 1\n', r'''
 ''')
 
 
+def reset(u):
+    u.was_reset('jump', 'userland')
+
+
 def run(t):
-    damage.run(t, lambda r, _: (r.record() + 100,), adopted=False)
+    damage.run(t, lambda r, _: (r.record() + 100,), adopted=False,
+               then=reset if t.s.NEEDS else None)

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """An image that was not armed: devices are stopped before the jump (S10).
 
-So they are in the variant: the image was armed, and the region that the device is frozen
+So they are in a variant: the image was armed, and the region that the device is frozen
 into has been formatted since, with features that the image does not know.
 
 The files stay. No frame lands after the jump, and none outside the region: the device
 is reset, and its own driver, which switches bus mastering on first, finds no ring.
 """
 
-from pkboot import dma, live
+from pkboot import live
 from pkboot.result import Failure
 
 KERNEL = 'release'
@@ -25,11 +25,11 @@ _OLD = r'''
 	kexec_load_next -s
 	[ "$(cat /sys/fs/pkernfs/armed)" = 1 ] || fail "not armed"
 '''
-_BOTH = live.PORT_GUEST + r'''
+_ALL = r'''
 stage1() {
 	%(load)s
 	region_make
-	reset_by_bus
+	%(reset)s
 	vmm run --bind --size 160M --iova 128M phase=quiet run=1s freeze phase=frozen run=500ms \
 		quiesce save phase=leave || fail "the VMM: $?"
 	kexec_jump
@@ -45,8 +45,15 @@ stage2() {
 	await_host
 }
 '''
-VARIANTS = {'features': {'GUEST': _BOTH % {'load': _OLD}, 'QUICK': False}}
-GUEST = _BOTH % {'load': 'kexec_load_next -c'}
+_BY_BUS = live.PORT_GUEST + _ALL
+_NEW = 'kexec_load_next -c'
+GUEST = _BY_BUS % {'load': _NEW, 'reset': 'reset_by_bus'}
+VARIANTS = {
+    'features': {'GUEST': _BY_BUS % {'load': _OLD, 'reset': 'reset_by_bus'},
+                 'QUICK': False},
+    'igb': {**live.IGB['igb'], 'TRACE': ('pci_cfg_write',),
+            'GUEST': _ALL % {'load': _NEW, 'reset': ':'}},
+}
 
 
 def why(t):
@@ -55,15 +62,17 @@ def why(t):
 
 
 def run(t):
-    m = t.machine(files=dma.files(pkernfs=True))
-    d = dma.Dma(t, m, span=PKERNFS)
+    u = live.Update(t)
+    m, d = u.m, u.d
     m.start()
     m.wait('STEP ring')
-    d.poll(live.PORT_BDF)
+    d.poll(dma.BDF if t.s.NEEDS else live.PORT_BDF)
     d.start(rate=300)
     m.wait('PHASE end')
     d.stop()
     left = d.scan()
+    if t.s.NEEDS:
+        u.was_reset('jump', 'userland')
     m.send('seen')
     m.finish()
     d.translated()
