@@ -243,7 +243,7 @@ static void pkernfs_pci_override_mode(struct pci_dev *pdev, umode_t mode)
  *
  * Context: process, transition lock.
  * Return: 0; -ENOMEM; -EAGAIN: a reset, a change of power state or an unbind was
- * under way.
+ * under way, or there are virtual functions all of a sudden.
  */
 int pkernfs_pci_keep(struct pkernfs_device *pd)
 {
@@ -254,12 +254,17 @@ int pkernfs_pci_keep(struct pkernfs_device *pd)
 	if (pd->pci)
 		return 0;
 	/*
-	 * Resets and unbind hold the device lock: with it, none is half-way, and
-	 * each later one sees the bit. An unbind holds it until the user is gone,
-	 * so do not wait for it.
+	 * Resets, unbind and changes of sriov_numvfs hold the device lock: with it,
+	 * none is half-way, and each later one sees the bit. An unbind holds it
+	 * until the user is gone, so do not wait for it.
 	 */
 	if (!device_trylock(&pdev->dev))
 		return -EAGAIN;
+	/* There were none when pkernfs_pci_check() looked. */
+	if (pci_num_vf(pdev)) {
+		device_unlock(&pdev->dev);
+		return -EAGAIN;
+	}
 	pp = pkernfs_pci_again(pd, pdev) ?: pkernfs_pci_new(pd, pdev);
 	if (!pp) {
 		device_unlock(&pdev->dev);
