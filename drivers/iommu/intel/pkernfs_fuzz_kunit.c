@@ -110,8 +110,9 @@ static const char *pkernfs_two_prove(struct pkernfs_fuzz *z, phys_addr_t at,
 	list_for_each_entry(pd, &pkernfs_devices, node) {
 		struct pkernfs_fixed *f = pkernfs_to_fixed(pd->fixed);
 		struct pkernfs_aim aim = pkernfs_fixed_aim(f);
+		bool behind = f->iommu == iommu;
 
-		if (pkernfs_tree_prove_device(&t, iommu, pd->rid, &aim) != (f->iommu == iommu))
+		if (pkernfs_tree_prove_device(&t, iommu, pd->rid, &aim) != behind)
 			return "a device is behind the wrong unit";
 	}
 	return NULL;

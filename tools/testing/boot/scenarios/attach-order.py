@@ -103,7 +103,7 @@ def refused(m):
     """Each of _BAD: by errno, in INFO with the IOVA, and in the log."""
     lines = [text for _, text in m.console.lines]
     at = [n for n, text in enumerate(lines) if 'BAD ' in text]
-    for (bad, what), begin, end in zip(_BAD, at, at[1:], strict=True):
+    for (bad, what), begin, end in zip(_BAD, at[:-1], at[1:], strict=True):
         said = lines[begin:end]
         info = [dma.values(text) for text in said if 'INFO ' in text]
         error = [dma.values(text) for text in said if 'ERROR ' in text]
