@@ -223,6 +223,29 @@ class Machine:
                     found.append(hit.group(3))
         return found
 
+    def traced_in(self, begin, end):
+        """Names of what was traced between two PHASE lines, the last such pair.
+
+        By the trace of the lines themselves: the console's times are those at which they
+        were read here, which is late on a busy host. TRACE has to have 'serial_write'.
+        """
+        begin, end = 'PHASE %s\r\n' % begin, 'PHASE %s\r\n' % end
+        said, names, found = '', None, None
+        with open(self.trace_log) as f:
+            for line in f:
+                hit = re.match(r'\d+@[\d.]+:(\w+)(?: write addr 0x00 val 0x(..))?', line)
+                if hit and hit.group(2):
+                    said = said[-80:] + chr(int(hit.group(2), 16))
+                    if said.endswith(begin):
+                        names = []
+                    elif said.endswith(end) and names is not None:
+                        found, names = names, None
+                elif hit and names is not None:
+                    names.append(hit.group(1))
+        if found is None:
+            raise Failure('the trace does not show: ' + begin.strip())
+        return found
+
     # --- its end ------------------------------------------------------------
 
     def _registers(self):
