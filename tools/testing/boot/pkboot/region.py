@@ -70,7 +70,7 @@ class Region:
 
     def __init__(self, machine, span):
         size, base = (int(t[:-1]) << 20 for t in span.split('@'))
-        self.base, self.size = base, size
+        self.machine, self.base, self.size = machine, base, size
         with open(machine.ram, 'r+b') as f:
             self.map = mmap.mmap(f.fileno(), 0)
         if self.u64(0) != SB_MAGIC:

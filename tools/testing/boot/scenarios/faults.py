@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """The n-th allocation or copy of each call fails, for every n: nothing is left.
 
-FREEZE, UNFREEZE, QUIESCE_IRQ, INFO, open, map, ATTACH and RELEASE; after a failure
-the device is where it was, and the call can be made again. Not BIND: it enables the
-function, for which _PRT is interpreted, and ACPICA of 7.3 uses what it has freed when
-that runs out of memory (KASAN in acpi_ns_get_attached_object()). Before that adoption,
-on a handover in memory: a device is in the next kernel's tables as its record says, or
-it is stopped and nothing is left of it. After all of it kmemleak finds nothing.
+FREEZE, UNFREEZE, QUIESCE_IRQ, INFO, open, BIND, map, ATTACH and RELEASE; after a
+failure the device is where it was, and the call can be made again. The function is
+enabled before: who enables it first has _PRT interpreted, and ACPICA of 7.3 uses what
+it has freed when that runs out of memory (KASAN in acpi_ns_get_attached_object()).
+Before that adoption, on a handover in memory: a device is in the next kernel's tables
+as its record says, or it is stopped and nothing is left of it. After all of it
+kmemleak finds nothing.
 """
 
 from pkboot import dma, selftests
@@ -65,6 +66,8 @@ stage1() {
 	may_fail
 	adoption
 	region_make
+	[ ! -e $dev/driver ] || echo $nic >$dev/driver/unbind
+	echo 1 >$dev/enable || fail "the function is not enabled"
 	cdev=$(vfio_cdev)
 	echo >$dev/reset_method
 	pool=$(cat $region/pool_free)

@@ -3,7 +3,8 @@
 
 The region is the last RAM of the machine. The next kernel overwrites all its
 free memory before it looks at any device (memtest=): what would still point into
-the first kernel's memory does not live through that unseen.
+the first kernel's memory does not live through that unseen. The filesystem is
+unmounted before the kexec, as an init system does it.
 """
 
 from pkboot import live
@@ -22,6 +23,9 @@ TIMEOUT = 60
 GUEST = live.guest(load='-s', before=r'''
 	grep -q '^ *130000000-13fffffff : pkernfs' /proc/iomem ||
 		fail "no region at the last of the memory: $(cat /proc/iomem)"
+''', gone=r'''
+	umount /mnt || fail "umount under a frozen device: $?"
+	want_state detached
 ''')
 
 

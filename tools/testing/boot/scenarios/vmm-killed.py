@@ -3,8 +3,9 @@
 
 Where the device is frozen it goes on; where it is not, the kill is an ordinary
 close. Frames come all the time from the first freeze on to the end of the second
-kernel's VMM, and none is lost. A third kernel sees the kills after the attach,
-which end the frames, and kills at moments of no choice.
+kernel's VMM, and none is lost. The kernels after it see the kills after the attach,
+which end the frames, one each: after the attach, the interrupts, and the ring. The
+last one kills at moments of no choice.
 """
 
 from pkboot import live
@@ -14,7 +15,7 @@ KERNEL = 'release'
 MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES
-STAGES = 3
+STAGES = 5
 TIMEOUT = 120
 
 GUEST = r'''
@@ -92,17 +93,36 @@ stage2() {
 	echo go >/tmp/control
 	wait $! || fail "the last VMM: $?"
 	await_host
+	frozen_again
+}
+
+frozen_again() {
 	vmm run --size 160M freeze quiesce save || fail "frozen again: $?"
 	load_armed -c
 	kexec_jump
 }
 
-stage3() {
-	local n=0 rc state
+# Adopted, and then an ordinary device by the attach: its VMM dies after STEP.
+killed_late() {
 	region_mount
 	want_state adopted
 	actions=
-	killed attach ordinary restore
+	killed $1 ordinary restore
+}
+
+stage3() {
+	killed_late attach
+	frozen_again
+}
+
+stage4() {
+	killed_late irqs
+	frozen_again
+}
+
+stage5() {
+	local n=0 rc state
+	killed_late ring
 	# Freezes and undoes as fast as it can, until it is killed.
 	while [ $n -lt 20 ]; do
 		n=$((n + 1)) rc=0

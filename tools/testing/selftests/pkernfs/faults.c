@@ -6,8 +6,8 @@
  *
  * usage: faults MOUNT VFIO_CDEV
  *
- * Needs a kernel with fault injection; the device is bound to vfio-pci and has no
- * reset, so that opening it takes no time.
+ * Needs a kernel with fault injection; the device is bound to vfio-pci, is enabled,
+ * and has no reset, so that opening it takes no time.
  */
 #include <linux/pkernfs.h>
 
@@ -188,17 +188,24 @@ static void leave(void)
 	user_close();
 }
 
-static void rebind(void)
+static void reopen(void)
 {
 	user_close();
-	if (user_open() || user_bind())
+	if (user_open())
+		die("open");
+}
+
+static void rebind(void)
+{
+	reopen();
+	if (user_bind())
 		die("bind");
 }
 
 static void remap(void)
 {
-	user_close();
-	if (user_open() || user_bind() || user_map())
+	rebind();
+	if (user_map())
 		die("map");
 }
 
@@ -254,6 +261,8 @@ int main(int argc, char **argv)
 	leave();
 	ok(state() == PKERNFS_STATE_DETACHED, "detached");
 	sweep("open", user_open, PKERNFS_STATE_DETACHED, PKERNFS_STATE_DETACHED, user_close);
+	reopen();
+	sweep("BIND", user_bind, PKERNFS_STATE_DETACHED, PKERNFS_STATE_DETACHED, reopen);
 	rebind();
 	sweep("map", user_map, PKERNFS_STATE_DETACHED, PKERNFS_STATE_DETACHED, rebind);
 	remap();
