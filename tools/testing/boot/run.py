@@ -21,7 +21,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
 from pkboot import demo, env, machine, scenario  # noqa: E402
-from pkboot.result import BuildError, EarlyHang, Failure, Skip  # noqa: E402
+from pkboot.result import BuildError, Failure, NotOurs, Skip  # noqa: E402
 
 
 def out(text):
@@ -65,8 +65,8 @@ def run_one(s, echo):
         return 'passed', t.notes, ''
     except Skip as e:
         return 'skipped', t.notes, str(e)
-    except EarlyHang as e:
-        return 'hung', t.notes, str(e)
+    except NotOurs as e:
+        return 'not ours', t.notes, str(e)
     except BuildError as e:
         return 'failed', t.notes, 'not built: ' + str(e).split('\n')[0]
     except Failure as e:
@@ -78,16 +78,16 @@ def run_one(s, echo):
 
 
 def run_timed(s, echo):
-    """run_one(), once more after a hang that is not ours; with the time it took."""
+    """run_one(), once more after an end that is not ours; with the time it took."""
     start = time.monotonic() - getattr(machine.waited, 'seconds', 0)
-    hung = ''
+    before = ''
     how, notes, why = run_one(s, echo)
-    if how == 'hung':
-        hung = why
+    if how == 'not ours':
+        before = why
         how, notes, why = run_one(s, echo)
-        if how == 'hung':
+        if how == 'not ours':
             how = 'failed'
-    return (s, how, notes, why, hung,
+    return (s, how, notes, why, before,
             time.monotonic() - getattr(machine.waited, 'seconds', 0) - start)
 
 
@@ -168,10 +168,9 @@ def main():
     count = {'passed': 0, 'failed': 0, 'skipped': 0}
     retried = 0
     build(scenarios)
-    for s, how, notes, why, hung, seconds in results(scenarios, echo):
-        if hung:
-            out('       %-20s hung before any of our code ran: %s; once more' %
-                (s.name, hung))
+    for s, how, notes, why, before, seconds in results(scenarios, echo):
+        if before:
+            out('       %-20s not for a reason of ours: %s; once more' % (s.name, before))
             retried += 1
         count[how] += 1
         out('%-6s %-20s %6.1f s%s' %
@@ -180,7 +179,7 @@ def main():
         if why:
             out('       ' + why.replace('\n', '\n       '))
     if retried:
-        out('%d retried after a hang before any of our code ran' % retried)
+        out('%d run once more after an end that was not for a reason of ours' % retried)
     out('%(passed)d passed, %(failed)d failed, %(skipped)d skipped' % count)
     return 1 if count['failed'] or not count['passed'] else 0
 

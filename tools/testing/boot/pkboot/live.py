@@ -13,7 +13,7 @@
 """
 
 from . import dma
-from .result import BuildError, Failure
+from .result import BuildError, Failure, NotOurs
 
 MEMORY = '1G'
 PKERNFS = '256M@512M'
@@ -261,7 +261,7 @@ def must_fail(t, why, rate=500, **over):
         u.all_landed()
         u.no_gap()
         u.translated()
-    except BuildError:
+    except (BuildError, NotOurs):
         raise
     except Failure as e:
         u.settle()

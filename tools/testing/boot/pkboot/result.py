@@ -14,5 +14,5 @@ class Skip(Exception):
     """A tool that the scenario needs is not on this machine."""
 
 
-class EarlyHang(Failure):
-    """No verdict, and nothing of ours had run yet: may be tried once more."""
+class NotOurs(Failure):
+    """The machine ended for a reason that cannot be ours: may be tried once more."""
