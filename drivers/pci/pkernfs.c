@@ -32,7 +32,7 @@ DEFINE_STATIC_KEY_FALSE(pkernfs_pci_key);
 
 /* Protects pkernfs_pci_list and what is said to at struct pkernfs_pci. */
 DEFINE_SPINLOCK(pkernfs_pci_lock);
-static LIST_HEAD(pkernfs_pci_list);
+LIST_HEAD(pkernfs_pci_list);
 
 /* Stopped at boot, in the midst of their work, and to be reset before a driver. */
 struct pkernfs_pci_stopped {
@@ -156,11 +156,15 @@ static struct pkernfs_pci *pkernfs_pci_again(struct pkernfs_device *pd,
 
 /* --- Keeping ----------------------------------------------------------------- */
 
-/*
- * The paths of all kept functions. A bridge is on a path as long as any function
- * below it is kept, so clearing one means to look at all.
+/**
+ * pkernfs_pci_mark_paths - mark the bridges above all kept functions
+ *
+ * A bridge is on a path as long as any function below it is kept, so after clearing
+ * one path (pkernfs_pci_clear_path()) all are marked again.
+ *
+ * Context: pkernfs_pci_lock is held.
  */
-static void pkernfs_pci_mark_paths(void)
+void pkernfs_pci_mark_paths(void)
 {
 	struct pci_dev *bridge;
 	struct pkernfs_pci *pp;
@@ -176,7 +180,13 @@ static void pkernfs_pci_mark_paths(void)
 	}
 }
 
-static void pkernfs_pci_clear_path(struct pci_dev *pdev)
+/**
+ * pkernfs_pci_clear_path - unmark the bridges above a function
+ * @pdev: function that is not kept any more
+ *
+ * Context: pkernfs_pci_lock is held until pkernfs_pci_mark_paths() was called.
+ */
+void pkernfs_pci_clear_path(struct pci_dev *pdev)
 {
 	struct pci_dev *bridge;
 
@@ -201,7 +211,13 @@ static void pkernfs_pci_fix_bars(struct pci_dev *pdev, bool fix)
 	}
 }
 
-static void pkernfs_pci_hold(struct pkernfs_pci *pp)
+/**
+ * pkernfs_pci_hold - the function stays awake, in its place, and without a bus reset
+ * @pp: PCI half with its function
+ *
+ * Context: transition lock, or boot; pkernfs_pci_unkeep() undoes it.
+ */
+void pkernfs_pci_hold(struct pkernfs_pci *pp)
 {
 	struct pci_dev *pdev = pp->pdev;
 
@@ -222,8 +238,15 @@ static void pkernfs_pci_release(struct pci_dev *pdev, bool bus_reset)
 	pm_runtime_put(&pdev->dev);
 }
 
-/* sysfs refuses to open a file for writing that nobody may write, root too. */
-static void pkernfs_pci_override_mode(struct pci_dev *pdev, umode_t mode)
+/**
+ * pkernfs_pci_override_mode - may driver_override of a function be written?
+ * @pdev: function
+ * @mode: of the file; sysfs does not open one for writing, by root too, that nobody
+ *	may write
+ *
+ * Context: process.
+ */
+void pkernfs_pci_override_mode(struct pci_dev *pdev, umode_t mode)
 {
 	static const struct attribute attr = { .name = "driver_override" };
 
@@ -503,351 +526,7 @@ static int __init pkernfs_pci_reset_stopped(void)
 }
 rootfs_initcall(pkernfs_pci_reset_stopped);
 
-/* --- Interrupts -------------------------------------------------------------- */
-
-/*
- * The guest may have switched memory decode off, and a table that cannot be
- * reached reads as if all were masked: so it is on while the table is written.
- * With no user there are no interrupts set up, nor may vfio-pci be bound.
- */
-static int pkernfs_pci_mask(struct pkernfs_pci *pp, struct vfio_pci_core_device *vdev)
-{
-	struct pci_dev *pdev = pp->pdev;
-	bool first = !pp->masked;
-	u16 cmd = 0;
-	int error;
-
-	if (first) {
-		bitmap_zero(pp->unmasked, PKERNFS_MSIX_VECTORS);
-		pci_read_config_word(pdev, PCI_COMMAND, &pp->command);
-		pp->masked = true;
-		/* Level-triggered, so nothing needs to be latched. */
-		if (!pdev->msix_enabled)
-			pci_intx(pdev, 0);
-	}
-	if (vdev)
-		cmd = pkernfs_vfio_memory_lock(vdev);
-	error = pkernfs_msix_mask(pdev, vdev, first ? pp->unmasked : NULL,
-				  first ? &pp->msix_flags : NULL);
-	if (vdev)
-		pkernfs_vfio_memory_unlock(vdev, cmd);
-	return error;
-}
-
-static void pkernfs_pci_unmask(struct pkernfs_pci *pp, struct vfio_pci_core_device *vdev)
-{
-	struct pci_dev *pdev = pp->pdev;
-	u16 cmd = 0;
-
-	if (!pp->masked)
-		return;
-	if (vdev)
-		cmd = pkernfs_vfio_memory_lock(vdev);
-	pkernfs_msix_unmask(pdev, pp->unmasked, pp->msix_flags);
-	if (vdev)
-		pkernfs_vfio_memory_unlock(vdev, cmd);
-	if (!pdev->msix_enabled && !(pp->command & PCI_COMMAND_INTX_DISABLE))
-		pci_intx(pdev, 1);
-	pp->masked = false;
-}
-
-/**
- * pkernfs_pci_owes - is a vector still to be signalled for an earlier kernel?
- * @pd: kept device
- *
- * Return: true if its user has not connected them all since it took over a device
- * whose interrupts were uncertain.
- */
-bool pkernfs_pci_owes(struct pkernfs_device *pd)
-{
-	int count = pci_msix_vec_count(pd->pdev);
-	struct pkernfs_pci *pp = pd->pci;
-
-	guard(spinlock_irqsave)(&pkernfs_pci_lock);
-	return pp && count > 0 && find_first_bit(pp->raise, count) < count;
-}
-
-/**
- * pkernfs_pci_quiesce_irq - mask all interrupts for good
- * @pd: frozen device whose user is there; at kexec, any kept device
- * @why: the reason if it cannot be done
- *
- * When it returns, each interrupt raised before has been handled, that is, the
- * eventfds have been signalled; each raised later is latched in the device. The
- * user cannot set up interrupts any more until pkernfs_pci_unquiesce_irq(); the
- * next one to open the device can.
- *
- * Context: process, transition lock.
- * Return: 0, or the errno that is also in @why (everything is as before).
- */
-int pkernfs_pci_quiesce_irq(struct pkernfs_device *pd, struct pkernfs_refusal *why)
-{
-	struct pkernfs_pci *pp = pd->pci;
-	struct vfio_pci_core_device *vdev;
-	int error;
-
-	if (!pp || !pp->pdev)
-		return pkernfs_refuse(why, -EINVAL, ~0ULL, "it is not kept");
-
-	vdev = pkernfs_vfio_user_lock(pp);
-	if (vdev)
-		pkernfs_vfio_irq_lock(vdev);
-	error = pp->pdev->msi_enabled ? -EOPNOTSUPP : pkernfs_pci_mask(pp, vdev);
-	if (error)
-		pkernfs_pci_unmask(pp, vdev);
-	else
-		pp->fenced = true;
-	if (vdev)
-		pkernfs_vfio_irq_unlock(vdev);
-	if (!error)
-		pkernfs_msix_sync(pp->pdev, vdev);
-	pkernfs_vfio_user_unlock();
-	if (error)
-		return pkernfs_refuse(why, error, ~0ULL, error == -EOPNOTSUPP ?
-				      "its user has gone over to MSI" :
-				      "its vectors cannot be masked");
-	return 0;
-}
-
-/**
- * pkernfs_pci_unquiesce_irq - vectors as before pkernfs_pci_quiesce_irq()
- * @pd: frozen device that a user quiesced; nothing if that user has gone
- *
- * What was latched is sent.
- *
- * Context: process, transition lock.
- */
-void pkernfs_pci_unquiesce_irq(struct pkernfs_device *pd)
-{
-	struct pkernfs_pci *pp = pd->pci;
-	struct vfio_pci_core_device *vdev;
-
-	if (!pp || !pp->pdev)
-		return;
-	vdev = pkernfs_vfio_user_lock(pp);
-	if (vdev) {
-		pkernfs_vfio_irq_lock(vdev);
-		if (pp->fenced) {
-			pkernfs_pci_unmask(pp, vdev);
-			pp->fenced = false;
-		}
-		pkernfs_vfio_irq_unlock(vdev);
-	}
-	pkernfs_vfio_user_unlock();
-}
-
-/**
- * pkernfs_pci_mask_last - mask what a user that lives at kexec may have on
- * @pp: PCI half of a kept function
- * @vdev: its vfio-pci device, with igate held
- *
- * Context: process, transition lock.
- */
-void pkernfs_pci_mask_last(struct pkernfs_pci *pp, struct vfio_pci_core_device *vdev)
-{
-	if (pkernfs_pci_mask(pp, vdev))
-		pci_warn(pp->pdev, "pkernfs: vectors cannot be masked\n");
-}
-
-/* --- The next kernel ---------------------------------------------------------- */
-
-/* Is @pdev one of the bridges that @ser names? */
-static bool pkernfs_pci_on_path(const struct pkernfs_pci_ser *ser, struct pci_dev *pdev)
-{
-	unsigned int i;
-
-	if (le16_to_cpu(ser->segment) != pci_domain_nr(pdev->bus))
-		return false;
-	for (i = 0; i < le32_to_cpu(ser->bridge_count); i++)
-		if (ser->bridge[i].primary == pdev->bus->number &&
-		    ser->bridge[i].devfn == pdev->devfn)
-			return true;
-	return false;
-}
-
-/* Cut off and say why; @pp is never looked at for a match again. */
-static void pkernfs_pci_fail(struct pkernfs_pci *pp, struct pci_dev *pdev,
-			     const char *what, u32 old, u32 new)
-{
-	pp->failed = true;
-	if (!pdev) {
-		pkernfs_device_fail(pp->pd, "the device is not there");
-		return;
-	}
-	pkernfs_pci_stop(pdev);
-	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock) {
-		pkernfs_pci_clear_path(pdev);
-		pkernfs_pci_mark_paths();
-	}
-	pkernfs_device_fail(pp->pd, "not the device that was kept: %s is %#x, was %#x",
-			    what, new, old);
-}
-
-/*
- * The function at the address of a record. All that the record says is compared
- * here at once: bridges are enumerated before what is below them, and their bus
- * numbers and windows are still as they were left.
- */
-static void pkernfs_pci_adopt(struct pkernfs_pci *pp, struct pci_dev *pdev)
-{
-	struct pkernfs_pci_ser is;
-	const char *what;
-	u32 old, new;
-	u16 pmcsr;
-
-	pkernfs_pci_ser_read(pdev, &is);
-	what = pkernfs_pci_ser_differs(&pp->saved, &is, &old, &new);
-	if (!what && is.pm_cap) {
-		pci_read_config_word(pdev, is.pm_cap + PCI_PM_CTRL, &pmcsr);
-		if (pmcsr & PCI_PM_CTRL_STATE_MASK) {
-			what = "power state";
-			old = 0;
-			new = pmcsr & PCI_PM_CTRL_STATE_MASK;
-		}
-	}
-	if (what) {
-		pkernfs_pci_fail(pp, pdev, what, old, new);
-		return;
-	}
-	set_bit(PKERNFS_PCI_KEPT, &pdev->priv_flags);
-}
-
-/* The entry that waits for a function at the address of @pdev. */
-static struct pkernfs_pci *pkernfs_pci_expected(struct pci_dev *pdev, bool *path)
-{
-	u16 rid = PCI_DEVID(pdev->bus->number, pdev->devfn);
-	struct pkernfs_pci *pp, *found = NULL;
-
-	*path = false;
-	guard(spinlock_irqsave)(&pkernfs_pci_lock);
-	list_for_each_entry(pp, &pkernfs_pci_list, node) {
-		if (pp->pdev || pp->failed || !pp->pd ||
-		    pp->pd->state == PKERNFS_STATE_FAILED)
-			continue;
-		if (le16_to_cpu(pp->saved.segment) == pci_domain_nr(pdev->bus) &&
-		    le16_to_cpu(pp->saved.rid) == rid)
-			found = pp;
-		else if (pkernfs_pci_on_path(&pp->saved, pdev))
-			*path = true;
-	}
-	return found;
-}
-
-/* pci_setup_device(), before early fixups. */
-void __pkernfs_pci_setup(struct pci_dev *pdev)
-{
-	struct pkernfs_pci *pp;
-	bool path;
-
-	pp = pkernfs_pci_expected(pdev, &path);
-	if (path)
-		set_bit(PKERNFS_PCI_PATH, &pdev->priv_flags);
-	if (pp)
-		pkernfs_pci_adopt(pp, pdev);
-}
-
-/*
- * pci_device_add(), right before device_add(): BARs have been read, the device
- * can be counted. No driver has seen it.
- */
-void __pkernfs_pci_add(struct pci_dev *pdev)
-{
-	struct pkernfs_pci *pp;
-	u16 ctrl = 0;
-	bool path;
-
-	pp = pkernfs_pci_expected(pdev, &path);
-	if (!pp)
-		return;
-	pp->pdev = pci_dev_get(pdev);
-	pp->pd->pdev = pci_dev_get(pdev);
-	pkernfs_pci_hold(pp);
-	if (device_set_driver_override(&pdev->dev, PKERNFS_VFIO_DRIVER))
-		pci_warn(pdev, "pkernfs: driver_override not set; still, only vfio-pci may bind\n");
-
-	/* The kernel before has done so; this one need not believe it. */
-	if (pdev->msix_cap)
-		pci_read_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS, &ctrl);
-	if ((ctrl & PCI_MSIX_FLAGS_ENABLE) && pkernfs_msix_mask_table(pdev, NULL))
-		pkernfs_pci_fail(pp, pdev, "MSI-X table", 0, 1);
-}
-
-/*
- * When addresses have been assigned and before any driver or the IOMMU: is all
- * still where it was?
- */
-static void __init pkernfs_pci_settle_one(struct pkernfs_pci *pp)
-{
-	struct pci_dev *pdev = pp->pdev;
-	struct pkernfs_pci_ser is;
-	const char *what;
-	unsigned int i;
-	u32 old, new;
-
-	if (!pdev) {
-		pkernfs_pci_fail(pp, NULL, NULL, 0, 0);
-		return;
-	}
-	pkernfs_pci_ser_read(pdev, &is);
-	what = pkernfs_pci_ser_differs(&pp->saved, &is, &old, &new);
-	for (i = 0; i < PCI_STD_NUM_BARS && !what; i++) {
-		const struct resource *res = &pdev->resource[i];
-
-		if (!pp->saved.bar[i].bytes)
-			continue;
-		old = i;
-		new = i;
-		if (pci_resource_start(pdev, i) != le64_to_cpu(pp->saved.bar[i].start) ||
-		    pci_resource_len(pdev, i) != le64_to_cpu(pp->saved.bar[i].bytes))
-			what = "the place or size of a BAR";
-		else if (!res->parent)
-			what = "the claim of a BAR";
-	}
-	if (what) {
-		pkernfs_pci_fail(pp, pdev, what, old, new);
-		return;
-	}
-	pkernfs_pci_override_mode(pdev, 0444);
-	pci_info(pdev, "pkernfs: kept, bus mastering %s, MSI-X %s\n",
-		 le16_to_cpu(is.command) & PCI_COMMAND_MASTER ? "on" : "off",
-		 le16_to_cpu(is.msix_flags) & PCI_MSIX_FLAGS_ENABLE ? "on" : "off");
-}
-
-/* Bridges that only a record whose function failed puts on a path. */
-static void __init pkernfs_pci_settle_path(struct pkernfs_pci *pp)
-{
-	const struct pkernfs_pci_ser *ser = &pp->saved;
-	struct pci_dev *bridge;
-	unsigned int i;
-
-	for (i = 0; i < le32_to_cpu(ser->bridge_count); i++) {
-		bridge = pci_get_domain_bus_and_slot(le16_to_cpu(ser->segment),
-						     ser->bridge[i].primary,
-						     ser->bridge[i].devfn);
-		if (bridge)
-			clear_bit(PKERNFS_PCI_PATH, &bridge->priv_flags);
-		pci_dev_put(bridge);
-	}
-}
-
-/*
- * Boot is single-threaded here: nothing but pkernfs_device_fail() changes the
- * list under the loops, and it drops the entry at hand at most.
- */
-static int __init pkernfs_pci_settle(void)
-{
-	struct pkernfs_pci *pp, *next;
-
-	list_for_each_entry(pp, &pkernfs_pci_list, node)
-		pkernfs_pci_settle_path(pp);
-	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock)
-		pkernfs_pci_mark_paths();
-	list_for_each_entry_safe(pp, next, &pkernfs_pci_list, node)
-		if (!pp->failed)
-			pkernfs_pci_settle_one(pp);
-	return 0;
-}
-fs_initcall_sync(pkernfs_pci_settle);
+/* --- Sleep, and the tests -------------------------------------------------------- */
 
 /* A sleeping machine would take the device out of D0. */
 static int pkernfs_pci_sleep(struct notifier_block *nb, unsigned long action, void *data)

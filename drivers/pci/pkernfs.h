@@ -79,8 +79,16 @@ static inline bool pkernfs_pci_test(enum pkernfs_pci_knob knob)
 #endif
 
 extern spinlock_t pkernfs_pci_lock;
+extern struct list_head pkernfs_pci_list;
 struct pkernfs_pci *pkernfs_pci_find(struct pci_dev *pdev);
 void pkernfs_pci_forget(struct pkernfs_pci *pp);
+void pkernfs_pci_hold(struct pkernfs_pci *pp);
+void pkernfs_pci_mark_paths(void);
+void pkernfs_pci_clear_path(struct pci_dev *pdev);
+void pkernfs_pci_override_mode(struct pci_dev *pdev, umode_t mode);
+
+/* --- drivers/pci/pkernfs_irq.c ---------------------------------------------- */
+
 void pkernfs_pci_mask_last(struct pkernfs_pci *pp, struct vfio_pci_core_device *vdev);
 
 /* --- drivers/pci/pkernfs_record.c ------------------------------------------- */

@@ -345,23 +345,34 @@ int pkernfs_chain_room(struct pkernfs_node *n);
 
 /* --- extent.c: data of a file ----------------------------------------------- */
 
+u32 pkernfs_extent_index(struct pkernfs_node *n, u64 logical);
 const struct pkernfs_extent *pkernfs_extent_find(struct pkernfs_node *n, u64 logical);
 void *pkernfs_extent_data(struct pkernfs_core *c, struct pkernfs_node *n, u64 pos,
 			  u64 *bytes);
 int pkernfs_extent_load(struct pkernfs_core *c, struct pkernfs_node *n,
 			const char **why);
-int pkernfs_extent_fill(struct pkernfs_core *c, struct pkernfs_node *n,
-			u64 from, u64 last, struct pkernfs_gpool *want);
-int pkernfs_extent_move(struct pkernfs_core *c, struct pkernfs_node *n,
-			struct pkernfs_gpool *to);
 int pkernfs_extent_cut(struct pkernfs_core *c, struct pkernfs_node *n,
 		       u64 from, u64 last, s64 size);
-bool pkernfs_extent_filling(struct pkernfs_core *c, const struct pkernfs_gpool *p, u32 granule);
 bool pkernfs_extent_busy(struct pkernfs_core *c, struct pkernfs_node *n,
 			 u64 from, u64 last, bool *held);
 u64 pkernfs_extent_total(struct pkernfs_node *n);
 u64 pkernfs_extent_seek(struct pkernfs_node *n, u64 pos, bool data);
 u64 pkernfs_extent_holes(struct pkernfs_node *n, unsigned int shift, u64 from, u64 last);
+
+/* Slots and the array, for who is in a transaction. */
+int pkernfs_extent_insert(struct pkernfs_node *n, u32 at, const struct pkernfs_extent *e);
+void pkernfs_slot_write(struct pkernfs_core *c, struct pkernfs_node *n, u32 slot,
+			const struct pkernfs_extent *e);
+int pkernfs_slot_get(struct pkernfs_core *c, struct pkernfs_node *n, u64 *fresh, u32 *slot);
+void pkernfs_slot_undo(struct pkernfs_core *c, struct pkernfs_node *n, u64 fresh);
+
+/* --- fill.c: memory for it ---------------------------------------------------- */
+
+int pkernfs_extent_fill(struct pkernfs_core *c, struct pkernfs_node *n,
+			u64 from, u64 last, struct pkernfs_gpool *want);
+int pkernfs_extent_move(struct pkernfs_core *c, struct pkernfs_node *n,
+			struct pkernfs_gpool *to);
+bool pkernfs_extent_filling(struct pkernfs_core *c, const struct pkernfs_gpool *p, u32 granule);
 
 /* --- zero.c ------------------------------------------------------------------ */
 

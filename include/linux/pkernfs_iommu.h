@@ -34,6 +34,9 @@ int pkernfs_iommu_retry(struct pkernfs_device *pd);
 void pkernfs_iommu_free(struct pkernfs_device *pd);
 struct iommu_domain *pkernfs_vtd_adopted(struct device *dev, bool alone);
 bool pkernfs_vtd_second_stage(struct device *dev, struct intel_iommu *iommu);
+
+/* --- drivers/iommu/intel/pkernfs_fixed.c ----------------------------------- */
+
 int pkernfs_iommu_ranges(struct pkernfs_device *pd,
 			 int (*range)(u64 iova, u64 bytes, u64 phys, u32 prot,
 				      void *arg), void *arg);

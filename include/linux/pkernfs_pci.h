@@ -32,20 +32,26 @@ struct vfio_pci_core_device;
 
 /* --- drivers/pci/pkernfs.c: for device.c ----------------------------------- */
 
-int pkernfs_pci_check(struct pci_dev *pdev, struct pkernfs_refusal *why);
-int pkernfs_pci_save(struct pci_dev *pdev, struct pkernfs_pci_ser *ser,
-		     struct pkernfs_refusal *why);
 int pkernfs_pci_keep(struct pkernfs_device *pd);
 int pkernfs_pci_expect(struct pkernfs_device *pd);
 void pkernfs_pci_left(struct pkernfs_device *pd);
 void pkernfs_pci_unkeep(struct pkernfs_device *pd);
-bool pkernfs_pci_owes(struct pkernfs_device *pd);
-int pkernfs_pci_quiesce_irq(struct pkernfs_device *pd, struct pkernfs_refusal *why);
-void pkernfs_pci_unquiesce_irq(struct pkernfs_device *pd);
 void pkernfs_pci_stop(struct pci_dev *pdev);
 bool pkernfs_pci_in_use(struct pkernfs_device *pd);
 void pkernfs_pci_reset(struct pci_dev *pdev);
 void pkernfs_pci_reset_later(u16 segment, u16 rid);
+
+/* --- drivers/pci/pkernfs_irq.c: for device.c -------------------------------- */
+
+bool pkernfs_pci_owes(struct pkernfs_device *pd);
+int pkernfs_pci_quiesce_irq(struct pkernfs_device *pd, struct pkernfs_refusal *why);
+void pkernfs_pci_unquiesce_irq(struct pkernfs_device *pd);
+
+/* --- drivers/pci/pkernfs_record.c: for device.c ------------------------------ */
+
+int pkernfs_pci_check(struct pci_dev *pdev, struct pkernfs_refusal *why);
+int pkernfs_pci_save(struct pci_dev *pdev, struct pkernfs_pci_ser *ser,
+		     struct pkernfs_refusal *why);
 
 /* --- drivers/vfio/pci/pkernfs.c: for device.c ------------------------------ */
 
