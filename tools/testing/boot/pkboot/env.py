@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Where things lie, and what is built before a machine can start."""
 
+import functools
 import glob
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -42,6 +44,13 @@ def qemu_has(device):
 
 
 _devices = {}
+
+
+@functools.lru_cache(None)
+def qemu_major():
+    """The first number of the version of the QEMU that is used."""
+    said = sh([which('qemu-system-x86_64'), '--version'])
+    return int(re.search(r'version (\d+)', said).group(1))
 
 
 def sh(argv, cwd=None, quiet=False):

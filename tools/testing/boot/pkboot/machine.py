@@ -129,8 +129,11 @@ class Machine:
             '-device', 'isa-debug-exit,iobase=0xf4,iosize=0x04',
         ]
         if iommu:
-            self.argv += ['-device',
-                          'intel-iommu,%s,caching-mode=on' % iommu]
+            # An access to registers may get lost in QEMU 10 while another CPU moves or
+            # disables those of some device: with an EOI the CPU's timer is gone for good.
+            # Those of an x2APIC, which TCG has from 9 on, are not in memory.
+            eim = ',eim=on' if env.qemu_major() >= 9 else ''
+            self.argv += ['-device', 'intel-iommu,%s,caching-mode=on%s' % (iommu, eim)]
         for d in devices:
             self.argv += d.format(tmp=self.tmp).split()
         if trace:

@@ -19,7 +19,7 @@ APPEND = live.APPEND
 K2_APPEND = 'memtest=1'
 TRACE = ('pci_cfg_write', 'vtd_dmar_fault')
 STAGES = 2
-TIMEOUT = 60
+TIMEOUT = 120
 GUEST = live.guest(load='-s', before=r'''
 	grep -q '^ *130000000-13fffffff : pkernfs' /proc/iomem ||
 		fail "no region at the last of the memory: $(cat /proc/iomem)"
