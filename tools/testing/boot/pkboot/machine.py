@@ -131,8 +131,10 @@ class Machine:
         if iommu:
             # An access to registers may get lost in QEMU 10 while another CPU moves or
             # disables those of some device: with an EOI the CPU's timer is gone for good.
-            # Those of an x2APIC, which TCG has from 9 on, are not in memory.
-            eim = ',eim=on' if env.qemu_major() >= 9 else ''
+            # Those of an x2APIC, which TCG has from 9 on, are not in memory. With -icount
+            # one CPU runs at a time, and QEMU has no x2APIC ("Bad icount read").
+            counted = any('-icount' in d for d in devices)
+            eim = ',eim=on' if env.qemu_major() >= 9 and not counted else ''
             self.argv += ['-device', 'intel-iommu,%s,caching-mode=on%s' % (iommu, eim)]
         for d in devices:
             self.argv += d.format(tmp=self.tmp).split()
