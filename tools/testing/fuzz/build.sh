@@ -60,5 +60,6 @@ objects=
 	objects="$objects $o"
 done
 # shellcheck disable=SC2086
-$cc $flags $sanitize -o "$program" $sources $objects
+$cc $flags $sanitize -o "$program.new" $sources $objects
+mv "$program.new" "$program"
 echo "$program"

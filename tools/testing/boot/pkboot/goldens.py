@@ -3,6 +3,7 @@
 
 import collections
 import os
+import threading
 
 from . import env
 
@@ -123,10 +124,19 @@ HOPELESS = {'superblock', 'records', 'root-stuck', 'no-room', 'no-room.names'}
 
 def build(kind='replay', what='region'):
     """Path of the program that makes them, and fuzzes."""
-    folder = os.path.join(env.OUT, 'bin', 'fuzz-' + what)
-    os.makedirs(folder, exist_ok=True)
-    out = env.sh([os.path.join(env.REPO, 'tools/testing/fuzz/build.sh'), kind, folder, what])
-    return out.strip().split('\n')[-1]
+    with _building:
+        if (what, kind) not in _programs:
+            folder = os.path.join(env.OUT, 'bin', 'fuzz-' + what)
+            os.makedirs(folder, exist_ok=True)
+            out = env.sh([os.path.join(env.REPO, 'tools/testing/fuzz/build.sh'), kind,
+                          folder, what])
+            _programs[what, kind] = out.strip().split('\n')[-1]
+        return _programs[what, kind]
+
+
+# Scenarios that run at a time share it.
+_building = threading.Lock()
+_programs = {}
 
 
 def names(program):
