@@ -6,7 +6,7 @@ V ?=
 comma := ,
 boot := tools/testing/boot/run.py
 
-export KSRC PKERNFS_CACHE WHAT
+export KSRC KVER PKERNFS_CACHE WHAT
 
 help:
 	@echo 'Tests (Debian 12 or 13, as root or with sudo; kernels and QEMU come by themselves):'
@@ -31,7 +31,8 @@ help:
 	@echo '  make clean            remove build trees and logs of this checkout'
 	@echo '  make distclean        remove the whole cache folder'
 	@echo
-	@echo 'KSRC=/path              a Linux 7.3 source other than Debian'\''s linux-source-7.3'
+	@echo 'KVER=X.Y                Debian'\''s linux-source-X.Y and not linux-source-7.3'
+	@echo 'KSRC=/path              another Linux source, of a version in tools/kernel'
 	@echo 'PKERNFS_CACHE=/path     where downloads and build trees go ($$XDG_CACHE_HOME/pkernfs)'
 
 check:

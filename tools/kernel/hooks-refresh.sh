@@ -7,8 +7,9 @@
 # The named patch gets the difference between KSRC and DEST of the named files;
 # the prose above its first diff is kept. A FILE belongs to one patch only.
 set -euo pipefail
+. "$(dirname "$0")/env.sh"
 ksrc=$(realpath "$1") dest=$(realpath "$2")
-patch=$(realpath -m "$(dirname "$0")/7.3/$3")
+patch=$(hooks_of "$(version_of "$ksrc")")/$3
 shift 3
 tmp=$(mktemp)
 trap 'rm -f "$tmp"' EXIT

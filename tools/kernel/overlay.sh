@@ -19,9 +19,9 @@ if [ "$1" = --bare ]; then
 	bare=1
 	shift
 fi
+. "$(dirname "$0")/env.sh"
 ksrc=$(realpath "$1") dest=$2
-repo=$(realpath "${3:-$(dirname "$0")/../..}")
-hooks=$repo/tools/kernel/7.3
+repo=$(realpath "${3:-$repo}")
 mkdir -p "$dest"
 dest=$(realpath "$dest")
 
@@ -41,8 +41,9 @@ fi
 # 2. The hook series, applied to copies in a scratch folder and moved in only
 #    where the result differs. -F0: a hunk that has drifted must fail, not land
 #    somewhere near.
+hooks=$(hooks_of "$(version_of "$ksrc")")
 tmp=$(mktemp -d) ; trap 'rm -rf "$tmp"' EXIT
-series=$(grep -v '^#' "$hooks/series" 2>/dev/null || true)
+series=$(grep -v '^#' "$hooks/series" || true)
 : >"$tmp/files"
 for p in $series; do
 	sed -n 's,^+++ b/\([^	 ]*\).*,\1,p' "$hooks/$p"

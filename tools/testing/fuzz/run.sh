@@ -19,7 +19,7 @@ seconds=${1:-60}
 	exit 4
 }
 what=${WHAT:-handover}
-out=$cache/fuzz/$(basename "$overlay")
+out=$cache/fuzz/$checkout
 [ "$what" = handover ] || out=$out-$what
 mkdir -p "$out/corpus" "$out/found"
 program=$("$here/build.sh" libfuzzer "$out" "$what" | tail -1)
