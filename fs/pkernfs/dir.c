@@ -8,6 +8,7 @@
  */
 
 #include <linux/fs.h>
+#include <linux/pkernfs_compat.h>
 #include <linux/slab.h>
 
 #include "pkernfs.h"
@@ -201,7 +202,7 @@ static int pkernfs_make(struct mnt_idmap *idmap, struct inode *dir,
 }
 
 static int pkernfs_create(struct mnt_idmap *idmap, struct inode *dir,
-			  struct dentry *dentry, umode_t mode)
+			  struct dentry *dentry, PKERNFS_CREATE_MODE)
 {
 	return pkernfs_make(idmap, dir, dentry, mode | S_IFREG, NULL, 0);
 }

@@ -32,6 +32,7 @@
 #include <linux/mman.h>
 #include <linux/mmap_lock.h>
 #include <linux/pagemap.h>
+#include <linux/pkernfs_compat.h>
 
 #include <asm/cpufeature.h>
 
@@ -278,7 +279,7 @@ static int pkernfs_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 static void pkernfs_vma_open(struct vm_area_struct *vma)
 {
 	struct address_space *mapping = vma->vm_file->f_mapping;
-	pgoff_t first = vma_start_pgoff(vma), last = first + vma_pages(vma) - 1;
+	pgoff_t first = vma->vm_pgoff, last = first + vma_pages(vma) - 1;
 	struct vm_area_struct *old;
 
 	if (!pkernfs_vma_huge(vma) || vma->vm_mm != current->mm ||

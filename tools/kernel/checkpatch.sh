@@ -12,6 +12,8 @@ patches=FILE_PATH_CHANGES,MISSING_SIGN_OFF,COMMIT_MESSAGE,COMMIT_LOG_LONG_LINE
 files=FILE_PATH_CHANGES,BIT_MACRO,CAMELCASE,MACRO_ARG_REUSE
 # The form of a tracepoint is its own.
 traces=$files,COMPLEX_MACRO,PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE
+# What differs by version: outside a kernel's tree there is no other way to tell.
+compat=$files,LINUX_VERSION_CODE,CONSTANT_COMPARISON
 programs=$files,PREFER_DEFINED_ATTRIBUTE_MACRO,ARRAY_SIZE,VOLATILE,STRCPY,STRNCPY,USE_NEGATIVE_ERRNO
 
 # In a folder of its own: inside a git tree it takes a patch for a file, and
@@ -50,7 +52,8 @@ for p in "$hooks"/*.patch; do
 	# The line that ends a commit message.
 	[ ! -e "$p" ] || sed '0,/^--- a\//s//---\n&/' "$p" >"patches/${p##*/}"
 done
-mapfile -t kernel < <(sources arch drivers fs include kernel mm | grep -v /include/trace/)
+mapfile -t kernel < <(sources arch drivers fs include kernel mm |
+	grep -v '/include/trace/\|/pkernfs_compat.h$')
 mapfile -t trace < <(sources include/trace)
 mapfile -t tools < <(sources tools)
 {
@@ -59,6 +62,7 @@ mapfile -t tools < <(sources tools)
 {
 	checkpatch "$files" -f "${kernel[@]}" || touch bad
 	checkpatch "$traces" -f "${trace[@]}" || touch bad
+	checkpatch "$compat" -f "$repo/include/linux/pkernfs_compat.h" || touch bad
 	[ -z "$(ls patches)" ] || checkpatch "$patches" patches/* || touch bad
 } >kernel.log
 wait

@@ -67,7 +67,7 @@ int pkernfs_fixed_take_did(struct pkernfs_fixed *f, u16 did)
 	struct iommu_domain_info *info;
 	int ret;
 
-	if (did < IDA_START_DID || did >= iommu->max_domain_id)
+	if (did < IDA_START_DID || did >= cap_ndoms(iommu->cap))
 		return -ERANGE;
 	info = kzalloc_obj(*info);
 	if (!info)

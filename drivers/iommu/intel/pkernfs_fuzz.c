@@ -340,13 +340,12 @@ int pkernfs_fuzz_init(struct pkernfs_fuzz *z, phys_addr_t base, void *virt, u64 
 		goto fail;
 
 	/*
-	 * Address widths of 3 to 5 levels, 2 MiB and 1 GiB pages; in one mode also snoop
-	 * control, and dirty bits with the snooping of tables that they need
+	 * 256 domain ids, address widths of 3 to 5 levels, 2 MiB and 1 GiB pages; in one
+	 * mode also snoop control, and dirty bits with the snooping of tables that they need
 	 */
 	z->iommu->reg_phys = 0xfed90000;
-	z->iommu->cap = 0xeULL << 8 | 3ULL << 34;
+	z->iommu->cap = 2 | 0xeULL << 8 | 3ULL << 34;
 	z->iommu->ecap = scalable ? BIT_ULL(43) | BIT_ULL(7) | BIT_ULL(45) | BIT_ULL(48) : 0;
-	z->iommu->max_domain_id = 256;
 	ret = pkernfs_layout(base, bytes, 0, &opt, &z->sb);
 	if (ret)
 		goto fail;

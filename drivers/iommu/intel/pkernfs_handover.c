@@ -21,6 +21,7 @@
 #include <linux/io.h>
 #include <linux/pci.h>
 #include <linux/pkernfs.h>
+#include <linux/pkernfs_compat.h>
 #include <linux/pkernfs_iommu.h>
 #include <linux/pkernfs_pci.h>
 #include <linux/string_choices.h>

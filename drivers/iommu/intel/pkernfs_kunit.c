@@ -422,7 +422,8 @@ static void pkernfs_test_did(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, iommu);
 	mutex_init(&iommu->did_lock);
 	ida_init(&iommu->domain_ida);
-	iommu->max_domain_id = 256;
+	/* 256 domain ids */
+	iommu->cap = 2;
 	f = pkernfs_fixed_alloc(NULL, iommu);
 	g = pkernfs_fixed_alloc(NULL, iommu);
 	KUNIT_ASSERT_NOT_NULL(test, f);

@@ -175,7 +175,7 @@ static int pkernfs_prove_device(struct intel_iommu *iommu,
 	/* To a unit without them what switches dirty bits on is a reserved bit. */
 	if (aim.dirty && !ssads_supported(iommu))
 		return pkernfs_device_fail(pd, "%s has no dirty bits", iommu->name);
-	if (did < IDA_START_DID || did >= iommu->max_domain_id)
+	if (did < IDA_START_DID || did >= cap_ndoms(iommu->cap))
 		return pkernfs_device_fail(pd, "domain id %u is out of range", did);
 	/* Each unit counts its domain ids from the same start. */
 	list_for_each_entry(other, &pkernfs_devices, node)

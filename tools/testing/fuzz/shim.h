@@ -418,6 +418,7 @@ static inline void le64_add_cpu(__le64 *p, u64 v)
 #define PASID_ENTRY_PGTT_SL_ONLY	2
 #define cap_super_page_val(c)	(((c) >> 34) & 0xf)
 #define cap_sagaw(c)		(((c) >> 8) & 0x1f)
+#define cap_ndoms(c)		(1UL << (4 + 2 * ((c) & 7)))
 #define ecap_smpwc(e)		(((e) >> 48) & 1)
 #define ecap_smts(e)		(((e) >> 43) & 1)
 #define ecap_slads(e)		(((e) >> 45) & 1)
@@ -458,7 +459,6 @@ struct dmar_domain {
 
 struct intel_iommu {
 	u64 reg_phys, cap, ecap;
-	u32 max_domain_id;
 	u16 segment;
 	char name[16];
 };
