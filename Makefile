@@ -6,7 +6,7 @@ V ?=
 comma := ,
 boot := tools/testing/boot/run.py
 
-export KSRC KVER PKERNFS_CACHE WHAT
+export KSRC KVER OTHER PKERNFS_CACHE WHAT
 
 help:
 	@echo 'Tests (Debian 12 or 13, as root or with sudo; kernels and QEMU come by themselves):'
@@ -33,6 +33,7 @@ help:
 	@echo
 	@echo 'KVER=X.Y                Debian'\''s linux-source-X.Y and not linux-source-7.3'
 	@echo 'KSRC=/path              another Linux source, of a version in tools/kernel'
+	@echo 'OTHER=X.Y, OTHER=/path  the one beside it, for make check T=versions'
 	@echo 'PKERNFS_CACHE=/path     where downloads and build trees go ($$XDG_CACHE_HOME/pkernfs)'
 
 check:

@@ -53,10 +53,10 @@ def qemu_major():
     return int(re.search(r'version (\d+)', said).group(1))
 
 
-def sh(argv, cwd=None, quiet=False):
+def sh(argv, cwd=None, quiet=False, **environ):
     """Run a build step; its output is shown when it fails."""
     p = subprocess.run(argv, cwd=cwd or REPO, stdin=subprocess.DEVNULL,
-                       stdout=subprocess.PIPE,
+                       stdout=subprocess.PIPE, env={**os.environ, **environ},
                        stderr=subprocess.PIPE if quiet else None,
                        universal_newlines=True)
     if p.returncode:
@@ -74,11 +74,23 @@ def source():
     sh([os.path.join(REPO, 'tools/kernel/fetch.sh')])
 
 
+def other_source():
+    """What tells the scripts in tools/kernel of FLAVOUR@other: OTHER is X.Y or a path."""
+    other = os.environ.get('OTHER') or '7.2'
+    version = re.fullmatch(r'\d+\.\d+', other)
+    return {'KVER': other, 'KSRC': ''} if version else {'KVER': '', 'KSRC': other}
+
+
 def kernel(flavour):
-    """bzImage of a flavour, built or brought up to date on first use."""
+    """bzImage of a flavour, built or brought up to date on first use.
+
+    FLAVOUR@other: the same of another kernel source, see other_source().
+    """
     if flavour not in _kernels:
+        name, _, other = flavour.partition('@')
         try:
-            out = sh([os.path.join(REPO, 'tools/kernel/build.sh'), flavour])
+            out = sh([os.path.join(REPO, 'tools/kernel/build.sh'), name],
+                     **other_source() if other else {})
             _kernels[flavour] = out.split('\n')[-2]
         except BuildError as e:
             _kernels[flavour] = e

@@ -229,12 +229,12 @@ class Update:
             self.t.note('not seen from outside: %s' % str(e)[:60])
 
 
-def steady(t, rate, **over):
+def steady(t, rate, name='vm', **over):
     """An update in which all frames land at no less than 1,000 a second, without a pause.
 
     What the update itself does to DMA it does each time; a pause of the host's comes and
     goes. So a gap gets a second look, with a machine of its own."""
-    for name in 'vm', 'again':
+    for name in name, name + '-again':
         u = Update(t, name, **over)
         u.go(rate=rate(u.m) if callable(rate) else rate)
         u.all_landed()

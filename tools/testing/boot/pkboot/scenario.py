@@ -13,7 +13,8 @@ from .result import Failure, Skip
 # that it names as LIKE.
 DEFAULTS = {
     'KERNEL': 'debug',      # flavour of the kernel; None: no machine at all
-    'K2_KERNEL': None,      # flavour that is started by kexec; None: the same
+    'K2_KERNEL': None,      # flavour that is started by kexec; None: the same.
+                            # FLAVOUR@other: of the source that OTHER names
     'MEMORY': '1G',
     'NODES': 1,             # NUMA nodes, each with the same share of it
     'DEVICES': (),          # QEMU arguments; {tmp} is the machine's own folder
