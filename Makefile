@@ -23,6 +23,7 @@ help:
 	@echo '  make kernel           build all kernels (debug, test, release, bare)'
 	@echo '  make kernel-debug     one of them; prints the path of its bzImage'
 	@echo '  make kernel-faults    debug with fault injection, for make check T=faults'
+	@echo '  make kernel-kvm       release with KVM, for make check T=interrupts-kvm'
 	@echo '  make hooks-check      apply the hook series without fuzz, count its lines'
 	@echo '  make checkpatch       checkpatch --strict on our files and patches'
 	@echo
@@ -57,7 +58,7 @@ list:
 kernel: deps
 	@for f in debug test release bare; do tools/kernel/build.sh $$f || exit 1; done
 
-kernel-debug kernel-faults kernel-test kernel-release kernel-bare: deps
+kernel-debug kernel-faults kernel-test kernel-release kernel-bare kernel-kvm: deps
 	@tools/kernel/build.sh $(@:kernel-%=%)
 
 hooks-check: deps
@@ -76,4 +77,4 @@ distclean:
 	@tools/kernel/clean.sh --all
 
 .PHONY: help check check-all demo bench fuzz list kernel kernel-debug kernel-faults kernel-test kernel-release kernel-bare \
-	hooks-check checkpatch deps clean distclean
+	kernel-kvm hooks-check checkpatch deps clean distclean
