@@ -61,7 +61,8 @@ int irq_enable(struct vmm *vmm)
 	set->count = count;
 	memcpy(set->data, vmm->irq_fd, count * sizeof(int));
 	vmm->vectors = count;
-	if (ioctl(vmm->dev_fd, VFIO_DEVICE_SET_IRQS, set))
+	ret = vcpu_irqs(vmm);
+	if (!ret && ioctl(vmm->dev_fd, VFIO_DEVICE_SET_IRQS, set))
 		ret = vmm_fail("irqs", errno,
 			       "VFIO_DEVICE_SET_IRQS of %u %s vectors", count,
 			       msix ? "MSI-X" : vmm->intx ? "INTx" : "MSI");
@@ -123,15 +124,25 @@ void irq_drain(struct vmm *vmm)
 /**
  * irq_inject() - the vCPUs go on: what was drained and not handled comes now
  * @vmm: the VMM
+ *
+ * Return: 0 or -errno.
  */
-void irq_inject(struct vmm *vmm)
+int irq_inject(struct vmm *vmm)
 {
-	for (unsigned int i = 0; i < vmm->vectors; i++) {
+	int ret = 0;
+
+	for (unsigned int i = 0; i < vmm->vectors && !ret; i++) {
 		if (!vmm->irq_pending[i])
 			continue;
-		vmm->guest->irq[i] += vmm->irq_pending[i];
+		if (vmm->vcpu) {
+			/* However often: what is not handled is pending once. */
+			ret = vcpu_inject(vmm, i);
+		} else {
+			vmm->guest->irq[i] += vmm->irq_pending[i];
+			vmm->driver->interrupt(vmm, i);
+			irq_done(vmm);
+		}
 		vmm->irq_pending[i] = 0;
-		vmm->driver->interrupt(vmm, i);
-		irq_done(vmm);
 	}
+	return ret;
 }

@@ -86,7 +86,8 @@ int kept_freeze(struct vmm *vmm)
 }
 
 /**
- * kept_quiesce() - pause the vCPUs, QUIESCE_IRQ, drain the eventfds
+ * kept_quiesce() - pause the vCPUs, QUIESCE_IRQ, take the eventfds from KVM and drain
+ *	them, read the vCPU's state
  * @vmm: the VMM
  *
  * Return: 0 or -errno.
@@ -94,15 +95,20 @@ int kept_freeze(struct vmm *vmm)
 int kept_quiesce(struct vmm *vmm)
 {
 	struct pkernfs_simple arg = { .size = sizeof(arg) };
+	const bool ran = vcpu_pause(vmm);
 	u64 ns;
 	int ret;
 
 	ret = kept_ioctl(vmm, "quiesce", PKERNFS_QUIESCE_IRQ, &arg, &ns);
-	if (ret)
+	if (ret) {
+		if (ran)
+			vcpu_go(vmm);
 		return ret;
+	}
 	vmm->quiesced = true;
+	ret = vcpu_no_irqs(vmm);
 	irq_drain(vmm);
-	return 0;
+	return ret ?: vcpu_save(vmm);
 }
 
 /**
@@ -125,9 +131,10 @@ int kept_unfreeze(struct vmm *vmm)
 	vmm->frozen = false;
 	if (vmm->quiesced) {
 		vmm->quiesced = false;
-		irq_inject(vmm);
+		ret = vcpu_irqs(vmm);
+		ret = ret ?: irq_inject(vmm);
 	}
-	return 0;
+	return ret ?: vcpu_go(vmm);
 }
 
 /**

@@ -32,10 +32,10 @@ static const char help[] =
 "       pkernfs-vmm info --device FILE\n"
 "       pkernfs-vmm release --device FILE\n"
 "\n"
-"A VMM without vCPUs: guest RAM in a file, one device through VFIO and iommufd,\n"
-"and the guest's driver of it: of an 82574 or 82576 (QEMU's e1000e and igb), which\n"
-"checks every frame that comes, of an NVMe controller, which checks every\n"
-"completion, or of QEMU's edu.\n"
+"A VMM with one vCPU or none: guest RAM in a file, one device through VFIO and\n"
+"iommufd, and the guest's driver of it: of an 82574 or 82576 (QEMU's e1000e and\n"
+"igb), which checks every frame that comes, of an NVMe controller, which checks\n"
+"every completion, or of QEMU's edu.\n"
 "\n"
 "  run       set up RAM, device and ring, then do the actions\n"
 "  restore   take over RAM and device as they are, then do the actions\n"
@@ -70,6 +70,7 @@ static const char help[] =
 "  --ring N          descriptors, a multiple of 8 up to 65528 (default)\n"
 "  --queues N        NVMe: I/O queues, each with a vector of its own; default 8\n"
 "  --msi, --intx     MSI or INTx instead of MSI-X, which the edu has not\n"
+"  --kvm             a vCPU that takes the interrupts; 82574 with MSI-X only\n"
 "  --recycle         hand buffers back; else the ring is filled once\n"
 "  --irq-pause US    wait before an interrupt is handled\n"
 "  --bind            hand the device to vfio-pci first\n"
@@ -89,6 +90,9 @@ static const char help[] =
 "  run=TIME frames=N drain[=TIME]   serve the guest: for a time, until so many\n"
 "                    good frames, until none has come for a time (1s)\n"
 "  sleep=TIME        do not serve the guest\n"
+"  pause             stop the vCPU; quiesce does so too, unfreeze lets it run\n"
+"  touch             have the vCPU touch all of RAM; the PAGES line tells by how\n"
+"                    many pages of which size KVM maps it\n"
 "  freeze quiesce unfreeze release info   ioctls of the device file\n"
 "  reset hot-reset d3   what the guest may ask of its device: reset it, reset its\n"
 "                    bus, put it to sleep\n"
@@ -97,8 +101,8 @@ static const char help[] =
 "  cycles=N          freeze and unfreeze N times\n"
 "  track untrack     switch dirty tracking on or off\n"
 "  dirty             DIRTY lines with what is dirty, which is clean then\n"
-"  raise[=CAUSES]    NIC: interrupt by ICS; default: vector 1. NVMe: a command\n"
-"                    on the admin queue. edu: these bits\n"
+"  raise[=CAUSES]    NIC: interrupt by ICS; default: vector 1, with --kvm 2.\n"
+"                    NVMe: a command on the admin queue. edu: these bits\n"
 "  submit=N[:QUEUES] NVMe: N commands in turn over the first of the queues\n"
 "  complete[=TIME]   until all of them have completed (120s); then look at all data\n"
 "  each=N            N commands, one at a time; NIC, edu: N times raise, each when\n"
@@ -119,7 +123,7 @@ static const char help[] =
 enum {
 	OPT_RAM = 256, OPT_SIZE, OPT_BDF, OPT_STATE, OPT_DEVICE, OPT_IOVA,
 	OPT_MAP, OPT_BY_FILE, OPT_BY_IOAS, OPT_HWPT_FLAGS, OPT_TRACK, OPT_SMALL_PAGES,
-	OPT_RING, OPT_QUEUES, OPT_MSI, OPT_INTX,
+	OPT_RING, OPT_QUEUES, OPT_MSI, OPT_INTX, OPT_KVM,
 	OPT_RECYCLE, OPT_IRQ_PAUSE, OPT_BIND, OPT_NO_RESET, OPT_CONTROL,
 	OPT_EARLY, OPT_JOIN, OPT_LEAVE_OUT, OPT_SHARE, OPT_PAUSE_AT, OPT_STOP_AT,
 	OPT_KILL_AT, OPT_PHASES, OPT_HELP,
@@ -146,6 +150,7 @@ static const struct option options[] = {
 	{ "queues", required_argument, NULL, OPT_QUEUES },
 	{ "msi", no_argument, NULL, OPT_MSI },
 	{ "intx", no_argument, NULL, OPT_INTX },
+	{ "kvm", no_argument, NULL, OPT_KVM },
 	{ "recycle", no_argument, NULL, OPT_RECYCLE },
 	{ "irq-pause", required_argument, NULL, OPT_IRQ_PAUSE },
 	{ "bind", no_argument, NULL, OPT_BIND },
@@ -236,6 +241,9 @@ static int parse_option(int opt, const char *arg)
 	case OPT_MSI:
 		vmm.msi = true;
 		return 0;
+	case OPT_KVM:
+		vmm.kvm = true;
+		return 0;
 	case OPT_RECYCLE:
 		vmm.recycle = true;
 		return 0;
@@ -264,6 +272,13 @@ static int parse_option(int opt, const char *arg)
 		return 0;
 	}
 	return -EINVAL;
+}
+
+static int do_bind(struct vmm *v)
+{
+	int ret = vcpu_create(v);
+
+	return ret ?: vfio_bind(v);
 }
 
 static int do_maps(struct vmm *v)
@@ -309,11 +324,11 @@ static int do_irqs(struct vmm *v)
 
 	if (!strcmp(v->verb, "run")) {
 		ret = do_start(v);
-		return ret ?: irq_enable(v);
+	} else {
+		ret = vfio_bars(v);
+		ret = ret ?: vfio_bus_master(v);
 	}
-	ret = vfio_bars(v);
-	if (!ret)
-		ret = vfio_bus_master(v);
+	ret = ret ?: vcpu_bar(v);
 	return ret ?: irq_enable(v);
 }
 
@@ -324,7 +339,8 @@ static int do_ring(struct vmm *v)
 
 	ret = ret ?: v->driver->start(v);
 	v->live = !ret;
-	return ret ?: state_save(v);
+	ret = ret ?: state_save(v);
+	return ret ?: vcpu_go(v);
 }
 
 /*
@@ -343,8 +359,9 @@ static int do_resume(struct vmm *v)
 	v->live = true;
 	for (unsigned int i = 0; i < v->vectors && !v->irq_known; i++)
 		v->irq_pending[i]++;
-	irq_inject(v);
-	return state_save(v);
+	ret = irq_inject(v);
+	ret = ret ?: state_save(v);
+	return ret ?: vcpu_go(v);
 }
 
 struct step {
@@ -355,7 +372,7 @@ struct step {
 static const struct step run_steps[] = {
 	{ "ram", ram_create },
 	{ "open", vfio_open_device },
-	{ "bind", vfio_bind },
+	{ "bind", do_bind },
 	{ "map", do_maps },
 	{ "hwpt", vfio_hwpt },
 	{ "attach", vfio_attach },
@@ -369,7 +386,7 @@ static const struct step restore_steps[] = {
 	{ "ram", ram_open },
 	{ "state", state_load },
 	{ "open", vfio_open_device },
-	{ "bind", vfio_bind },
+	{ "bind", do_bind },
 	{ "map", do_maps },
 	{ "hwpt", vfio_hwpt },
 	{ "attach", vfio_attach },
@@ -408,6 +425,8 @@ static int judge(void)
 {
 	const struct guest_page *g = vmm.guest;
 
+	if (vmm.vcpu_failed)
+		return VMM_FAILED;
 	if (vmm.irq_late || vmm.stalls)
 		return VMM_BAD_DATA;
 	if (g && g->magic == GUEST_MAGIC && !vmm.driver->good(&vmm))
@@ -422,6 +441,8 @@ static int run(int argc, char **argv)
 
 	if (!vmm.ram_path || !vmm.bdf)
 		return usage("--ram and --bdf are needed");
+	if (vmm.kvm && (vmm.msi || vmm.intx))
+		return usage("--kvm goes with MSI-X only");
 	if (!restore && !vmm.ram_size)
 		vmm.ram_size = 160 << 20;
 	ret = script_open(&vmm);
@@ -437,6 +458,7 @@ static int run(int argc, char **argv)
 	for (unsigned int i = 0; i < vmm.vectors && vmm.quiesced; i++)
 		vmm.irq_late += irq_take(&vmm, i);
 	vmm_report(&vmm, stdout);
+	vcpu_close(&vmm);
 	vfio_close(&vmm);
 	vmm_step(&vmm, "closed", NULL);
 	if (ret == -EBADMSG)

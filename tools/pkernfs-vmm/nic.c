@@ -51,6 +51,7 @@
 #define  GPIE_MULTIPLE	BIT(4)		/* a cause has the vector that IVAR names */
 #define NIC_EIMS	0x1524
 #define NIC_EIAC	0x152c
+#define NIC_82574_EIAC	0x00dc
 #define NIC_IVAR0	0x1700
 #define NIC_IVAR_MISC	0x1740
 #define  IVAR_VALID	0x80U
@@ -68,7 +69,7 @@
 #define NIC_VECTORS	3
 #define NIC_IRQ_RX	0
 #define NIC_IRQ_OTHER	1	/* link, overrun, and `raise` */
-#define NIC_IRQ_TX	2
+#define NIC_IRQ_TX	2	/* nothing is sent: `raise` for a vCPU */
 
 #define NIC_RING_OFF	0x200000ULL
 #define NIC_BUF_OFF	0x400000ULL
@@ -90,6 +91,7 @@ struct rx_desc {
 /**
  * struct nic_model - what differs between the two
  * @int_rx: cause of a frame that has landed
+ * @int_tx: cause that means NIC_IRQ_TX; 82574 only
  * @int_other: cause that means NIC_IRQ_OTHER
  * @dd: which byte of a descriptor's result has RXD_DD
  * @queue: the receive queue has a format and has to be switched on
@@ -98,6 +100,7 @@ struct rx_desc {
  */
 struct nic_model {
 	u32 int_rx;
+	u32 int_tx;
 	u32 int_other;
 	u8 dd;
 	bool queue;
@@ -137,7 +140,13 @@ static void nic_82574_interrupts(struct vmm *vmm)
 
 	nic_write(vmm, NIC_IVAR, rx | rx << 4 | tx << 8 | tx << 12 |
 		  (NIC_IRQ_OTHER | valid) << 16);
-	nic_write(vmm, NIC_IMS, nic->int_rx | nic->int_other);
+	/*
+	 * A vCPU has two vectors that do nothing by themselves: the message clears and
+	 * masks its cause, so there is no other before the guest is ready for it.
+	 */
+	if (vmm->vcpu)
+		nic_write(vmm, NIC_82574_EIAC, nic->int_rx | nic->int_tx);
+	nic_write(vmm, NIC_IMS, nic->int_rx | (vmm->vcpu ? nic->int_tx : nic->int_other));
 }
 
 /*
@@ -175,10 +184,19 @@ static int nic_82576_link(struct vmm *vmm)
 
 static const struct nic_model nic_82574 = {
 	.int_rx = BIT(20),	/* RxQ0 */
+	.int_tx = BIT(22),	/* TxQ0 */
 	.int_other = BIT(24),	/* Other */
 	.dd = 4,
 	.interrupts = nic_82574_interrupts,
 };
+
+/* The message has cleared the cause: it only has to be unmasked. */
+static u32 nic_82574_ack(unsigned int vector, u32 *reg)
+{
+	*reg = NIC_IMS;
+	return vector == NIC_IRQ_RX ? nic_82574.int_rx :
+	       vector == NIC_IRQ_TX ? nic_82574.int_tx : 0;
+}
 
 static const struct nic_model nic_82576 = {
 	.int_rx = BIT(7),	/* RXDW */
@@ -390,10 +408,12 @@ static void nic_interrupt(struct vmm *vmm, unsigned int vector)
 	}
 }
 
-/* By these bits in ICS, 0: "other", which is vector 1. */
+/* By these bits in ICS, 0: "other", which is vector 1, or for a vCPU vector 2. */
 static int nic_raise(struct vmm *vmm, u32 causes)
 {
-	nic_write(vmm, NIC_ICS, causes ?: vmm->driver->nic->int_other);
+	const struct nic_model *nic = vmm->driver->nic;
+
+	nic_write(vmm, NIC_ICS, causes ?: vmm->vcpu ? nic->int_tx : nic->int_other);
 	vmm->guest->raised++;
 	return 0;
 }
@@ -501,6 +521,7 @@ static void nic_report(struct vmm *vmm, FILE *out)
 const struct vmm_driver nic_82574_driver = {
 	.id = 0x10d38086,
 	.nic = &nic_82574,
+	.ack = nic_82574_ack,
 	NIC_DRIVER
 };
 

@@ -95,7 +95,7 @@ void script_serve(struct vmm *vmm, int ms)
 
 		for (unsigned int i = 0; i < vmm->vectors; i++)
 			fds[i + 1] = (struct pollfd) {
-				.fd = vmm->quiesced ? -1 : vmm->irq_fd[i],
+				.fd = vmm->quiesced || vmm->vcpu ? -1 : vmm->irq_fd[i],
 				.events = POLLIN,
 			};
 		if (poll(fds, vmm->vectors + 1,
@@ -114,7 +114,10 @@ void script_serve(struct vmm *vmm, int ms)
 			vmm->driver->interrupt(vmm, i);
 			irq_done(vmm);
 		}
-		if (came || vmm->quiesced || !vmm->live) {
+		/* A vCPU has the interrupts, so what has landed is looked for. */
+		if (vmm->vcpu && vmm->live && !vmm->quiesced)
+			vmm->driver->poll(vmm);
+		if (came || vmm->quiesced || vmm->vcpu || !vmm->live) {
 			quiet_since = vmm_now_ns();
 		} else if (vmm_now_ns() - quiet_since > SCRIPT_STALL_MS * 1000000ULL) {
 			/* Something here means that its interrupt was lost. */
@@ -369,6 +372,21 @@ static int script_each(struct vmm *vmm, const char *arg)
 	return ret;
 }
 
+static int script_pause(struct vmm *vmm, const char *arg)
+{
+	(void)arg;
+	if (!vmm->vcpu)
+		return vmm_fail("pause", ENODEV, "no vCPU: give --kvm");
+	vcpu_pause(vmm);
+	return 0;
+}
+
+static int script_touch(struct vmm *vmm, const char *arg)
+{
+	(void)arg;
+	return vcpu_touch(vmm);
+}
+
 /*
  * The interrupts of one cycle are handled between two cycles, so the guest does
  * not starve, and the two never wait for each other.
@@ -476,6 +494,8 @@ static const struct script_action script_actions[] = {
 	{ "frames", script_frames, false },
 	{ "drain", script_drain, false },
 	{ "sleep", script_sleep, false },
+	{ "pause", script_pause, false },
+	{ "touch", script_touch, false },
 	{ "freeze", script_freeze, true },
 	{ "quiesce", script_quiesce, true },
 	{ "unfreeze", script_unfreeze, true },

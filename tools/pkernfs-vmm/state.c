@@ -14,7 +14,7 @@
 #include "frame.h"
 #include "vmm.h"
 
-#define STATE_BYTES	4096
+#define STATE_BYTES	8192
 #define STATE_TITLE	"pkernfs-vmm-state 1\n"
 
 /**
@@ -42,6 +42,7 @@ int state_save(struct vmm *vmm)
 	for (unsigned int i = 0; i < vmm->vectors; i++)
 		n += snprintf(text + n, sizeof(text) - n, "irq=%u:%llu\n", i,
 			      vmm->irq_pending[i]);
+	n += vcpu_print(vmm, text + n, sizeof(text) - n);
 	n += snprintf(text + n, sizeof(text) - n, "crc=%08x\n",
 		      frame_crc32c(~0U, text, n));
 
@@ -86,6 +87,8 @@ static int state_line(struct vmm *vmm, const char *line)
 		vmm->maps++;
 		return 0;
 	}
+	if (!strncmp(line, "vcpu=", 5))
+		return vcpu_parse(vmm, line + 5);
 	if (sscanf(line, "ram_size=%llu", &count) == 1)
 		return count == vmm->ram_size ? 0 : -EINVAL;
 	if (sscanf(line, "quiesced=%d", &flag) == 1) {

@@ -4,6 +4,7 @@
  * what a VMM does, in the same order, and plays the guest's driver itself, by what
  * the device is: a NIC whose every frame is checked (nic.c), an NVMe controller
  * whose every completion is (nvme.c), or QEMU's edu, which just interrupts (edu.c).
+ * With --kvm there is one vCPU, and the interrupts are its own (vcpu.c).
  *
  * What outlives the process lies in three places, as with a real VMM:
  *
@@ -74,7 +75,7 @@ struct vmm_map {
  * @bad: damaged frames
  * @foreign: frames of other senders or runs
  * @raised: causes raised by the `raise` action
- * @irq: interrupts delivered, by vector
+ * @irq: interrupts delivered, by vector; with --kvm the vCPU counts here
  *
  * All from @ring_off to @foreign is the NIC driver's.
  */
@@ -113,6 +114,8 @@ struct nic_model;
  * @resume: go on with a device that has been at work all the time: read, and write
  *	nothing to it but what a running driver writes
  * @interrupt: the handler of a vector
+ * @ack: what a vCPU's handler of a vector writes, to which register of BAR 0, to have
+ *	the next; NULL: this device is none for a vCPU
  * @poll: take what has come without an interrupt; returns how much
  * @raise: make the device interrupt
  * @submit: give the device so many commands, on its first so many queues or, if 0,
@@ -133,6 +136,7 @@ struct vmm_driver {
 	int (*start)(struct vmm *vmm);
 	int (*resume)(struct vmm *vmm);
 	void (*interrupt)(struct vmm *vmm, unsigned int vector);
+	u32 (*ack)(unsigned int vector, u32 *reg);
 	u64 (*poll)(struct vmm *vmm);
 	int (*raise)(struct vmm *vmm, u32 causes);
 	int (*submit)(struct vmm *vmm, u32 count, u32 queues);
@@ -167,6 +171,7 @@ struct vmm {
 	bool recycle;
 	bool msi;
 	bool intx;
+	bool kvm;
 	bool by_file;
 	bool by_ioas;
 	bool track;			/* dirty tracking on before the attach */
@@ -207,6 +212,11 @@ struct vmm {
 	u64 irq_new[VMM_VECTORS];	/* since this process began */
 	u64 irq_pending[VMM_VECTORS];	/* drained at quiesce, for the next VMM */
 	u64 irq_late;			/* came after the drain: must stay 0 */
+
+	/* vcpu.c, if there is --kvm */
+	struct vcpu *vcpu;
+	struct vcpu_state *vcpu_state;	/* saved or loaded, NULL while it runs */
+	bool vcpu_failed;
 
 	/* the driver */
 	bool live;			/* its device is at work */
@@ -267,7 +277,21 @@ int irq_enable(struct vmm *vmm);
 void irq_done(struct vmm *vmm);
 u64 irq_take(struct vmm *vmm, unsigned int vector);
 void irq_drain(struct vmm *vmm);
-void irq_inject(struct vmm *vmm);
+int irq_inject(struct vmm *vmm);
+
+/* vcpu.c; without --kvm they do nothing, except for vcpu_inject() and vcpu_touch() */
+int vcpu_create(struct vmm *vmm);
+int vcpu_bar(struct vmm *vmm);
+int vcpu_irqs(struct vmm *vmm);
+int vcpu_no_irqs(struct vmm *vmm);
+int vcpu_inject(struct vmm *vmm, unsigned int vector);
+int vcpu_go(struct vmm *vmm);
+bool vcpu_pause(struct vmm *vmm);
+int vcpu_save(struct vmm *vmm);
+size_t vcpu_print(const struct vmm *vmm, char *text, size_t bytes);
+int vcpu_parse(struct vmm *vmm, const char *line);
+int vcpu_touch(struct vmm *vmm);
+void vcpu_close(struct vmm *vmm);
 
 /* nic.c */
 int nic_raise_sysfs(const char *bdf, u32 causes);
