@@ -16,7 +16,7 @@ from pkboot import dma, kvm, live
 from pkboot.result import Failure
 
 KERNEL = 'kvm'
-QUICK = False
+MANUAL = True          # a kernel of its own
 MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES

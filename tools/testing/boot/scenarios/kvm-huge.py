@@ -9,7 +9,7 @@ from pkboot import dma, kvm
 from pkboot.result import Failure
 
 KERNEL = 'kvm'
-QUICK = False
+MANUAL = True          # a kernel of its own
 MEMORY = '6G'
 PKERNFS = '2050M@4G'
 DEVICES = (dma.NIC,)

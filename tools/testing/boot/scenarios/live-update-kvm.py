@@ -10,7 +10,7 @@ from pkboot import dma, kvm, live
 
 KERNEL = 'kvm'
 LIKE = live
-QUICK = False
+MANUAL = True          # a kernel of its own
 ALONE = True
 STAGES = 2
 TRACE = kvm.TRACE
