@@ -2,9 +2,8 @@
 /*
  * pkernfs: interrupts of a preserved device, masked so that none is lost.
  *
- * Each vector is masked and the function, too: with the function alone masked the
- * device has to latch nothing (PCI 3.0, 6.8.2). What the tables are to go back to is
- * kept in struct pkernfs_pci; the tables themselves are drivers/pci/msi/pkernfs.c's.
+ * Each vector is masked, and the function too; drivers/pci/msi/pkernfs.c, which
+ * writes the table, says why. What it is to go back to is kept in struct pkernfs_pci.
  */
 #include <linux/bitmap.h>
 #include <linux/pci.h>

@@ -129,9 +129,10 @@ class Machine:
             '-device', 'isa-debug-exit,iobase=0xf4,iosize=0x04',
         ]
         if iommu:
-            # An access to registers may get lost in QEMU 10 while another CPU moves or
-            # disables those of some device: with an EOI the CPU's timer is gone for good.
-            # Those of an x2APIC, which TCG has from 9 on, are not in memory. With -icount
+            # With QEMU 10 machines hung beside resets, with an interrupt in service whose
+            # EOI had been lost. It looks as if an access to registers gets lost while
+            # another CPU moves or disables those of some device. Those of an x2APIC, which
+            # TCG has from 9 on, are not in memory: no hang since. With -icount
             # one CPU runs at a time, and QEMU has no x2APIC ("Bad icount read").
             counted = any('-icount' in d for d in devices)
             eim = ',eim=on' if env.qemu_major() >= 9 and not counted else ''

@@ -155,7 +155,7 @@ static void sweep(const char *name, int (*call)(void), int before, int after,
 		 * What VFIO cannot copy back to its user it undoes: the device has been
 		 * attached, and is detached, as any other is that is not preserved.
 		 */
-		if (ret && error == EFAULT && before != after && state() == after) {
+		if (ret && error == EFAULT && call == user_attach && state() == after) {
 			failed++;
 			ret = call();
 		}
