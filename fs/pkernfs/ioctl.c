@@ -256,9 +256,7 @@ static int pkernfs_device_release(struct pkernfs_device *pd)
 
 /* --- INFO --------------------------------------------------------------------- */
 
-/* So many at most are told: the struct is kernel memory until then. */
-#define PKERNFS_INFO_RANGES	((u32)SZ_1M)
-
+/* PKERNFS_RANGES_MAX at most: they are in kernel memory until all are known. */
 struct pkernfs_info_ranges {
 	struct pkernfs_range *to;	/* NULL: only count */
 	u32 room;
@@ -291,7 +289,7 @@ static int pkernfs_info_ranges(struct pkernfs_device *pd, struct pkernfs_info_ra
 	if (ret)
 		return ret;
 	count = out->count;
-	out->room = min3(out->room, count, PKERNFS_INFO_RANGES);
+	out->room = min3(out->room, count, (u32)PKERNFS_RANGES_MAX);
 	if (!out->room)
 		return 0;
 	out->to = kvmalloc_array(out->room, sizeof(*out->to),

@@ -25,8 +25,10 @@ static int set_armed(int argc, const char *value)
 	close(fd);
 	if (!err)
 		return EXIT_OK;
-	complain("%s", err == ENOENT || err == ENODATA || err == EINVAL ?
-		 "no kexec image is loaded" : strerror(err));
+	complain("%s", err == ENOENT ? "no kexec image is loaded" :
+		 err == EOPNOTSUPP ? "the loaded image is to come back to this kernel" :
+		 err == EBUSY ? "an image is being loaded, or a kexec is under way" :
+		 strerror(err));
 	return EXIT_REFUSED;
 }
 

@@ -45,6 +45,9 @@ int get_info(int fd, struct pkernfs_info *info)
 			return err;
 		}
 		info->reason[sizeof(info->reason) - 1] = 0;
+		/* No more than so many are filled in. */
+		if (info->range_count > PKERNFS_RANGES_MAX)
+			info->range_count = PKERNFS_RANGES_MAX;
 		if (info->range_count <= room) {
 			info->ranges = (uintptr_t)ranges;
 			return 0;

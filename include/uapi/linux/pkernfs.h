@@ -50,6 +50,7 @@ struct pkernfs_iova_range {
 };
 
 #define PKERNFS_LEAVE_OUT_MAX	1024	/* pkernfs_freeze.leave_out_count */
+#define PKERNFS_RANGES_MAX	(1 << 20)	/* that INFO fills in */
 
 /**
  * struct pkernfs_freeze - ioctl(PKERNFS_FREEZE)
@@ -69,8 +70,8 @@ struct pkernfs_iova_range {
  * atomic write; the device goes on working. The file is a device file until the
  * device is unfrozen, attached again, or released.
  *
- * When it is refused everything is as before, and the kernel log and INFO name the
- * reason, but for a bad struct.
+ * When it is refused everything is as before, and INFO and the kernel log name the
+ * reason, but for a bad struct; the log names no more than ten in five seconds.
  *
  * Errors: -EAGAIN a reset, an unbind or a change of power state of the device is under
  * way; -EBADF the file is not open for writing, or @vfio_fd is no VFIO PCI device that is
@@ -163,8 +164,8 @@ struct pkernfs_range {
  * @irq: PKERNFS_IRQ_*
  * @tables: second-stage table blocks in the region
  * @pages: 4 KiB pages that the fixed domain maps
- * @range_count: in: room in @ranges, of which at most 2^20 are used; out: number
- *	of ranges there are
+ * @range_count: in: room in @ranges, of which at most PKERNFS_RANGES_MAX are used;
+ *	out: number of ranges there are
  * @error: errno (positive) of the last refusal, 0: none. Of a file with a device: of what
  *	was asked of the device, or of this file, since it was frozen or adopted; a
  *	missing privilege is not noted. Of a file without one: of FREEZE, as long as not

@@ -90,7 +90,6 @@ struct pkernfs_area {
 					 PKERNFS_INCOMPAT_DIRTY | \
 					 PKERNFS_INCOMPAT_HUGE | \
 					 PKERNFS_INCOMPAT_MARK)
-#define PKERNFS_COMPAT_KNOWN	0ULL
 
 /**
  * struct pkernfs_sb - superblock, at both ends of a region
