@@ -337,7 +337,7 @@ int pkernfs_core_load_locked(struct pkernfs_region *r)
 {
 	const struct pkernfs_sb *sb;
 	struct pkernfs_core *c;
-	const char *why = NULL;
+	const char *why = NULL, *last;
 
 	lockdep_assert_held(&pkernfs_format_lock);
 	if (r->core)
@@ -352,6 +352,11 @@ int pkernfs_core_load_locked(struct pkernfs_region *r)
 		WRITE_ONCE(r->reason, why);
 		return -EINVAL;
 	}
+	/* Nothing depends on it; but the next damage may be to this one. */
+	last = (void *)sb == r->virt ? pkernfs_sb_check(r, 1) : NULL;
+	if (last)
+		pkernfs_load_say(pr_warn, "region %u: %s in the copy at the end\n",
+				 r->index, last);
 	WRITE_ONCE(r->sb, sb);
 	c = pkernfs_core_new(r, &why);
 	if (IS_ERR(c)) {
