@@ -106,6 +106,11 @@ int pkernfs_refuse(struct pkernfs_refusal *why, int error, u64 iova,
 	return error;
 }
 
+/**
+ * pkernfs_why_copy - read a reason that others may be writing
+ * @why: as pkernfs_note() writes it
+ * @to: set to what it was at one time
+ */
 void pkernfs_why_copy(const struct pkernfs_refusal *why, struct pkernfs_refusal *to)
 {
 	spin_lock(&pkernfs_why_lock);
@@ -211,6 +216,14 @@ bool __pkernfs_domain_wanted(struct iommu_domain *domain)
 	return found;
 }
 
+/**
+ * pkernfs_device_new - make a device that nobody knows yet
+ * @r: region that it is, or was, frozen into
+ * @segment: PCI segment
+ * @rid: bus << 8 | devfn
+ *
+ * Return: the device, for pkernfs_device_put(), or NULL: no memory
+ */
 struct pkernfs_device *pkernfs_device_new(struct pkernfs_region *r, u16 segment, u16 rid)
 {
 	struct pkernfs_device *pd = kzalloc_obj(*pd);
@@ -224,6 +237,13 @@ struct pkernfs_device *pkernfs_device_new(struct pkernfs_region *r, u16 segment,
 	return pd;
 }
 
+/**
+ * pkernfs_device_add - make a device known
+ * @pd: device, ready to be found
+ *
+ * Context: transition lock held, or boot
+ * Return: 0; -EBUSY: there is one of that address; -ENOMEM
+ */
 int pkernfs_device_add(struct pkernfs_device *pd)
 {
 	int ret = xa_insert(&pkernfs_device_index, (u32)pd->segment << 16 | pd->rid,
@@ -236,6 +256,10 @@ int pkernfs_device_add(struct pkernfs_device *pd)
 	return 0;
 }
 
+/**
+ * pkernfs_device_put - free a device that is not known, or not any more
+ * @pd: device; readers of the list may look at it for one more grace period
+ */
 void pkernfs_device_put(struct pkernfs_device *pd)
 {
 	pci_dev_put(pd->pdev);

@@ -33,7 +33,6 @@ struct folio;
 struct inode;
 struct kimage;
 struct iommu_domain;
-struct iommufd_device;
 struct vm_area_struct;
 struct pkernfs_core;
 struct pkernfs_device;

@@ -13,9 +13,7 @@
 struct intel_iommu;
 struct iommu_group;
 struct io_pagetable;
-struct pci_dev;
 struct pkernfs_device;
-struct pkernfs_refusal;
 
 #ifdef CONFIG_PKERNFS_FS
 

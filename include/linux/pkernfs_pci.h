@@ -111,13 +111,19 @@ static inline bool __pkernfs_vfio_revoked(struct pci_dev *pdev) { return false; 
 
 /* --- the hooks: PCI core --------------------------------------------------- */
 
-/* This function is kept: no reset, no reconfiguration. */
+/**
+ * pkernfs_pci_kept - is this function kept: no reset, no reconfiguration?
+ * @pdev: any function
+ */
 static inline bool pkernfs_pci_kept(const struct pci_dev *pdev)
 {
 	return pkernfs_pci_active() && test_bit(PKERNFS_PCI_KEPT, &pdev->priv_flags);
 }
 
-/* A kept function, or a bridge above one: no removal, no link retraining. */
+/**
+ * pkernfs_pci_fenced - a kept function or a bridge above one: no removal, no link retraining?
+ * @pdev: any function
+ */
 static inline bool pkernfs_pci_fenced(const struct pci_dev *pdev)
 {
 	return pkernfs_pci_active() &&
@@ -125,39 +131,65 @@ static inline bool pkernfs_pci_fenced(const struct pci_dev *pdev)
 		test_bit(PKERNFS_PCI_PATH, &pdev->priv_flags));
 }
 
-/* Bus mastering must stay on. */
+/**
+ * pkernfs_pci_keeps_master - must bus mastering stay on?
+ * @pdev: any function or bridge, of which it is about to be switched off
+ */
 static inline bool pkernfs_pci_keeps_master(struct pci_dev *pdev)
 {
 	return pkernfs_pci_fenced(pdev) && __pkernfs_pci_master(pdev);
 }
 
-/* Before early fixups: is this a function, or a bridge, that a record names? */
+/**
+ * pkernfs_pci_setup - is this a function, or a bridge, that a record names?
+ * @pdev: it is being enumerated, and no fixup has run yet
+ */
 static inline void pkernfs_pci_setup(struct pci_dev *pdev)
 {
 	if (pkernfs_pci_active())
 		__pkernfs_pci_setup(pdev);
 }
 
-/* Right before device_add(). */
+/**
+ * pkernfs_pci_add - a kept function is about to be added
+ * @pdev: right before device_add()
+ */
 static inline void pkernfs_pci_add(struct pci_dev *pdev)
 {
 	if (pkernfs_pci_kept(pdev))
 		__pkernfs_pci_add(pdev);
 }
 
-/* Enumeration finds MSI-X enabled: true if it is to stay so, masked. */
+/**
+ * pkernfs_pci_msix_init - enumeration finds MSI-X enabled
+ * @pdev: any function
+ * @ctrl: its Message Control
+ *
+ * Return: true if it is to stay so, masked
+ */
 static inline bool pkernfs_pci_msix_init(struct pci_dev *pdev, u16 ctrl)
 {
 	return pkernfs_pci_kept(pdev) && __pkernfs_pci_msix_init(pdev, ctrl);
 }
 
-/* The last vector has been freed: true if MSI-X is to stay enabled, masked. */
+/**
+ * pkernfs_pci_msix_shutdown - the last vector has been freed
+ * @pdev: any function
+ *
+ * Return: true if MSI-X is to stay enabled, masked
+ */
 static inline bool pkernfs_pci_msix_shutdown(struct pci_dev *pdev)
 {
 	return pkernfs_pci_active() && __pkernfs_pci_msix_shutdown(pdev);
 }
 
-/* As device_match_driver_override(): a kept function is for vfio-pci only. */
+/**
+ * pkernfs_pci_match - device_match_driver_override(); a kept function is for vfio-pci only
+ * @pdev: any function
+ * @drv: driver that may bind to it
+ *
+ * Return: 1: it may; 0: it may not; -1: no override
+ */
 static inline int pkernfs_pci_match(struct pci_dev *pdev,
 				    const struct device_driver *drv)
 {
@@ -168,52 +200,88 @@ static inline int pkernfs_pci_match(struct pci_dev *pdev,
 
 /* --- the hooks: vfio-pci --------------------------------------------------- */
 
-/* The reset at open; 0 for a kept function if there is one to be had later. */
+/**
+ * pkernfs_vfio_reset - the reset at open
+ * @pdev: function that a user opens
+ *
+ * Return: as pci_try_reset_function(); of a kept function, which is not reset, 0 if there
+ * is one to be had later
+ */
 static inline int pkernfs_vfio_reset(struct pci_dev *pdev)
 {
 	return pkernfs_pci_kept(pdev) ? __pkernfs_vfio_reset(pdev) :
 					pci_try_reset_function(pdev);
 }
 
-/* The state to go back to at close has been read and is about to be stored. */
+/**
+ * pkernfs_vfio_opened - the state to go back to at close has been read
+ * @pdev: function whose state is about to be stored
+ */
 static inline void pkernfs_vfio_opened(struct pci_dev *pdev)
 {
 	if (pkernfs_pci_kept(pdev))
 		__pkernfs_vfio_opened(pdev);
 }
 
-/* The configuration that the user sees has been read. */
+/**
+ * pkernfs_vfio_config - the configuration that the user sees has been read
+ * @vdev: function of a user
+ */
 static inline void pkernfs_vfio_config(struct vfio_pci_core_device *vdev)
 {
 	if (pkernfs_pci_active())
 		__pkernfs_vfio_config(vdev);
 }
 
-/* Interrupts and mappings are gone: true if nothing may be restored or reset. */
+/**
+ * pkernfs_vfio_close - interrupts and mappings are gone
+ * @vdev: function that its user closes
+ *
+ * Return: true if nothing may be restored or reset
+ */
 static inline bool pkernfs_vfio_close(struct vfio_pci_core_device *vdev)
 {
 	return pkernfs_pci_active() && __pkernfs_vfio_close(vdev);
 }
 
-/* May the user set up interrupts now? 0 or -errno. */
+/**
+ * pkernfs_vfio_set_irqs - may the user set up interrupts now?
+ * @pdev: function of a user
+ * @index: VFIO_PCI_*_IRQ_INDEX
+ *
+ * Return: 0, and pkernfs_vfio_set_irqs_done() is due; or -errno
+ */
 static inline int pkernfs_vfio_set_irqs(struct pci_dev *pdev, unsigned int index)
 {
 	return pkernfs_pci_active() ? __pkernfs_vfio_set_irqs(pdev, index) : 0;
 }
 
+/**
+ * pkernfs_vfio_set_irqs_done - interrupts are as the user wants them
+ * @pdev: function of a user, after pkernfs_vfio_set_irqs() has returned 0
+ */
 static inline void pkernfs_vfio_set_irqs_done(struct pci_dev *pdev)
 {
 	if (pkernfs_pci_active())
 		__pkernfs_vfio_set_irqs_done(pdev);
 }
 
-/* An eventfd was connected: true if it is to be signalled at once. */
+/**
+ * pkernfs_vfio_raise - an eventfd was connected
+ * @pdev: function of a user
+ * @vector: vector that it is for
+ *
+ * Return: true if it is to be signalled at once
+ */
 static inline bool pkernfs_vfio_raise(struct pci_dev *pdev, unsigned int vector)
 {
 	return pkernfs_pci_active() && __pkernfs_vfio_raise(pdev, vector);
 }
 
-/* A kexec is under way: the user has lost the device. */
+/**
+ * pkernfs_vfio_revoked - has the user lost the device, as a kexec is under way?
+ * @pdev: function of a user
+ */
 static inline bool pkernfs_vfio_revoked(struct pci_dev *pdev)
 {
 	/* A function that was stopped is not kept, and revoked all the same. */
