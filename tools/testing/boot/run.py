@@ -167,7 +167,9 @@ def main():
     machine.sweep()
     count = {'passed': 0, 'failed': 0, 'skipped': 0}
     retried = 0
+    begin = time.monotonic()
     build(scenarios)
+    built = time.monotonic()
     for s, how, notes, why, before, seconds in results(scenarios, echo):
         if before:
             out('       %-20s not for a reason of ours: %s; once more' % (s.name, before))
@@ -180,6 +182,8 @@ def main():
             out('       ' + why.replace('\n', '\n       '))
     if retried:
         out('%d run once more after an end that was not for a reason of ours' % retried)
+    now = time.monotonic()
+    out('%.0f s, of which %.0f s to build kernels' % (now - begin, built - begin))
     out('%(passed)d passed, %(failed)d failed, %(skipped)d skipped' % count)
     return 1 if count['failed'] or not count['passed'] else 0
 

@@ -127,7 +127,7 @@ int landings_add(struct landings *l, const struct landing *one);
 int landings_write(const struct landings *l, const char *path);
 int landings_read(struct landings *l, const char *path);
 
-#define PHASES_MAX	64
+#define PHASES_MAX	512
 
 /**
  * struct phase - a named time
@@ -171,7 +171,6 @@ struct qtest {
 /* qtest.c */
 int qtest_open(struct qtest *q, const char *path);
 int qtest_read(struct qtest *q, char width, u64 addr, u64 *value);
-int qtest_write(struct qtest *q, char width, u64 addr, u64 value);
 
 /* commands */
 int cmd_inject(int argc, char **argv);

@@ -2,7 +2,6 @@
 /* Phases of a run: lines "NANOSECONDS NAME", each the begin of a phase. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "host.h"
 
@@ -32,8 +31,12 @@ int phases_read(struct phases *p, const char *path, u64 end_ns)
 	       fscanf(f, "%llu %31s%*[^\n]", &at[p->count].begin_ns,
 		      at[p->count].name) >= 2)
 		p->count++;
-	fclose(f);
 	errno = 0;
+	if (p->count == PHASES_MAX && fscanf(f, " %*c") != EOF) {
+		fclose(f);
+		return host_fail("%s: more than %u phases", path, PHASES_MAX);
+	}
+	fclose(f);
 	if (!p->count)
 		return host_fail("%s: no line \"NANOSECONDS NAME\"", path);
 	qsort(at, p->count, sizeof(*at), phases_order);

@@ -79,19 +79,3 @@ int qtest_read(struct qtest *q, char width, u64 addr, u64 *value)
 	return ret;
 }
 
-/**
- * qtest_write() - write guest physical memory or a device register
- * @q: QEMU
- * @width: b, w, l or q
- * @addr: where
- * @value: what
- *
- * Return: 0 or -errno.
- */
-int qtest_write(struct qtest *q, char width, u64 addr, u64 value)
-{
-	char line[128];
-
-	fprintf(q->out, "write%c 0x%llx 0x%llx\n", width, addr, value);
-	return qtest_answer(q, line, sizeof(line));
-}

@@ -44,7 +44,7 @@ static int scan_add(struct founds *f, const struct found *one)
  * By its magic, at any alignment: a frame that was misdirected need not lie
  * where a buffer would.
  */
-static int scan_file(const struct ram *ram, const struct span *span,
+static int scan_file(const struct ram *ram, const struct span *span, size_t spans,
 		     struct founds *f)
 {
 	const u64 magic = FRAME_MAGIC;
@@ -68,7 +68,8 @@ static int scan_file(const struct ram *ram, const struct span *span,
 			one.run = id.run;
 			one.seq = id.seq;
 			one.gpa = ram_gpa(ram, off);
-			one.inside = span_holds(span, one.gpa);
+			for (size_t i = 0; i < spans && !one.inside; i++)
+				one.inside = span_holds(&span[i], one.gpa);
 			if (scan_add(f, &one))
 				return -ENOMEM;
 		}
@@ -148,13 +149,13 @@ static void scan_print(u32 run, const struct tally *t)
 }
 
 static const char scan_help[] =
-"Usage: pkernfs-host scan --ram FILE --range BYTES@ADDR [OPTION...]\n"
+"Usage: pkernfs-host scan --ram FILE --range BYTES@ADDR... [OPTION...]\n"
 "\n"
 "Finds all frames in guest RAM. Each number from 0 on must be there once, whole,\n"
-"inside the range; none may be outside.\n"
+"inside a range; none may be outside.\n"
 "\n"
 "  --ram FILE           file of QEMU's memory-backend-file\n"
-"  --range BYTES@ADDR   guest physical range where frames may be\n"
+"  --range BYTES@ADDR   guest physical range where frames may be; up to 64 times\n"
 "  --low BYTES          RAM below 4 GiB, if not as QEMU's q35 has it\n"
 "  --run N              this run only; else each that is found\n"
 "  --count N            frames that were sent (needs --run)\n"
@@ -174,7 +175,8 @@ int cmd_scan(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 }
 	};
-	struct span span = { 0 };
+	struct span span[64] = { 0 };
+	size_t spans = 0;
 	struct founds f = { 0 };
 	struct tally t = { 0 };
 	const char *path = NULL;
@@ -189,7 +191,8 @@ int cmd_scan(int argc, char **argv)
 			path = optarg;
 			break;
 		case 'g':
-			bad |= span_parse(optarg, &span);
+			bad |= spans == sizeof(span) / sizeof(*span) ||
+			       span_parse(optarg, &span[spans++]);
 			break;
 		case 'L':
 			bad |= host_size(optarg, &low);
@@ -210,11 +213,11 @@ int cmd_scan(int argc, char **argv)
 			bad = true;
 		}
 	}
-	if (bad || !path || !span.bytes || (count && !run)) {
+	if (bad || !path || !spans || !span[0].bytes || (count && !run)) {
 		fputs(scan_help, stderr);
 		return HOST_USAGE;
 	}
-	if (ram_attach(&ram, path, low) || scan_file(&ram, &span, &f))
+	if (ram_attach(&ram, path, low) || scan_file(&ram, span, spans, &f))
 		return HOST_FAILED;
 	if (f.count)
 		qsort(f.at, f.count, sizeof(*f.at), scan_order);

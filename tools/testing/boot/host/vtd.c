@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Reads a remapping unit's registers and tables. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "vtd.h"

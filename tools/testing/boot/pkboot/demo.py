@@ -28,7 +28,7 @@ PHASES = {
 
 def show(t, out):
     """Run it; out: prints a line."""
-    state = {'boot': []}
+    state = {'boot': [], 'begun': False}
 
     def echo(now, text):
         hit = re.search(r'PHASE (\S+)', text)
@@ -37,7 +37,10 @@ def show(t, out):
             state['boot'] = list(BOOT)
         if not hit and state['boot'] and re.search(state['boot'][0][0], text):
             name = state['boot'].pop(0)[1]
-        if name in PHASES:
+        if name == 'quiet':
+            state['begun'] = True
+        # The first VMM binds and attaches, too.
+        if name in PHASES and state['begun']:
             out('%8.2f s  %-10s %s' % (now, name, PHASES[name]))
 
     t.echo = echo
@@ -45,7 +48,7 @@ def show(t, out):
     u = live.Update(t)
     u.go(rate=1000)
     out('')
-    u.d.timeline('quiet', 10, draw=True)
+    u.d.timeline('quiet', 10, draw=out)
     out('the same as a picture: %s' % os.path.relpath(u.d.svg))
     u.all_landed()
     u.no_gap()

@@ -225,8 +225,8 @@ class Dma:
             raise Failure('bus mastering of %s was cleared: %s' %
                           (device, ' '.join(hex(v) for v in values)))
 
-    def timeline(self, quiet, ratio=0, floor_ms=20, draw=False):
-        """Judge by phases; True if none is over the ratio."""
+    def timeline(self, quiet, ratio=0, floor_ms=20, draw=None):
+        """Judge by phases; True if none is over the ratio. draw: prints text."""
         with open(self.phases, 'w') as f:
             for now, name in self.marks():
                 f.write('%d %s\n' % ((self.m.console.start + now) * 1e9, name))
@@ -245,13 +245,26 @@ class Dma:
                 v = values(line)
                 self.phase[v['name']] = v
         if draw:
-            print(p.stdout, flush=True)
+            draw(p.stdout)
         return p.returncode == 0
 
+    def frozen(self):
+        """What a frozen device could write to, by the guest's INFO: BYTES@ADDR each."""
+        found = []
+        for _, text in self.m.console.lines:
+            hit = re.search(r'RANGE iova=\w+ bytes=(\w+) phys=(\w+) prot=(\d+)', text)
+            span = hit and '%s@%s' % hit.groups()[:2]
+            if hit and int(hit.group(3)) & 2 and span not in found:
+                found.append(span)
+        return found
+
     def scan(self, count=None):
-        """Look through guest RAM; the machine must not have been stopped yet."""
+        """Look through guest RAM; the machine must not have been stopped yet.
+
+        Outside is what is not in frozen(), or in the region where nothing was frozen."""
+        ranges = [a for span in self.frozen() or [self.span] for a in ('--range', span)]
         p = subprocess.run(
-            [self.host, 'scan', '--ram', self.m.ram, '--range', self.span,
+            [self.host, 'scan', '--ram', self.m.ram, *ranges,
              '--run', str(self.run), '--verbose', '--count',
              str(self.inject['sent'] if count is None else count)],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

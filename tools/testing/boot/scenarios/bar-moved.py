@@ -8,7 +8,6 @@ goes on with its DMA.
 from pkboot import damage, dma
 
 KERNEL = 'release'
-QUICK = False
 LIKE = damage
 STAGES = 2
 TIMEOUT = 90

@@ -12,6 +12,7 @@ from pkboot import dma, live, selftests
 KERNEL = 'release'
 LIKE = live
 STAGES = 2
+TRACE = ('pci_cfg_write',)
 TIMEOUT = 60
 
 
@@ -72,6 +73,8 @@ def run(t):
                     selftests.files('kexec_image', 'kexec_call'))
     u.go(rate=300)
     u.all_landed()
+    u.no_gap(ratio=1, floor_ms=live.SHARED_MS)
+    u.never_cleared(since='quiet')
     p = u.d.polled()
     t.check(not (p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults']),
             'the remapping unit: %s' % p)

@@ -30,7 +30,7 @@ stage1() {
 	%(load)s
 	region_make
 	%(reset)s
-	vmm run --bind --size 160M --iova 128M phase=quiet run=1s freeze phase=frozen run=500ms \
+	vmm run --bind --size 160M --iova 128M phase=quiet run=1s freeze info phase=frozen run=500ms \
 		quiesce save phase=leave || fail "the VMM: $?"
 	kexec_jump
 }

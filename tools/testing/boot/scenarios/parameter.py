@@ -64,6 +64,9 @@ def run(t):
         u.go(rate=250)
         u.all_landed()
         u.no_gap(ratio=1, floor_ms=live.SHARED_MS)
+        found = sum('handover found at ' in text and ' 1 of 1 device(s) proven' in text
+                    for _, text in u.m.console.lines)
+        t.check(found == 2, '%d lines of two kernels tell of the handover' % found)
         p = u.d.polled()
         t.check(not (p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults']),
                 'the remapping unit: %s' % p)

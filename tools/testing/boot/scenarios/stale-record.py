@@ -31,7 +31,7 @@ stage1() {
 	fi
 	region_make
 	echo whole >/mnt/file
-	vmm run --bind --size 160M --iova 128M run=500ms freeze quiesce save || fail "VMM: $?"
+	vmm run --bind --size 160M --iova 128M run=500ms freeze info quiesce save || fail "VMM: $?"
 	say "RESET me"
 	sleep 100
 }

@@ -16,12 +16,28 @@ MEMORY = live.MEMORY
 PKERNFS = live.PKERNFS
 DEVICES = live.DEVICES
 STAGES = 5
+TRACE = ('pci_cfg_write',)
 TIMEOUT = 120
 
 GUEST = r'''
+dev=/sys/bus/pci/devices/$nic
+
+# byte OFFSET: of its configuration space
+byte() {
+	hexdump -s $(($1)) -n 1 -e '1/1 "%u"' $dev/config
+}
+
+# 128 if MSI-X is enabled, by the device itself
+msix_enabled() {
+	local at=$(byte 0x34)
+	while [ $at != 0 ] && [ $(byte $at) != 17 ]; do at=$(byte $((at + 1))); done
+	[ $at != 0 ] || fail "it has no MSI-X"
+	echo $(($(byte $((at + 3))) & 128))
+}
+
 # killed STEP STATE RUN...: RUN must die after STEP and leave STATE behind
 killed() {
-	local step=$1 state=$2 rc=0 dev=/sys/bus/pci/devices/$nic master msix
+	local step=$1 state=$2 rc=0 master msix
 	shift 2
 	vmm "$@" --kill-at "$step" $actions || rc=$?
 	[ "$rc" = 137 ] || fail "not killed after $step: exit code $rc"
@@ -29,12 +45,12 @@ killed() {
 	say "KILLED $step: $state"
 	[ "$(basename "$(readlink $dev/driver)")" = vfio-pci ] || return 0
 	# Closed: bus mastering and interrupts are off. Kept: bus mastering is on.
-	master=$(($(hexdump -s 4 -n 1 -e '1/1 "%u"' $dev/config) & 4))
-	msix=$(ls $dev/msi_irqs 2>/dev/null | wc -l)
+	master=$(($(byte 4) & 4))
+	msix=$(msix_enabled):$(ls $dev/msi_irqs 2>/dev/null | wc -l)
 	case $state:$master:$msix in
-	ordinary:0:0) ;;
+	ordinary:0:0:0) ;;
 	detached:4:*|adopted:4:*) ;;
-	*) fail "$state, but COMMAND has $master and there are $msix vectors" ;;
+	*) fail "$state, but COMMAND has $master, and MSI-X and its vectors are $msix" ;;
 	esac
 }
 
@@ -55,7 +71,7 @@ stage1() {
 
 	# Frozen from here on; the ring of this VMM is the one that is filled.
 	vmm run --bind --size 160M --control /tmp/control --kill-at freeze \
-		wait run=500ms freeze &
+		wait phase=quiet run=500ms freeze info &
 	await_host
 	echo go >/tmp/control
 	wait $! && fail "not killed after freeze"
@@ -160,6 +176,8 @@ def run(t):
     u.m.send('no more frames')
     u.m.wait('STEP report', start=at)
     u.all_landed()
+    u.no_gap(ratio=1, floor_ms=live.SHARED_MS)
+    u.never_cleared(since='quiet')
     p = u.d.polled()
     if p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults']:
         raise Failure('the remapping unit: %s' % p)
