@@ -8,7 +8,6 @@
 #include <linux/fs.h>
 #include <linux/init.h>
 #include <linux/kobject.h>
-#include <linux/mm.h>
 #include <linux/pkernfs.h>
 #include <linux/printk.h>
 #include <linux/sysfs.h>

@@ -17,7 +17,6 @@
 #define pr_fmt(fmt) "pkernfs: " fmt
 
 #include <linux/init.h>
-#include <linux/interrupt.h>
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
 #include <linux/suspend.h>

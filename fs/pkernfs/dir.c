@@ -9,7 +9,6 @@
 
 #include <linux/fs.h>
 #include <linux/pkernfs_compat.h>
-#include <linux/slab.h>
 
 #include "pkernfs.h"
 

@@ -8,7 +8,6 @@
  * file meanwhile waits: with granules of 1 GiB there may be no second one to be had.
  */
 
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
 

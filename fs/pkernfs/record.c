@@ -13,7 +13,6 @@
 #include <linux/crc32c.h>
 #include <linux/pci.h>
 #include <linux/pkernfs.h>
-#include <linux/slab.h>
 
 #include "device.h"
 

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <linux/iommufd.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 
 #include "vmm.h"

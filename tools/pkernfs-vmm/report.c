@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the VMM says: STEP, ERROR and REPORT lines, each in one write. */
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 

@@ -2,8 +2,6 @@
 /*
  * The check of inodes: what each says of itself, and its attributes.
  */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 

@@ -17,16 +17,13 @@
  */
 #include <linux/delay.h>
 #include <linux/iommu.h>
-#include <linux/iommufd.h>
 #include <linux/pci.h>
 #include <linux/pkernfs.h>
 #include <linux/pkernfs_iommu.h>
-#include <linux/slab.h>
 
 #include <trace/events/pkernfs.h>
 
 #include "iommu.h"
-#include "pasid.h"
 #include "pkernfs.h"
 
 DEFINE_STATIC_KEY_FALSE(pkernfs_iommu_key);

@@ -32,7 +32,6 @@
 #include <trace/events/pkernfs.h>
 
 #include "iommu.h"
-#include "../iommu-pages.h"
 #include "pkernfs.h"
 
 /* Translation table mode in the root table address register (11.4.5) */

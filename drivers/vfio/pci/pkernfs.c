@@ -8,7 +8,7 @@
  */
 #include <linux/delay.h>
 #include <linux/eventfd.h>
-#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/vfio_pci_core.h>
 
 #include "../../pci/pkernfs.h"

@@ -3,7 +3,6 @@
  * The regions of this boot, as userspace sees them: named in sysfs, Reserved in
  * the memory map that kexec hands on, no RAM in /proc/iomem.
  */
-#include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

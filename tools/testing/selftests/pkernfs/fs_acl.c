@@ -8,7 +8,6 @@
  * setfacl(1) is not there: ACLs are set as the attributes that they are.
  */
 #include <grp.h>
-#include <linux/fs.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
 #include <sched.h>

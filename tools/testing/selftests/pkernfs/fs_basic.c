@@ -4,8 +4,6 @@
  */
 #include <dirent.h>
 #include <linux/falloc.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
 
 #include "fs_test.h"
 

@@ -6,7 +6,6 @@
  * usage: fs_held MOUNT FILE
  */
 #include <linux/falloc.h>
-#include <sys/syscall.h>
 
 #include "fs_test.h"
 

@@ -14,7 +14,6 @@
 #include <limits.h>
 #include <linux/fs.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

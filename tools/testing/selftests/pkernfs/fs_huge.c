@@ -11,7 +11,6 @@
  */
 #include <linux/falloc.h>
 #include <pthread.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 

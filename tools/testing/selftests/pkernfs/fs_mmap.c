@@ -4,7 +4,6 @@
  * file never shows more or less than its size.
  */
 #include <linux/falloc.h>
-#include <linux/fs.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <linux/kexec.h>
 #include <linux/reboot.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
