@@ -9,7 +9,6 @@ that has no preserved device, a leaf behind the frozen range that maps other mem
 from pkboot import damage
 
 KERNEL = 'release'
-QUICK = False
 LIKE = damage
 STAGES = 2
 TIMEOUT = 60

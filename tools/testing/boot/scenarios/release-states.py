@@ -17,7 +17,6 @@ LIKE = live
 DEVICES = ('-device pcie-root-port,id=rp,chassis=1,addr=6.0', dma.nic(0, 'bus=rp'))
 STAGES = 3
 TIMEOUT = 60
-QUICK = False
 # Its own driver must not take the device that failed: see live.NO_DRIVER.
 K2_APPEND = live.NO_DRIVER
 
