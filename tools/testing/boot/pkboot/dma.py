@@ -83,6 +83,9 @@ def files(pkernfs=False):
     return found
 
 
+# Where the power state of QEMU's models is that have one; 7.2's ports have none.
+PMCSR = {'e1000e': 0xcc, 'igb': 0x44}
+
 # Phases that the second kernel's own lines begin.
 BOOT = ((r'Linux version', 'boot'), (r'pci 0000:00:00\.0: \[', 'enumerate'),
         (r'DMAR: Intel\(R\) Virtualization', 'probe'))
@@ -208,22 +211,37 @@ class Dma:
             elif marks and re.search(marks[0][0], text):
                 yield now, marks.pop(0)[1]
 
-    def never_cleared(self, device):
-        """Every write to a function's command register leaves bus mastering on.
+    def never_cleared(self, address, since='freeze'):
+        """No write to a function's registers stops it; returns how many writes there were.
 
-        By QEMU's trace of pci_cfg_write, which names it like "pcie-root-port 00:06.0", from
-        the freeze on until nothing is sent any more. A port without it lets QEMU's frames
-        pass, as hardware would not.
+        By QEMU's trace of pci_cfg_write, in which it is "00:06.0" or the like, from the
+        first such phase on until nothing is sent any more: each write to the command register leaves
+        bus mastering on, and none asks for another power state than D0. What is off for
+        less than the time between two looks is seen, too. A port without bus mastering
+        lets QEMU's frames pass, as hardware would not, and so does a NIC in D3.
         """
-        at = {name: now for now, name in self.marks()}
-        writes = self.m.trace('pci_cfg_write', at['freeze'], at['end'])
-        values = [int(w.split()[-1], 16) for w in writes
-                  if w.startswith(device + ' ') and ' @0x4 ' in w]
-        if not values:
-            raise Failure('the trace shows no write to the command register of ' + device)
-        if any(not value & 4 for value in values):
+        at = {}
+        for now, name in self.marks():
+            at.setdefault(name, now)
+        ours = [w for w in self.m.trace('pci_cfg_write', at[since], at['end'])
+                if w.split()[1] == address]
+        command = [int(w.split()[-1], 16) for w in ours if ' @0x4 ' in w]
+        if not command:
+            raise Failure('the trace shows no write to the command register of ' + address)
+        if any(not value & 4 for value in command):
             raise Failure('bus mastering of %s was cleared: %s' %
-                          (device, ' '.join(hex(v) for v in values)))
+                          (address, ' '.join(hex(v) for v in command)))
+        model = ours[0].split()[0]
+        if model not in PMCSR:
+            return len(ours)
+        state = '%s %s @%#x <- ' % (model, address, PMCSR[model])
+        if not any(w.startswith(state) for w in
+                   self.m.trace('pci_cfg_write', 0, at[since])):
+            raise Failure('the trace shows no power state of %s at all' % address)
+        asleep = [w for w in ours if w.startswith(state) and int(w.split()[-1], 16) & 3]
+        if asleep:
+            raise Failure('put to sleep: ' + asleep[0])
+        return len(ours)
 
     def timeline(self, quiet, ratio=0, floor_ms=20, draw=None):
         """Judge by phases; True if none is over the ratio. draw: prints text."""

@@ -4,7 +4,7 @@
 Frozen under its VMM, detached, without a driver, adopted: removal, every reset of
 the device and of the port above it, another driver, disable, sleep and writes to the
 configuration are refused or do no harm. Frames come all the time. Neither its bus mastering
-nor the port's is ever off.
+nor the port's is ever off, and both stay awake.
 """
 
 from pkboot import dma, live
@@ -42,6 +42,16 @@ poke() {
 	tries=$((tries + 1))
 }
 
+# A port would go to sleep after 100 ms, a device at once.
+awake() {
+	local f is
+	sleep 0.5
+	for f in $dev $port; do
+		is="$(cat $f/power_state) $(cat $f/power/runtime_status)"
+		[ "$is" = "D0 active" ] || fail "$1: ${f##*/} is $is"
+	done
+}
+
 has_driver() {
 	local is
 	is=$(basename "$(readlink $dev/driver)")
@@ -50,7 +60,7 @@ has_driver() {
 
 # All that does not depend on the driver
 knocks() {
-	local f
+	local f methods=
 	want_state $1
 	knock "$busy" $dev/remove 1
 	knock "$busy" $port/remove 1
@@ -58,8 +68,11 @@ knocks() {
 	knock "Inappropriate ioctl for device" $dev/reset 1
 	for f in bus pm default; do
 		(echo $f >$dev/reset_method) 2>/dev/null || continue
+		methods="$methods $f"
 		knock "$busy" $dev/reset 1
 	done
+	# That by the bus is none while the device is kept.
+	[ "$methods" = " pm default" ] || fail "tried to reset it by:$methods"
 	knock "Inappropriate ioctl for device" $port/reset_subordinate 1
 	knock "$busy" $dev/rescan 1
 	knock "$busy" $port/rescan 1
@@ -68,6 +81,7 @@ knocks() {
 		knock "" $f/power/control auto
 		knock "" $f/d3cold_allowed 1
 	done
+	awake $1
 	knock "Permission denied" $dev/driver_override e1000e
 	knock "" /sys/bus/pci/drivers_probe $nic
 	has_driver vfio-pci
@@ -94,6 +108,7 @@ nobodys() {
 	[ ! -e $dev/driver ] || fail "it has a driver"
 	knock "" $dev/enable 1
 	knock "" $dev/enable 0
+	awake "without a driver"
 	knock "No such device" /sys/bus/pci/drivers/e1000e/bind $nic
 	knock "$busy" $dev/reset 1
 	knock "" /sys/bus/pci/drivers_probe $nic
@@ -151,7 +166,7 @@ def run(t):
     u.go(rate=300)
     u.all_landed()
     u.translated()
-    for device in 'pcie-root-port 00:06.0', 'e1000e 01:00.0':
-        u.d.never_cleared(device)
+    for address in '00:06.0', '01:00.0':
+        u.d.never_cleared(address)
     t.note('%d attempts' % sum(int(text.split('TRIED ')[1]) for _, text
                                in u.m.console.lines if 'TRIED ' in text))

@@ -143,8 +143,8 @@ def run(t):
         if d.watch['landed'] != sent or scan['found'] != sent or scan['twice'] or \
                 scan['damaged'] or scan['outside']:
             raise Failure('of %d frames for NIC %d: %s, %s' % (sent, d.nic, d.watch, scan))
-    for device in 'pcie-root-port 00:06.0', 'pcie-root-port 00:07.0', 'e1000e 01:00.0':
-        nics[0].never_cleared(device)
+    for address in '00:06.0', '00:07.0', '01:00.0':
+        nics[0].never_cleared(address)
     p = nics[0].polled()
     if p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults'] or p['roots'] != 2:
         raise Failure('the remapping unit: %s' % p)
