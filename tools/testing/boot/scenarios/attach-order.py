@@ -3,7 +3,8 @@
 
 VMM after VMM, in one kernel and over a kexec, while frames come: attach by IOAS
 before and after the maps, a HWPT attached empty or half filled. The hardware stays
-on the fixed domain until all is mapped, and changes by itself then. One that maps
+on the fixed domain until all is mapped, and changes by itself then; bus mastering stays
+on from the first freeze to the end. One that maps
 another page is refused; one that never maps the rest sees in INFO what is missing.
 What a real VMM maps besides guest RAM is left out of the freeze.
 """
@@ -15,6 +16,7 @@ from pkboot.result import Failure
 
 KERNEL = 'release'
 LIKE = live
+TRACE = ('pci_cfg_write',)
 STAGES = 2
 TIMEOUT = 90
 
@@ -52,6 +54,8 @@ waiting() {
 	pid=$!
 	while ! grep -q "does not map IOVA 0x104000000" \
 		/sys/fs/pkernfs/devices/$nic/reason 2>/dev/null; do sleep 0.1; done
+	say "WAITS"
+	pkernfs-vmm info --device /mnt/vm0/nic0 >/dev/kmsg || fail "INFO: $?"
 }
 
 stage1() {
@@ -60,7 +64,8 @@ stage1() {
 		fail "without --leave-out: $?"
 	want_state ordinary
 	vmm run --bind --size 160M --iova 4G $maps --leave-out 0xc0000000:2M \
-		phase=quiet run=500ms freeze info quiesce save || fail "the first VMM: $?"
+		phase=quiet run=500ms freeze info phase=frozen \
+		quiesce save || fail "the first VMM: $?"
 	orders
 	# It waits, and is killed: the device stays where it is, for the next one.
 	waiting
@@ -117,6 +122,16 @@ def refused(m):
             raise Failure('%s: not in the log: %s' % (bad, line))
 
 
+def waited(m):
+    """What INFO said each time that a user had yet to map something: which IOVA is next."""
+    lines = [text for _, text in m.console.lines]
+    at = [n for n, text in enumerate(lines) if text.endswith('WAITS')]
+    infos = [next(dma.values(text) for text in lines[n:] if 'INFO ' in text) for n in at]
+    found = [(i['state'], i['error'], i['error_iova']) for i in infos]
+    if found != [('detached', errno.EAGAIN, '0x104000000')] * 3:
+        raise Failure('INFO of those that wait says %s' % found)
+
+
 def run(t):
     u = live.Update(t)
     u.m.start()
@@ -133,7 +148,9 @@ def run(t):
     u.m.send('seen')
     u.m.finish()
     refused(u.m)
+    waited(u.m)
     u.all_landed()
+    u.never_cleared(since='frozen')
     p = u.d.polled()
     if p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults']:
         raise Failure('the remapping unit: %s' % p)
