@@ -103,6 +103,7 @@ static const char help[] =
 "  dirty             DIRTY lines with what is dirty, which is clean then\n"
 "  raise[=CAUSES]    NIC: interrupt by ICS; default: vector 1, with --kvm 2.\n"
 "                    NVMe: a command on the admin queue. edu: these bits\n"
+"  came              until all have come that raise has raised, always without CAUSES\n"
 "  submit=N[:QUEUES] NVMe: N commands in turn over the first of the queues\n"
 "  complete[=TIME]   until all of them have completed (120s); then look at all data\n"
 "  each=N            N commands, one at a time; NIC, edu: N times raise, each when\n"

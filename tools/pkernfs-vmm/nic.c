@@ -418,6 +418,11 @@ static int nic_raise(struct vmm *vmm, u32 causes)
 	return 0;
 }
 
+static unsigned int nic_raises(const struct vmm *vmm)
+{
+	return vmm->vectors == 1 ? NIC_IRQ_RX : vmm->vcpu ? NIC_IRQ_TX : NIC_IRQ_OTHER;
+}
+
 /**
  * nic_raise_sysfs() - the same while no VMM has the device
  * @bdf: PCI address
@@ -514,6 +519,7 @@ static void nic_report(struct vmm *vmm, FILE *out)
 	.interrupt = nic_interrupt,	\
 	.poll = nic_receive,		\
 	.raise = nic_raise,		\
+	.raises = nic_raises,		\
 	.verify = nic_verify,		\
 	.good = nic_good,		\
 	.report = nic_report

@@ -323,13 +323,24 @@ static int script_complete(struct vmm *vmm, const char *arg)
 	return ret ?: vmm->driver->verify(vmm);
 }
 
+/* What has come of `raise`; frames have a vector of their own. */
 static u64 script_irqs(const struct vmm *vmm)
 {
-	u64 sum = 0;
+	return READ_ONCE(vmm->guest->irq[vmm->driver->raises ? vmm->driver->raises(vmm) : 0]);
+}
 
-	for (unsigned int i = 0; i < vmm->vectors; i++)
-		sum += READ_ONCE(vmm->guest->irq[i]);
-	return sum;
+static int script_came(struct vmm *vmm, const char *arg)
+{
+	const u64 end = vmm_now_ns() + SCRIPT_IRQ_MS * 1000000ULL;
+
+	(void)arg;
+	while (script_irqs(vmm) < vmm->guest->raised && !READ_ONCE(vmm->ended)) {
+		if (vmm_now_ns() > end)
+			return vmm_fail("came", ETIMEDOUT, "%llu were raised, %llu have come",
+					vmm->guest->raised, script_irqs(vmm));
+		script_serve(vmm, 1);
+	}
+	return 0;
 }
 
 /*
@@ -510,6 +521,7 @@ static const struct script_action script_actions[] = {
 	{ "dirty", script_dirty, false },
 	{ "info", script_info, false },
 	{ "raise", script_raise, false },
+	{ "came", script_came, false },
 	{ "submit", script_submit, false },
 	{ "complete", script_complete, false },
 	{ "each", script_each, false },

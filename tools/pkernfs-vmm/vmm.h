@@ -118,6 +118,7 @@ struct nic_model;
  *	the next; NULL: this device is none for a vCPU
  * @poll: take what has come without an interrupt; returns how much
  * @raise: make the device interrupt
+ * @raises: on which vector, if it is told no causes; NULL: there is one
  * @submit: give the device so many commands, on its first so many queues or, if 0,
  *	on all
  * @left: commands that have not completed
@@ -139,6 +140,7 @@ struct vmm_driver {
 	u32 (*ack)(unsigned int vector, u32 *reg);
 	u64 (*poll)(struct vmm *vmm);
 	int (*raise)(struct vmm *vmm, u32 causes);
+	unsigned int (*raises)(const struct vmm *vmm);
 	int (*submit)(struct vmm *vmm, u32 count, u32 queues);
 	u64 (*left)(struct vmm *vmm);
 	int (*verify)(struct vmm *vmm);
