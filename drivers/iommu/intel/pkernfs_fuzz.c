@@ -580,6 +580,7 @@ static bool pkernfs_fuzz_held(struct pkernfs_fuzz_walk *w, int pool, u64 first, 
 {
 	const struct pkernfs_gpool *p = &w->z->r.core->gpool[pool];
 
+	w->z->others += last - first + 1;
 	while (first <= last && pkernfs_granule_holds(p, first))
 		first++;
 	return first > last;
@@ -673,6 +674,7 @@ static void pkernfs_fuzz_forget(struct pkernfs_fuzz *z)
 {
 	bitmap_zero(z->used, z->r.bytes >> PKERNFS_BLOCK_SHIFT);
 	memset(z->holds, 0, (z->r.bytes >> PKERNFS_GRANULE_SHIFT) * sizeof(*z->holds));
+	z->others = 0;
 }
 
 /* --- Checksums and counts that match --------------------------------------------------- */
@@ -847,6 +849,22 @@ static const char *pkernfs_fuzz_check_entry(struct pkernfs_fuzz *z, struct pkern
 	       at[1] == (did | 1 << 23) && !at[2] ? NULL : "another PASID entry";
 }
 
+/* Walk the tables of a device, if they are not those of one that comes before it. */
+static bool pkernfs_fuzz_walk_device(struct pkernfs_fuzz_walk *w, struct pkernfs_device *pd)
+{
+	const struct pkernfs_fixed *f = pkernfs_to_fixed(pd->fixed);
+	struct pkernfs_device *other;
+
+	list_for_each_entry(other, &pkernfs_devices, node) {
+		if (other == pd)
+			break;
+		if (other->fixed && pkernfs_to_fixed(other->fixed)->ss.root == f->ss.root)
+			return false;
+	}
+	pkernfs_fuzz_walk(w, f->ss.root, f->ss.levels - 2);
+	return true;
+}
+
 static const char *pkernfs_fuzz_check_device(struct pkernfs_fuzz *z, struct pkernfs_device *pd)
 {
 	struct pkernfs_fuzz_walk w = {
@@ -855,7 +873,7 @@ static const char *pkernfs_fuzz_check_device(struct pkernfs_fuzz *z, struct pker
 	const struct pkernfs_fixed *f = pkernfs_to_fixed(pd->fixed);
 	struct pkernfs_node *n = pkernfs_node_find(z->r.core, le64_to_cpu(pd->rec->ino));
 	struct pkernfs_device *other;
-	bool again = false;
+	bool walked;
 
 	if (w.dirty && !z->scalable)
 		return "dirty bits of a unit that has none";
@@ -871,35 +889,57 @@ static const char *pkernfs_fuzz_check_device(struct pkernfs_fuzz *z, struct pker
 			return "tables with dirty bits of only one of two devices";
 		if (other->rid == pd->rid || other->rec->iommu.did == pd->rec->iommu.did)
 			return "two have one domain id";
-		again |= pkernfs_to_fixed(other->fixed)->ss.root == f->ss.root;
 	}
-	if (!again)
-		pkernfs_fuzz_walk(&w, f->ss.root, f->ss.levels - 2);
+	walked = pkernfs_fuzz_walk_device(&w, pd);
 	if (w.bad)
 		return w.bad;
-	if (!again && (w.tables != le64_to_cpu(pd->rec->iommu.tables) ||
+	if (walked && (w.tables != le64_to_cpu(pd->rec->iommu.tables) ||
 		       w.pages != le64_to_cpu(pd->rec->iommu.pages)))
 		return "other counts than its record says";
 	return pkernfs_fuzz_check_entry(z, pd);
 }
 
-/* Exactly what adopted devices can reach is held, and is in a file that has a name. */
+/* One that failed when its tables had been proven has them, and what they hold, for now. */
+static const char *pkernfs_fuzz_check_failed(struct pkernfs_fuzz *z, struct pkernfs_device *pd)
+{
+	struct pkernfs_fuzz_walk w = {
+		.z = z, .sb = z->r.sb, .dirty = pkernfs_fuzz_is_tracked(pd->rec),
+	};
+
+	if (pd->fixed)
+		pkernfs_fuzz_walk_device(&w, pd);
+	return w.bad;
+}
+
+/*
+ * Exactly what the tables of devices lead to is held, as often as they do, and is in a
+ * file that has a name. Granules that are not of 2 MiB are counted together.
+ */
 static const char *pkernfs_fuzz_check_holds(struct pkernfs_fuzz *z)
 {
 	struct pkernfs_core *c = z->r.core;
-	const struct pkernfs_gpool *p = &c->gpool[PKERNFS_GPOOL_2M];
-	u32 g;
+	u64 others = 0;
+	u32 i, g;
 
-	for (g = 0; g < p->granules; g++) {
-		struct pkernfs_node *n = pkernfs_node_find(c, pkernfs_granule_owner(p, g));
-		u32 holds = pkernfs_granule_holds(p, g);
+	for (i = 0; i < PKERNFS_GPOOLS; i++) {
+		const struct pkernfs_gpool *p = &c->gpool[i];
 
-		if (holds < z->holds[g])
-			return "a page is reached and not held";
-		if (holds && (!n || !n->ser->nlink))
-			return "a page is held and in no file";
+		for (g = 0; g < p->granules; g++) {
+			struct pkernfs_node *n;
+			u32 holds = pkernfs_granule_holds(p, g);
+
+			if (i != PKERNFS_GPOOL_2M)
+				others += holds;
+			else if (holds < z->holds[g])
+				return "a page is reached and not held";
+			else if (holds > z->holds[g])
+				return "a page is held more often than it is reached";
+			n = holds ? pkernfs_node_find(c, pkernfs_granule_owner(p, g)) : NULL;
+			if (holds && (!n || !n->ser->nlink))
+				return "a page is held and in no file";
+		}
 	}
-	return NULL;
+	return others == z->others ? NULL : "small or huge pages have other holds";
 }
 
 static const char *pkernfs_fuzz_check(struct pkernfs_fuzz *z)
@@ -922,6 +962,7 @@ static const char *pkernfs_fuzz_check(struct pkernfs_fuzz *z)
 			continue;
 		if (pd->state != PKERNFS_STATE_ADOPTED) {
 			z->refused++;
+			bad = bad ?: pkernfs_fuzz_check_failed(z, pd);
 			continue;
 		}
 		z->adopted++;

@@ -41,6 +41,7 @@ struct pkernfs_fuzz_source {
  * @saved: what they hold
  * @used: a bit for each block of the region; for checks
  * @holds: a count for each granule of the region; for checks
+ * @others: the same of all granules that are not of 2 MiB, together
  * @enter: what comes after the proof of all devices, or NULL
  * @adopted: devices that were adopted in all runs so far
  * @refused: devices that were cut off in all runs so far
@@ -59,6 +60,7 @@ struct pkernfs_fuzz {
 	void *saved;
 	unsigned long *used;
 	u32 *holds;
+	u64 others;
 	const char *(*enter)(struct pkernfs_fuzz *z);
 	u64 adopted, refused;
 };
