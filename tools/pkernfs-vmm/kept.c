@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/pkernfs.h>
+#include <pthread.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "vmm.h"
 
@@ -80,6 +83,70 @@ int kept_freeze(struct vmm *vmm)
 		vmm->freeze_max_ns = ns;
 	vmm->freeze_sum_ns += ns;
 	vmm->freezes++;
+	return 0;
+}
+
+/* One of two that FREEZE the same device at the same time. */
+struct kept_racer {
+	struct pkernfs_freeze arg;
+	int *ready;
+	int fd;
+	int err;
+};
+
+static void *kept_racer(void *arg)
+{
+	struct kept_racer *racer = arg;
+
+	__atomic_fetch_add(racer->ready, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(racer->ready, __ATOMIC_SEQ_CST) < 2)
+		;
+	racer->err = ioctl(racer->fd, PKERNFS_FREEZE, &racer->arg) ? errno : 0;
+	return NULL;
+}
+
+/**
+ * kept_race() - FREEZE of the device into two files at once: just one succeeds
+ * @vmm: the VMM; the file that got the device is its device file after it
+ * @path: the other file
+ *
+ * Return: 0 or -errno.
+ */
+int kept_race(struct vmm *vmm, const char *path)
+{
+	const struct pkernfs_freeze freeze = {
+		.size = sizeof(freeze), .vfio_fd = vmm->dev_fd,
+	};
+	int other = open(path, O_RDWR | O_CLOEXEC | O_CREAT, 0600), ready = 0;
+	struct kept_racer racer[2] = {
+		{ .arg = freeze, .ready = &ready, .fd = vmm->file_fd },
+		{ .arg = freeze, .ready = &ready, .fd = other },
+	};
+	pthread_t thread;
+	bool won;	/* by racer[1] */
+
+	if (other < 0)
+		return vmm_fail("freeze-race", errno, "open %s", path);
+	if (pthread_create(&thread, NULL, kept_racer, &racer[1])) {
+		close(other);
+		return vmm_fail("freeze-race", EAGAIN, "no thread");
+	}
+	kept_racer(&racer[0]);
+	pthread_join(thread, NULL);
+	if (!racer[0].err == !racer[1].err) {
+		close(other);
+		return vmm_fail("freeze-race", racer[0].err ?: EPROTO, "both say %d",
+				racer[0].err);
+	}
+	won = racer[0].err;
+	if (won) {
+		vmm->file_fd = other;
+		other = racer[0].fd;
+	}
+	close(other);
+	vmm->frozen = true;
+	vmm->freezes++;
+	vmm_step(vmm, "raced", "won=%d errno=%d", won, racer[!won].err);
 	return 0;
 }
 

@@ -59,6 +59,7 @@ static const char help[] =
 "  --share FILE      leave a note for others that --join\n"
 "  --join FILE       use the iommufd, the IOAS and the HWPT of the VMM that left\n"
 "                    this note, for one more device and other RAM\n"
+"  --own-hwpt        with --join: a HWPT of its own, on the same IOAS\n"
 "  --early N         only the first N maps come before the attach, the others\n"
 "                    after it\n"
 "  --leave-out IOVA:LEN\n"
@@ -94,6 +95,8 @@ static const char help[] =
 "  touch             have the vCPU touch all of RAM; the PAGES line tells by how\n"
 "                    many pages of which size KVM maps it\n"
 "  freeze quiesce unfreeze release info   ioctls of the device file\n"
+"  freeze-race=FILE  freeze into the device file and into this one at once; that\n"
+"                    which gets the device is the device file from then on\n"
 "  reset hot-reset d3   what the guest may ask of its device: reset it, reset its\n"
 "                    bus, put it to sleep\n"
 "  revoked           serve the guest and read BAR 0, until a kexec takes the device\n"
@@ -105,6 +108,8 @@ static const char help[] =
 "                    NVMe: a command on the admin queue. edu: these bits\n"
 "  came              until all have come that raise has raised, always without CAUSES\n"
 "  submit=N[:QUEUES] NVMe: N commands in turn over the first of the queues\n"
+"  read-at=DISK:IOVA NVMe: one more command, which reads a page of disk 1 or 2 to this\n"
+"                    IOVA, where RAM is not: nobody looks at what came\n"
 "  complete[=TIME]   until all of them have completed (120s); then look at all data\n"
 "  each=N            N commands, one at a time; NIC, edu: N times raise, each when\n"
 "                    the one before has come\n"
@@ -126,7 +131,7 @@ enum {
 	OPT_MAP, OPT_BY_FILE, OPT_BY_IOAS, OPT_HWPT_FLAGS, OPT_TRACK, OPT_SMALL_PAGES,
 	OPT_RING, OPT_QUEUES, OPT_MSI, OPT_INTX, OPT_KVM,
 	OPT_RECYCLE, OPT_IRQ_PAUSE, OPT_BIND, OPT_NO_RESET, OPT_CONTROL,
-	OPT_EARLY, OPT_JOIN, OPT_LEAVE_OUT, OPT_SHARE, OPT_PAUSE_AT, OPT_STOP_AT,
+	OPT_EARLY, OPT_JOIN, OPT_OWN_HWPT, OPT_LEAVE_OUT, OPT_SHARE, OPT_PAUSE_AT, OPT_STOP_AT,
 	OPT_KILL_AT, OPT_PHASES, OPT_HELP,
 };
 
@@ -142,6 +147,7 @@ static const struct option options[] = {
 	{ "by-ioas", no_argument, NULL, OPT_BY_IOAS },
 	{ "early", required_argument, NULL, OPT_EARLY },
 	{ "join", required_argument, NULL, OPT_JOIN },
+	{ "own-hwpt", no_argument, NULL, OPT_OWN_HWPT },
 	{ "share", required_argument, NULL, OPT_SHARE },
 	{ "leave-out", required_argument, NULL, OPT_LEAVE_OUT },
 	{ "hwpt-flags", required_argument, NULL, OPT_HWPT_FLAGS },
@@ -216,6 +222,9 @@ static int parse_option(int opt, const char *arg)
 		return 0;
 	case OPT_JOIN:
 		vmm.join_path = arg;
+		return 0;
+	case OPT_OWN_HWPT:
+		vmm.own_hwpt = true;
 		return 0;
 	case OPT_SHARE:
 		vmm.share_path = arg;

@@ -200,6 +200,15 @@ static int script_freeze(struct vmm *vmm, const char *arg)
 	return ret ?: kept_freeze(vmm);
 }
 
+static int script_freeze_race(struct vmm *vmm, const char *arg)
+{
+	int ret = kept_open(vmm, true);
+
+	if (!arg || !*arg)
+		return vmm_fail("freeze-race", EINVAL, "freeze-race=FILE");
+	return ret ?: kept_race(vmm, arg);
+}
+
 static int script_unfreeze(struct vmm *vmm, const char *arg)
 {
 	(void)arg;
@@ -294,6 +303,21 @@ static int script_submit(struct vmm *vmm, const char *arg)
 	if (!vmm->live || !vmm->driver->submit)
 		return vmm_fail("submit", ENODEV, "no device that takes commands");
 	return vmm->driver->submit(vmm, count, queues);
+}
+
+static int script_read_at(struct vmm *vmm, const char *arg)
+{
+	unsigned long disk = 0;
+	char *at = NULL;
+	u64 iova;
+
+	if (arg)
+		disk = strtoul(arg, &at, 10);
+	if (!at || *at != ':' || parse_size(at + 1, &iova))
+		return vmm_fail("read-at", EINVAL, "read-at=DISK:IOVA");
+	if (!vmm->live || !vmm->driver->read_at)
+		return vmm_fail("read-at", ENODEV, "no device that takes commands");
+	return vmm->driver->read_at(vmm, disk, iova);
 }
 
 static int script_left(struct vmm *vmm, u64 ms)
@@ -508,6 +532,7 @@ static const struct script_action script_actions[] = {
 	{ "pause", script_pause, false },
 	{ "touch", script_touch, false },
 	{ "freeze", script_freeze, true },
+	{ "freeze-race", script_freeze_race, true },
 	{ "quiesce", script_quiesce, true },
 	{ "unfreeze", script_unfreeze, true },
 	{ "release", script_release, false },
@@ -523,6 +548,7 @@ static const struct script_action script_actions[] = {
 	{ "raise", script_raise, false },
 	{ "came", script_came, false },
 	{ "submit", script_submit, false },
+	{ "read-at", script_read_at, false },
 	{ "complete", script_complete, false },
 	{ "each", script_each, false },
 	{ "save", script_save, true },

@@ -234,7 +234,7 @@ int vfio_hwpt(struct vmm *vmm)
 	};
 	int ret;
 
-	if (vmm->join_path)
+	if (vmm->join_path && !vmm->own_hwpt)
 		return 0;
 	if (vmm->by_ioas) {
 		vmm->hwpt_id = vmm->ioas_id;

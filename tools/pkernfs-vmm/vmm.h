@@ -121,12 +121,13 @@ struct nic_model;
  * @raises: on which vector, if it is told no causes; NULL: there is one
  * @submit: give the device so many commands, on its first so many queues or, if 0,
  *	on all
+ * @read_at: have the device read from a disk into this IOVA, which guest RAM is not at
  * @left: commands that have not completed
  * @verify: look at all data again; -EBADMSG if some are wrong
  * @good: false if something was missing, doubled or damaged
  * @report: its counts, for the REPORT line; each has a space in front
  *
- * @submit and @left go together; a device that needs no command has neither.
+ * @submit, @read_at and @left go together; a device that needs no command has none.
  */
 struct vmm_driver {
 	u32 id;
@@ -142,6 +143,7 @@ struct vmm_driver {
 	int (*raise)(struct vmm *vmm, u32 causes);
 	unsigned int (*raises)(const struct vmm *vmm);
 	int (*submit)(struct vmm *vmm, u32 count, u32 queues);
+	int (*read_at)(struct vmm *vmm, u32 disk, u64 iova);
 	u64 (*left)(struct vmm *vmm);
 	int (*verify)(struct vmm *vmm);
 	bool (*good)(struct vmm *vmm);
@@ -181,6 +183,7 @@ struct vmm {
 	u32 early;			/* so many maps before the attach */
 	const char *share_path;		/* leave iommufd, IOAS and HWPT for others */
 	const char *join_path;		/* take them from another VMM */
+	bool own_hwpt;			/* but not the HWPT */
 	bool bind_driver;
 	bool no_reset;
 	bool phases;
@@ -305,6 +308,7 @@ int state_load(struct vmm *vmm);
 /* kept.c */
 int kept_open(struct vmm *vmm, bool create);
 int kept_freeze(struct vmm *vmm);
+int kept_race(struct vmm *vmm, const char *path);
 int kept_quiesce(struct vmm *vmm);
 int kept_unfreeze(struct vmm *vmm);
 int kept_release(struct vmm *vmm);
