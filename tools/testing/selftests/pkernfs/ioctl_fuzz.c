@@ -4,9 +4,13 @@
  * changes the arguments. The kernel watches itself; here it is seen that the device
  * is in a state that it can be in, and works after all.
  *
- * usage: ioctl_fuzz MOUNT VFIO_CDEV [ROUNDS [SEED]]
+ * usage: ioctl_fuzz MOUNT VFIO_CDEV [ROUNDS [SEED [STATE]]]
+ *
+ * STATE: "detached" or "adopted", which the device of the file "nic" has to be in, and to
+ * stay in. A user who is not root may call anything, and must not get it out of there.
  */
 #include <ftw.h>
+#include <linux/fs.h>
 #include <linux/pkernfs.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -16,9 +20,12 @@
 #define RAM	(4 * MIB)
 #define IOVA	(1UL << 32)
 #define PAGE	4096UL
+#define REGION	11		/* of the files: /dev/pkernfs0 */
 
 static uint64_t state;
 static uint64_t calls, done, errnos[256];
+static struct pkernfs_info kept;	/* of the device that has to stay as it is */
+static struct fsxattr no_flags;
 static uint8_t *page;		/* one page; the next is not there */
 static volatile int over;
 
@@ -67,17 +74,42 @@ static int some_fd(const int *fds, unsigned int count)
 	return pick(8) ? fds[pick(count)] : (int)odd();
 }
 
+static uint32_t struct_size(unsigned long cmd)
+{
+	switch (cmd) {
+	case PKERNFS_FREEZE:
+		return sizeof(struct pkernfs_freeze);
+	case PKERNFS_INFO:
+		return sizeof(struct pkernfs_info);
+	case PKERNFS_FORMAT:
+		return sizeof(struct pkernfs_format);
+	case PKERNFS_REGION_INFO:
+		return sizeof(struct pkernfs_region_info);
+	case PKERNFS_REGION_CHECK:
+		return sizeof(struct pkernfs_region_check);
+	case FS_IOC_FSSETXATTR:
+	case FS_IOC_FSGETXATTR:
+		return sizeof(struct fsxattr);
+	default:
+		return sizeof(struct pkernfs_simple);
+	}
+}
+
 /* A struct that is right, and then one or two fields that are not. */
 static void fill_struct(uint8_t *p, unsigned long cmd, const int *fds, unsigned int count)
 {
+	uint32_t size = struct_size(cmd);
 	unsigned int n = pick(3);
-	uint32_t size = cmd == PKERNFS_FREEZE ? sizeof(struct pkernfs_freeze) :
-			cmd == PKERNFS_INFO ? sizeof(struct pkernfs_info) :
-			cmd == PKERNFS_FORMAT ? sizeof(struct pkernfs_format) :
-			sizeof(struct pkernfs_simple);
 
 	memset(p, 0, 256);
-	*(uint32_t *)p = size;
+	if (cmd == FS_IOC_FSSETXATTR || cmd == FS_IOC_FSGETXATTR) {
+		struct fsxattr *x = (void *)p;
+
+		x->fsx_xflags = pick(2) ? FS_XFLAG_EXTSIZE : 1U << pick(32);
+		x->fsx_extsize = pick(2) ? GRANULE : pick(2) ? PAGE : (uint32_t)odd();
+	} else {
+		*(uint32_t *)p = size;
+	}
 	if (cmd == PKERNFS_FREEZE) {
 		struct pkernfs_freeze *f = (void *)p;
 
@@ -106,26 +138,55 @@ static void fill_struct(uint8_t *p, unsigned long cmd, const int *fds, unsigned 
 	}
 }
 
+/* Calls of those that were added for a kind of file, and how many of them were taken. */
+static struct {
+	unsigned long cmd;
+	uint64_t calls, taken;
+} kinds[] = {
+	{ PKERNFS_REGION_INFO }, { PKERNFS_REGION_CHECK },
+	{ FS_IOC_FSSETXATTR }, { FS_IOC_FSGETXATTR },
+};
+
+static void by_cmd(unsigned long cmd, bool taken)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (kinds[i].cmd == cmd) {
+			kinds[i].calls++;
+			kinds[i].taken += taken;
+		}
+}
+
 static void one_call(const int *fds, unsigned int count)
 {
 	static const unsigned long known[] = {
 		PKERNFS_FREEZE, PKERNFS_QUIESCE_IRQ, PKERNFS_UNFREEZE, PKERNFS_INFO,
-		PKERNFS_RELEASE, PKERNFS_FORMAT,
+		PKERNFS_RELEASE, PKERNFS_FORMAT, PKERNFS_REGION_INFO, PKERNFS_REGION_CHECK,
+		FS_IOC_FSSETXATTR, FS_IOC_FSGETXATTR,
 	};
+	static const unsigned long region[] = { PKERNFS_REGION_INFO, PKERNFS_REGION_CHECK };
 	unsigned long cmd = known[pick(sizeof(known) / sizeof(known[0]))];
 	uint8_t *arg = page + PAGE - 256 - pick(2) * 512;
-	int ret;
+	int fd = fds[pick(count - 2)], ret;
 
+	/* Of no other file, and that knows no other */
+	if (fd == fds[REGION] && pick(8))
+		cmd = region[pick(2)];
 	if (!pick(12))
 		cmd = pick(2) ? rnd() & 0xffffffff : (unsigned long)_IO(PKERNFS_TYPE, pick(256));
 	fill_struct(arg, cmd, fds, count);
 	if (!pick(8))
 		arg = (void *)(uintptr_t)pointer();
 	/* Not VFIO's and iommufd's own ioctls: those are not ours to judge. */
-	ret = ioctl(fds[pick(count - 2)], cmd, arg);
+	ret = ioctl(fd, cmd, arg);
 	calls++;
 	done += !ret;
 	errnos[ret ? errno & 255 : 0]++;
+	by_cmd(cmd, !ret);
+	/* Immutable, it would be of no more use. */
+	if (!ret && (cmd & 0xffffffff) == FS_IOC_FSSETXATTR)
+		ioctl(fd, FS_IOC_FSSETXATTR, &no_flags);
 }
 
 /* What is checked once and read again may be another by then. */
@@ -195,73 +256,132 @@ static struct pkernfs_info info(int fd)
 	return arg;
 }
 
-/* Frozen, with all of the RAM mapped; or a file like any other. */
+/* Frozen, with all of the RAM mapped; or a file like any other. Or as it was. */
 static bool sane(int fd)
 {
 	struct pkernfs_info i = info(fd);
 
+	if (kept.state)
+		return i.state == kept.state && i.pages == kept.pages &&
+		       i.tables == kept.tables && i.did == kept.did && i.irq == kept.irq &&
+		       memchr(i.reason, 0, sizeof(i.reason));
 	if (i.state == PKERNFS_STATE_ORDINARY)
 		return !i.pages && !i.tables;
 	return i.state == PKERNFS_STATE_FROZEN && i.pages == RAM / PAGE && i.tables &&
 	       memchr(i.reason, 0, sizeof(i.reason));
 }
 
-int main(int argc, char **argv)
+/* The calls; returns how often the device was found frozen. */
+static unsigned long fuzz(unsigned long rounds, const int *fds, unsigned int count)
 {
-	unsigned long rounds = argc > 3 ? strtoul(argv[3], NULL, 0) : 4000, n, frozen = 0;
-	pthread_t other;
-	uint64_t before, seed = argc > 4 ? strtoul(argv[4], NULL, 0) : 1;
-	int fd, ram, full;
+	unsigned long n, frozen = 0;
 	bool good = true;
-	void *p;
-
-	if (argc < 3)
-		die("usage");
-	state = seed;
-	vfio_open(argv[2]);
-	enter(argc, argv);
-	before = free_bytes();
-	fd = open("nic", O_CREAT | O_RDWR, 0600);
-	ram = open("ram", O_CREAT | O_RDWR, 0600);
-	full = open("full", O_CREAT | O_RDWR, 0600);
-	ftruncate(ram, RAM);
-	p = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_SHARED, ram, 0);
-	page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (fd < 0 || ram < 0 || write(full, "x", 1) != 1 || p == MAP_FAILED ||
-	    page == MAP_FAILED || munmap(page + PAGE, PAGE))
-		die("set up");
-	ok(!map(p, RAM, IOVA, true), "IOAS map");
-	vfio_attach();
-
-	const int fds[] = {
-		fd, fd, fd, fd, fd, open("nic", O_RDONLY), open("nic", O_RDWR), ram, full,
-		open(".", O_RDONLY), open("/dev/pkernfs", O_RDWR), -1, vfio, iommufd,
-	};
-	const unsigned int count = sizeof(fds) / sizeof(fds[0]);
+	pthread_t other;
 
 	pthread_create(&other, NULL, scribble, NULL);
 	for (n = 0; n < rounds && good; n++) {
 		one_call(fds, count);
 		if (n % 16 == 15) {
-			good = sane(fd);
-			frozen += info(fd).state == PKERNFS_STATE_FROZEN;
+			good = sane(fds[0]);
+			frozen += info(fds[0]).state == PKERNFS_STATE_FROZEN;
 		}
 		if (n % 512 == 511)
 			nftw("/sys/fs/pkernfs", write_file, 8, FTW_PHYS);
 	}
 	over = 1;
 	pthread_join(other, NULL);
-	ok(good, "states are sane; round %lu of seed %lu", n, (unsigned long)seed);
+	ok(good, "states are sane; round %lu", n);
+	return frozen;
+}
+
+static void told(unsigned long frozen)
+{
+	unsigned int i;
+
 	printf("# %lu calls, %lu done, %lu times frozen", (unsigned long)calls,
 	       (unsigned long)done, frozen);
-	printf("; EFAULT %lu EINVAL %lu E2BIG %lu EBUSY %lu EOPNOTSUPP %lu\n",
+	printf("; EFAULT %lu EINVAL %lu E2BIG %lu EBUSY %lu EOPNOTSUPP %lu EPERM %lu",
 	       (unsigned long)errnos[EFAULT], (unsigned long)errnos[EINVAL],
 	       (unsigned long)errnos[E2BIG], (unsigned long)errnos[EBUSY],
-	       (unsigned long)errnos[EOPNOTSUPP]);
+	       (unsigned long)errnos[EOPNOTSUPP], (unsigned long)errnos[EPERM]);
+	printf(" ESTALE %lu; taken of REGION_INFO, REGION_CHECK, FSSETXATTR, FSGETXATTR:",
+	       (unsigned long)errnos[ESTALE]);
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		printf(" %lu", (unsigned long)kinds[i].taken);
+	printf("\n");
 	/* Calls that were all refused for the same reason have tested nothing. */
-	ok(frozen > rounds / 256 && frozen < rounds / 17, "it was frozen, and was not");
 	ok(errnos[EFAULT] && errnos[EINVAL] && errnos[E2BIG] && errnos[EBUSY] &&
 	   errnos[EOPNOTSUPP] && errnos[ENOTTY] && errnos[EBADF], "each kind of refusal");
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		ok(kinds[i].calls > kinds[i].taken &&
+		   (kinds[i].taken || (kept.state && kinds[i].cmd == FS_IOC_FSSETXATTR)),
+		   "some of each are taken, and some are not: %lx", kinds[i].cmd);
+}
+
+/* The device has no user, or one that has not attached it; nobody here is root. */
+static int kept_main(unsigned long rounds, const char *state)
+{
+	const bool adopted = !strcmp(state, "adopted");
+	int fd = open("nic", O_RDWR), other = open("other", O_CREAT | O_RDWR, 0600);
+	int full = open("full", O_CREAT | O_RDWR, 0600);
+	const int fds[] = {
+		fd, fd, fd, other, other, open("nic", O_RDONLY), open("nic", O_RDWR), other, full,
+		open(".", O_RDONLY), open("/dev/pkernfs", O_RDWR),
+		open("/dev/pkernfs0", O_RDONLY), -1, vfio, iommufd,
+	};
+
+	if (fd < 0 || other < 0 || write(full, "x", 1) != 1 || fds[REGION] < 0)
+		die("set up");
+	kept = info(fd);
+	ok(kept.state == (adopted ? PKERNFS_STATE_ADOPTED : PKERNFS_STATE_DETACHED),
+	   "it is %s", state);
+	if (setresuid(65534, 65534, 65534))
+		die("setresuid");
+	fuzz(rounds, fds, sizeof(fds) / sizeof(fds[0]));
+	told(0);
+	ok(errnos[EPERM], "RELEASE is for root");
+	ok(adopted || errnos[ESTALE], "UNFREEZE and QUIESCE_IRQ are for who froze it");
+	ok(info(other).state == PKERNFS_STATE_ORDINARY, "no other file has a device");
+	return tap_done();
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long rounds = argc > 3 ? strtoul(argv[3], NULL, 0) : 4000, n, frozen;
+	uint64_t before;
+	int fd, ram, full;
+	void *p;
+
+	if (argc < 3)
+		die("usage");
+	state = argc > 4 ? strtoul(argv[4], NULL, 0) : 1;
+	vfio_open(argv[2]);
+	enter(argc, argv);
+	page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED || munmap(page + PAGE, PAGE))
+		die("a page");
+	if (argc > 5)
+		return kept_main(rounds, argv[5]);
+	before = free_bytes();
+	fd = open("nic", O_CREAT | O_RDWR, 0600);
+	ram = open("ram", O_CREAT | O_RDWR, 0600);
+	full = open("full", O_CREAT | O_RDWR, 0600);
+	ftruncate(ram, RAM);
+	p = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_SHARED, ram, 0);
+	if (fd < 0 || ram < 0 || write(full, "x", 1) != 1 || p == MAP_FAILED)
+		die("set up");
+	ok(!map(p, RAM, IOVA, true), "IOAS map");
+	vfio_attach();
+
+	const int fds[] = {
+		fd, fd, fd, fd, fd, open("nic", O_RDONLY), open("nic", O_RDWR), ram, full,
+		open(".", O_RDONLY), open("/dev/pkernfs", O_RDWR),
+		open("/dev/pkernfs0", O_RDONLY), -1, vfio, iommufd,
+	};
+
+	frozen = fuzz(rounds, fds, sizeof(fds) / sizeof(fds[0]));
+	told(frozen);
+	ok(frozen > rounds / 256 && frozen < rounds / 17, "it was frozen, and was not");
 
 	/* It still works, and nothing is left. */
 	if (info(fd).state == PKERNFS_STATE_FROZEN)
@@ -272,7 +392,7 @@ int main(int argc, char **argv)
 	munmap(p, RAM);
 	close(vfio);
 	close(iommufd);
-	for (n = 5; n < 11; n++)
+	for (n = 5; n <= REGION; n++)
 		close(fds[n]);
 	close(fd);
 	ok(!unlink("ram") && !unlink("nic") && !unlink("full"), "all may go");
