@@ -23,7 +23,9 @@
 #define pr_fmt(fmt) "pkernfs: " fmt
 
 #include <linux/ctype.h>
+#include <linux/efi.h>
 #include <linux/init.h>
+#include <linux/io.h>
 #include <linux/kstrtox.h>
 #include <linux/memblock.h>
 #include <linux/overflow.h>
@@ -256,10 +258,65 @@ const char * __init pkernfs_parse_entry(const char *entry, u64 *base, u64 *bytes
 	return NULL;
 }
 
-static bool __init pkernfs_in_use(u64 base, u64 end, u64 *first, u64 *last)
+/*
+ * Free memory, or programs that have ended: the boot loader, and the stub. The kernel is
+ * of this type as well, and is looked for apart.
+ */
+static bool __init pkernfs_efi_free(const efi_memory_desc_t *md)
+{
+	return (md->type == EFI_CONVENTIONAL_MEMORY || md->type == EFI_LOADER_CODE) &&
+	       !(md->attribute & EFI_MEMORY_RUNTIME);
+}
+
+/*
+ * EFI's memory map: as the firmware has left it, or, after a kexec, what the firmware goes
+ * on using. The e820 table calls memory RAM in which loaders and boot services have left
+ * tables that are read, and a seed that is wiped, by this kernel and by those after it. And
+ * it calls memory Reserved that runtime services work in, as it does a region of the kernel
+ * before. So all of a region has to be free here.
+ */
+static const char * __init pkernfs_efi_in_use(u64 base, u64 end, u64 *first, u64 *last)
 {
 	const struct efi_info *efi = &boot_params.efi_info;
-	u64 memmap = efi->efi_memmap | (u64)efi->efi_memmap_hi << 32;
+	const u64 map = efi->efi_memmap | (u64)efi->efi_memmap_hi << 32;
+	unsigned int n;
+	u64 at;
+
+	if (!efi->efi_memmap_size)
+		return NULL;
+	*first = map;
+	*last = map + efi->efi_memmap_size - 1;
+	if (*first < end && *last >= base)
+		return "in use";
+	if (efi->efi_memdesc_size < sizeof(efi_memory_desc_t))
+		return "EFI's memory map cannot be read";
+
+	for (n = efi->efi_memmap_size / efi->efi_memdesc_size, at = map; n;
+	     n--, at += efi->efi_memdesc_size) {
+		efi_memory_desc_t *md = early_memremap_ro(at, sizeof(*md));
+		u64 start, stop;
+		bool used;
+
+		if (!md)
+			return "EFI's memory map cannot be read";
+		start = md->phys_addr;
+		if (check_shl_overflow(md->num_pages, EFI_PAGE_SHIFT, &stop) ||
+		    check_add_overflow(start, stop, &stop))
+			stop = U64_MAX;
+		used = !pkernfs_efi_free(md) && md->num_pages;
+		early_memunmap(md, sizeof(*md));
+		if (used && start < end && stop > base) {
+			*first = start;
+			*last = stop - 1;
+			return "in use by the firmware";
+		}
+	}
+	return NULL;
+}
+
+/* Why the range cannot be had, and where; NULL: it can. */
+static const char * __init pkernfs_in_use(u64 base, u64 end, u64 *first, u64 *last)
+{
 	phys_addr_t start, stop;
 	u64 i;
 
@@ -268,17 +325,15 @@ static bool __init pkernfs_in_use(u64 base, u64 end, u64 *first, u64 *last)
 		if (start < end && stop > base) {
 			*first = start;
 			*last = stop - 1;
-			return true;
+			return "in use";
 		}
 	}
-	/* The kernel's brk area and EFI's memory map come later. */
+	/* The kernel's brk area comes later. */
 	*first = __pa_symbol(_text);
 	*last = __pa_symbol(_end) - 1;
 	if (*first < end && *last >= base)
-		return true;
-	*first = memmap;
-	*last = memmap + efi->efi_memmap_size - 1;
-	return efi->efi_memmap_size && *first < end && *last >= base;
+		return "in use";
+	return pkernfs_efi_in_use(base, end, first, last);
 }
 
 static void __init pkernfs_carve(const char *entry)
@@ -307,9 +362,10 @@ static void __init pkernfs_carve(const char *entry)
 		why = "there is not RAM everywhere";
 		goto refuse;
 	}
-	if (pkernfs_in_use(base, end, &first, &last)) {
-		pr_err("%.64s: in use at [mem %#010llx-%#010llx]; region refused\n",
-		       entry, first, last);
+	why = pkernfs_in_use(base, end, &first, &last);
+	if (why) {
+		pr_err("%.64s: %s at [mem %#010llx-%#010llx]; region refused\n",
+		       entry, why, first, last);
 		return;
 	}
 

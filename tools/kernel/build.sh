@@ -15,11 +15,12 @@
 #   numa     release, with NUMA
 #   iov      release, with virtual functions
 #   kvm      release, with KVM
+#   efi      release, with EFI
 #
 # A flavour whose inputs did not change is not touched.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
-flavour=${1:?usage: build.sh debug|faults|test|release|bare|peers-hooked|peers-bare|bench|numa|iov|kvm}
+flavour=${1:?usage: build.sh debug|faults|test|release|bare|peers-hooked|peers-bare|bench|numa|iov|kvm|efi}
 ksrc=$("$repo/tools/kernel/fetch.sh")
 
 base=$hooks/base.config own=$hooks/pkernfs.config test=$hooks/test.config
@@ -33,7 +34,7 @@ release) fragments="$base $own" ;;
 bare)	tree=$overlay_bare fragments=$base ;;
 peers-hooked) fragments="$base $own $hooks/peers.config" ;;
 peers-bare) tree=$overlay_bare fragments="$base $hooks/peers.config" ;;
-bench|numa|iov|kvm) fragments="$base $own $hooks/$flavour.config" ;;
+bench|numa|iov|kvm|efi) fragments="$base $own $hooks/$flavour.config" ;;
 *)	die "no such flavour: $flavour" ;;
 esac
 build=$tree/build-$flavour
