@@ -53,6 +53,16 @@ def qemu_major():
     return int(re.search(r'version (\d+)', said).group(1))
 
 
+def firmware(name):
+    """Firmware that QEMU does not bring along; its package is installed on first use."""
+    if not name:
+        return None
+    package, path = {'efi': ('ovmf', '/usr/share/ovmf/OVMF.fd')}[name]
+    if not os.path.exists(path):
+        sh([os.path.join(REPO, 'tools/kernel/deps.sh'), package])
+    return path
+
+
 def sh(argv, cwd=None, quiet=False, **environ):
     """Run a build step; its output is shown when it fails."""
     p = subprocess.run(argv, cwd=cwd or REPO, stdin=subprocess.DEVNULL,

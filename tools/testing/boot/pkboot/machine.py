@@ -83,7 +83,7 @@ class Machine:
     def __init__(self, run, name, *, kernel, script, memory='1G', smp=2,
                  devices=(), append='', stages=1, images=None, files=(), k2_kernel=None,
                  k2_append='', kunit=False, iommu='intremap=on', reboots=False, trace=(),
-                 ignore=(), timeout=60, alone=True, nodes=1, echo=None):
+                 ignore=(), timeout=60, alone=True, nodes=1, firmware=None, echo=None):
         self.name = name
         self.dir = run
         self.timeout = timeout * SLOW * (1 if alone else SLOTS)
@@ -137,6 +137,8 @@ class Machine:
             counted = any('-icount' in d for d in devices)
             eim = ',eim=on' if env.qemu_major() >= 9 and not counted else ''
             self.argv += ['-device', 'intel-iommu,%s,caching-mode=on%s' % (iommu, eim)]
+        if firmware:
+            self.argv += ['-bios', firmware]
         for d in devices:
             self.argv += d.format(tmp=self.tmp).split()
         if trace:

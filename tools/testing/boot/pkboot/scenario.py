@@ -17,6 +17,7 @@ DEFAULTS = {
                             # FLAVOUR@other: of the source that OTHER names
     'MEMORY': '1G',
     'NODES': 1,             # NUMA nodes, each with the same share of it
+    'FIRMWARE': None,       # 'efi': OVMF; None: QEMU's own BIOS
     'DEVICES': (),          # QEMU arguments; {tmp} is the machine's own folder
     'NEEDS': (),            # devices that not every QEMU has: a skip without them
     'PKERNFS': None,        # value of pkernfs=
@@ -118,7 +119,7 @@ class Test:
             k2_kernel=env.next_kernel(k2_kernel or kernel) if stages > 1 else None,
             kunit=get('KUNIT'), iommu=get('IOMMU'), reboots=get('REBOOTS'), trace=get('TRACE'),
             ignore=get('IGNORE'), timeout=get('TIMEOUT'), alone=get('ALONE'),
-            echo=self.echo, **over)
+            firmware=env.firmware(get('FIRMWARE')), echo=self.echo, **over)
         self._machines.append(m)
         return m
 
