@@ -97,7 +97,8 @@ static void pkernfs_new_ser(struct pkernfs_core *c, struct pkernfs_node *n,
 	}
 	if (S_ISCHR(inode->i_mode) || S_ISBLK(inode->i_mode))
 		ser->rdev = cpu_to_le32(new_encode_dev(inode->i_rdev));
-	ser->btime = cpu_to_le64(ktime_get_real_ns());
+	/* By the clock that all changes go by, or the first could be older than the file. */
+	ser->btime = pkernfs_time_ser(simple_inode_init_ts(inode));
 
 	/* The slot is free: its times mean nothing before the commit. */
 	WRITE_ONCE(n->ser->atime, ser->btime);

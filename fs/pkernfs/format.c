@@ -376,7 +376,7 @@ static void pkernfs_format_root(struct pkernfs_region *r, const struct pkernfs_s
 	struct pkernfs_inode_ser *ser =
 		pkernfs_block(r, pkernfs_area_start(&sb->inodes)) +
 		PKERNFS_ROOT_INO * PKERNFS_INODE_SIZE;
-	__le64 now = cpu_to_le64(ktime_get_real_ns());
+	__le64 now = cpu_to_le64(ktime_get_coarse_real_ns());
 
 	ser->magic = cpu_to_le32(PKERNFS_INODE_MAGIC);
 	ser->generation = cpu_to_le32(1);

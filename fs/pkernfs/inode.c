@@ -24,7 +24,11 @@ static struct timespec64 pkernfs_time(__le64 t)
 	return ns_to_timespec64((s64)le64_to_cpu(READ_ONCE(t)));
 }
 
-static __le64 pkernfs_time_ser(struct timespec64 t)
+/**
+ * pkernfs_time_ser - a time as it is in the region
+ * @t: the time
+ */
+__le64 pkernfs_time_ser(struct timespec64 t)
 {
 	return cpu_to_le64(timespec64_to_ns(&t));
 }

@@ -511,6 +511,7 @@ extern const struct address_space_operations pkernfs_aops;
 
 struct inode *pkernfs_iget(struct super_block *sb, u32 ino, u32 generation);
 void pkernfs_inode_init(struct inode *inode, struct pkernfs_node *n);
+__le64 pkernfs_time_ser(struct timespec64 t);
 void pkernfs_inode_times(struct inode *inode);
 void pkernfs_inode_evict(struct inode *inode);
 int pkernfs_inode_update_time(struct inode *inode, enum fs_update_time type,

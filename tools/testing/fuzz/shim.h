@@ -337,7 +337,7 @@ struct kobject;
 #define MAX_LFS_FILESIZE	((loff_t)S64_MAX)
 #define fs_umode_to_dtype(m)	(((m) & S_IFMT) >> 12)
 #define generate_random_uuid(u)	memset(u, 1, 16)
-#define ktime_get_real_ns()	0
+#define ktime_get_coarse_real_ns()	0
 
 enum fs_update_time { FS_UPD_ATIME, FS_UPD_CMTIME };
 
@@ -361,6 +361,7 @@ struct iattr;
 struct kstat;
 struct mnt_idmap;
 struct path;
+struct timespec64;
 struct vm_area_desc;
 
 /* Of what the VFS calls nothing is called here. */

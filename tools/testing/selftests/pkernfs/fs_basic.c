@@ -214,6 +214,45 @@ static void test_attributes(void)
 	unlink("t");
 }
 
+static int64_t ns(const struct statx_timestamp *t)
+{
+	return t->tv_sec * 1000000000LL + t->tv_nsec;
+}
+
+static void times(int fd, struct statx *x)
+{
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, x))
+		die("statx");
+}
+
+/* A tick of the clock takes far longer than what is done here in a round. */
+static void test_times(void)
+{
+	int round, fd = -1, back_in_time = 0;
+	struct statx x, x2;
+
+	for (round = 0; round < 50; round++) {
+		if (fd >= 0)
+			drop(fd, "t");
+		fd = create("t");
+		if (write(fd, "x", 1) != 1)
+			die("write");
+		times(fd, &x);
+		back_in_time += ns(&x.stx_mtime) < ns(&x.stx_atime) ||
+				ns(&x.stx_mtime) < ns(&x.stx_btime);
+	}
+	ok(!back_in_time, "nothing happens before a file is made (%d times)", back_in_time);
+	usleep(20000);
+	ok(pread(fd, back, 1, 0) == 1, "read");
+	times(fd, &x2);
+	ok(ns(&x2.stx_atime) > ns(&x.stx_atime), "the first read after a write changes atime");
+	usleep(20000);
+	ok(pread(fd, back, 1, 0) == 1, "read");
+	times(fd, &x);
+	ok(ns(&x.stx_atime) == ns(&x2.stx_atime), "and the next does not");
+	drop(fd, "t");
+}
+
 /* Unlinked and open: the data stays, the space comes back at close. */
 static void test_unlinked(void)
 {
@@ -278,6 +317,7 @@ int main(int argc, char **argv)
 	test_fallocate();
 	test_names();
 	test_attributes();
+	test_times();
 	test_unlinked();
 	test_full();
 	return tap_done();

@@ -16,23 +16,6 @@
 
 static char buf[4 * MIB], back[4 * MIB];
 
-/* Bytes of memory that a file has. */
-static long memory(int fd)
-{
-	struct stat st;
-
-	if (fstat(fd, &st))
-		die("fstat");
-	return st.st_blocks * 512;
-}
-
-static void drop(int fd, const char *name)
-{
-	close(fd);
-	if (unlink(name))
-		die(name);
-}
-
 static void test_cost(void)
 {
 	uint64_t before = free_bytes();

@@ -195,4 +195,21 @@ static inline void touch(const char *name)
 	close(fd);
 }
 
+/* Bytes of memory that a file has. */
+static inline long memory(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		die("fstat");
+	return st.st_blocks * 512;
+}
+
+static inline void drop(int fd, const char *name)
+{
+	close(fd);
+	if (unlink(name))
+		die(name);
+}
+
 #endif

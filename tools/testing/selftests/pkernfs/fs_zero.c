@@ -16,15 +16,6 @@
 #define SIZE		(STEP + 64 * MIB)
 #define KEPT		(128 * MIB)
 
-static long memory(int fd)
-{
-	struct stat st;
-
-	if (fstat(fd, &st))
-		die("fstat");
-	return st.st_blocks * 512;
-}
-
 /* So many CPUs for this process. */
 static void use_cpus(int count)
 {
