@@ -105,6 +105,7 @@ mk() {
 }
 
 # The configuration goes to a side file, and into place if it differs.
+export PATH=$repo/tools/kernel/bin:$PATH
 configure() {
 	mk KCONFIG_CONFIG=.config.new tinyconfig
 	# shellcheck disable=SC2086
