@@ -310,7 +310,7 @@ static struct file_system_type pkernfs_type = {
 	.init_fs_context	= pkernfs_init_fs_context,
 	.parameters		= pkernfs_parameters,
 	.kill_sb		= pkernfs_kill_sb,
-	.fs_flags		= FS_ALLOW_IDMAP,
+	.fs_flags		= FS_ALLOW_IDMAP | FS_MGTIME,
 };
 
 static void pkernfs_inode_once(void *p)
