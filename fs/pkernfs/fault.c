@@ -26,6 +26,7 @@
  * in zap_pud_range(): a zap takes no lock that a fault could wait for.
  */
 
+#include <linux/delay.h>
 #include <linux/highmem.h>
 #include <linux/huge_mm.h>
 #include <linux/mm.h>
@@ -37,6 +38,8 @@
 #include <asm/cpufeature.h>
 
 #include "pkernfs.h"
+
+#define PKERNFS_LOCK_TRIES	20	/* 1 ms apart */
 
 /* Is this, or will this be, a file of granules of 1 GiB? */
 static bool pkernfs_file_huge(struct inode *inode)
@@ -67,9 +70,21 @@ static struct page *pkernfs_good_page(struct pkernfs_core *c, const void *data, 
 	return pkernfs_bad_in(c, data, bytes) ? ERR_PTR(-EHWPOISON) : page;
 }
 
+/* Could a file for which there is no memory have some if it moved to large granules? */
+static bool pkernfs_may_move(struct inode *inode)
+{
+	struct pkernfs_core *c = pkernfs_sb_core(inode->i_sb);
+	const struct pkernfs_node *n = pkernfs_node(inode);
+
+	/* The invalidate lock keeps it from being moved meanwhile. */
+	return READ_ONCE(n->extents) && READ_ONCE(n->pool) == &c->gpool[PKERNFS_GPOOL_4K] &&
+	       pkernfs_wish(inode) == PKERNFS_INODE_WISH_NONE;
+}
+
 /*
  * The page at @pgoff, made if it is a hole; @make false: NULL for a hole. @whole: all of
- * its folio is asked for. -EHWPOISON: there is a memory error in it.
+ * its folio is asked for. -EHWPOISON: there is a memory error in it; -EAGAIN: small
+ * granules are used up, the file has to move and the invalidate lock is in the way.
  */
 static struct page *pkernfs_fault_page(struct inode *inode, pgoff_t pgoff, bool make,
 				       bool whole)
@@ -99,12 +114,64 @@ static struct page *pkernfs_fault_page(struct inode *inode, pgoff_t pgoff, bool 
 			return ERR_PTR(-EROFS);
 		want = pkernfs_wanted_pool(inode, 0);
 		err = pkernfs_extent_fill(c, n, pos, pos, want);
-		/* Small granules are used up. Later it would have to move: not from here. */
+		/* Small granules are used up. An empty file can have large ones. */
 		if (err == -ENOSPC && pkernfs_wish(inode) == PKERNFS_INODE_WISH_NONE)
 			err = pkernfs_extent_fill(c, n, pos, pos,
 						  &c->gpool[PKERNFS_GPOOL_2M]);
+		if (err == -ENOSPC && pkernfs_may_move(inode))
+			err = -EAGAIN;
 		if (err)
 			return ERR_PTR(err);
+	}
+}
+
+/*
+ * Move the file, without the invalidate lock. The inode lock may be held by this very
+ * task, which is in a system call on the same file, so it is not tried for ever. A @user,
+ * who is in none, can come again.
+ */
+static int pkernfs_fault_move(struct inode *inode, bool user)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0;; i++) {
+		err = pkernfs_move_from_fault(inode);
+		if (err != -EAGAIN || user || i == PKERNFS_LOCK_TRIES)
+			return err;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		usleep_range(1000, 2000);
+	}
+}
+
+/* What a fault says that gets no page. */
+static vm_fault_t pkernfs_fault_error(const struct vm_fault *vmf, int err)
+{
+	bool user = vmf->flags & FAULT_FLAG_USER;
+
+	switch (err) {
+	case -EINTR:	/* it is to die; not of this */
+		return user ? VM_FAULT_NOPAGE : VM_FAULT_SIGBUS;
+	case -EAGAIN:	/* somebody else has the inode lock; a signal may end the wait */
+		if (!user)
+			return VM_FAULT_SIGBUS;
+		schedule_timeout_uninterruptible(1);
+		return VM_FAULT_NOPAGE;
+	case -ESHUTDOWN:
+		/*
+		 * A kexec is under way. No reason to kill: stand still until it
+		 * comes. But a fault of the kernel's own may be under locks that
+		 * the shutdown of a device needs: that one fails.
+		 */
+		if (!user)
+			return VM_FAULT_SIGBUS;
+		schedule_timeout_uninterruptible(HZ / 50);
+		return VM_FAULT_NOPAGE;
+	case -ENOMEM:
+		return VM_FAULT_OOM;
+	default:
+		return VM_FAULT_SIGBUS;
 	}
 }
 
@@ -167,9 +234,9 @@ static vm_fault_t pkernfs_fault_insert(struct vm_fault *vmf, struct page *page,
 	return ret;
 }
 
-/* 0: nothing done, there is a hole and @fill is not set. */
+/* 0: nothing done, there is a hole and @fill is not set, or the file has to @move. */
 static vm_fault_t pkernfs_fault_locked(struct vm_fault *vmf, unsigned int order,
-				       bool write, bool fill)
+				       bool write, bool fill, bool *move)
 {
 	struct inode *inode = file_inode(vmf->vma->vm_file);
 	loff_t size = i_size_read(inode);
@@ -190,21 +257,11 @@ static vm_fault_t pkernfs_fault_locked(struct vm_fault *vmf, unsigned int order,
 	/* Another page of the folio may be the bad one: those are mapped one by one. */
 	if (page == ERR_PTR(-EHWPOISON))
 		return order ? VM_FAULT_FALLBACK : VM_FAULT_HWPOISON;
-	if (page == ERR_PTR(-EINTR))	/* it is to die; not of this */
-		return vmf->flags & FAULT_FLAG_USER ? VM_FAULT_NOPAGE : VM_FAULT_SIGBUS;
-	if (page == ERR_PTR(-ESHUTDOWN)) {
-		/*
-		 * A kexec is under way. No reason to kill: stand still until it
-		 * comes. But a fault of the kernel's own may be under locks that
-		 * the shutdown of a device needs: that one fails.
-		 */
-		if (!(vmf->flags & FAULT_FLAG_USER))
-			return VM_FAULT_SIGBUS;
-		schedule_timeout_uninterruptible(HZ / 50);
-		return VM_FAULT_NOPAGE;
-	}
+	*move = page == ERR_PTR(-EAGAIN);
+	if (*move)
+		return 0;
 	if (IS_ERR(page))
-		return page == ERR_PTR(-ENOMEM) ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+		return pkernfs_fault_error(vmf, PTR_ERR(page));
 	/* The kernel maps a folio by an entry that has its size, or page by page. */
 	if (order && order != folio_order(page_folio(page)))
 		return VM_FAULT_FALLBACK;
@@ -218,8 +275,9 @@ static vm_fault_t pkernfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 	bool shared = vma->vm_flags & VM_SHARED;
 	bool write = shared && (vmf->flags & FAULT_FLAG_WRITE);
 	unsigned long size = PAGE_SIZE << order, addr = round_down(vmf->address, size);
-	bool fill = write;
+	bool fill = write, move = false;
 	vm_fault_t ret;
+	int err;
 
 	if (order) {
 		if (order != PMD_ORDER && (order != PUD_ORDER || !pkernfs_vma_huge(vma)))
@@ -237,13 +295,19 @@ static vm_fault_t pkernfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 		if (write)
 			file_update_time(vma->vm_file);
 		filemap_invalidate_lock_shared(inode->i_mapping);
-		ret = pkernfs_fault_locked(vmf, order, write, fill);
+		ret = pkernfs_fault_locked(vmf, order, write, fill, &move);
 		filemap_invalidate_unlock_shared(inode->i_mapping);
+		if (move) {
+			err = pkernfs_fault_move(inode, vmf->flags & FAULT_FLAG_USER);
+			if (err)
+				ret = pkernfs_fault_error(vmf, err);
+		}
 		if (fill)
 			sb_end_pagefault(inode->i_sb);
-		if (ret || fill)
+		if (ret || (fill && !move))
 			return ret;
 		fill = true;
+		move = false;
 	}
 }
 
@@ -384,9 +448,19 @@ long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
 		return -EPERM;
 	sb_start_pagefault(inode->i_sb);
 	file_update_time(file);
-	filemap_invalidate_lock_shared(inode->i_mapping);
-	ret = pkernfs_pin_locked(inode, start, last, folios, max, offset);
-	filemap_invalidate_unlock_shared(inode->i_mapping);
+	for (;;) {
+		filemap_invalidate_lock_shared(inode->i_mapping);
+		ret = pkernfs_pin_locked(inode, start, last, folios, max, offset);
+		filemap_invalidate_unlock_shared(inode->i_mapping);
+		/* What has been pinned by this call is not, or it would be in the way. */
+		if (ret != -EAGAIN)
+			break;
+		ret = pkernfs_fault_move(inode, false);
+		if (ret) {
+			ret = ret == -EINTR || ret == -ESHUTDOWN ? ret : -ENOSPC;
+			break;
+		}
+	}
 	sb_end_pagefault(inode->i_sb);
 	return ret;
 }

@@ -180,6 +180,27 @@ static int pkernfs_move(struct inode *inode)
 	return err;
 }
 
+/**
+ * pkernfs_move_from_fault - move a file from small to large granules, from anywhere
+ * @inode: a regular file; its invalidate lock is not held
+ *
+ * The inode lock is not waited for: the caller has locks that others take under it, and
+ * the one who has it may be the caller.
+ *
+ * Return: 0: its granules are not small ones any more; -EAGAIN: the inode is locked; else
+ * what keeps the file where it is.
+ */
+int pkernfs_move_from_fault(struct inode *inode)
+{
+	int err;
+
+	if (!inode_trylock(inode))
+		return -EAGAIN;
+	err = pkernfs_move(inode);
+	inode_unlock(inode);
+	return err;
+}
+
 /*
  * The file is to reach to @end: has it outgrown small granules? Asked once, when it
  * crosses the limit: with a page pinned that costs a while each time. If it has to

@@ -15,6 +15,8 @@
  *	inode lock		of the VFS
  *	mapping->invalidate_lock	faults (shared) against truncate and punch
  *	core->lock		all metadata of one region
+ * A fault that finds small granules used up, inside mmap_lock and what its caller has,
+ * wants the inode lock to move the file: it only tries, see pkernfs_fault_move().
  *
  * Memory is allocated under core->lock with GFP_NOFS only, as reclaim may evict
  * an inode, which takes it.
@@ -525,6 +527,7 @@ int pkernfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 			 struct file_kattr *fa);
 int pkernfs_set_size(struct inode *inode, loff_t size);
 struct pkernfs_gpool *pkernfs_wanted_pool(struct inode *inode, u64 end);
+int pkernfs_move_from_fault(struct inode *inode);
 int pkernfs_mmap_prepare(struct vm_area_desc *desc);
 unsigned long pkernfs_get_unmapped_area(struct file *file, unsigned long addr,
 					unsigned long len, unsigned long pgoff,

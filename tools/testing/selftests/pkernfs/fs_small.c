@@ -7,9 +7,9 @@
 #include <linux/falloc.h>
 #include <pthread.h>
 
+#include "fs_bus.h"
 #include "fs_vfio.h"
 
-#define PAGE	4096UL
 #define IOVA	(1UL << 32)
 #define PIECES	700	/* more than fit into an inode and four blocks of extents */
 #define RACES	40
@@ -297,6 +297,129 @@ static void test_pieces(void)
 	ok(free_bytes() == before && region_attr("pool_free") == pool, "all space is back");
 }
 
+/*
+ * Small granules are used up but for the one that each file here has, of two pages; the
+ * second is a hole, in a mapping.
+ */
+static int eater;
+
+static void eat(void)
+{
+	eater = create("eater");
+	if (set_wish(eater, PAGE) ||
+	    fallocate(eater, 0, 0, (region_attr("small_free") - 1) * PAGE) ||
+	    pwrite(eater, "eater", 5, 0) != 5)
+		die("eater");
+}
+
+static char *holed(int *fd)
+{
+	char *p;
+
+	*fd = create("holed");
+	if (pwrite(*fd, "data", 4, 0) != 4 || ftruncate(*fd, 2 * PAGE) ||
+	    region_attr("small_free"))
+		die("holed");
+	p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	if (p == MAP_FAILED)
+		die("mmap");
+	return p;
+}
+
+static bool moved(int fd, const char *p)
+{
+	return memory(fd) == (long)GRANULE && !memcmp(p, "data", 5) &&
+	       region_attr("small_free") == 1;
+}
+
+static void unhole(int fd, char *p)
+{
+	munmap(p, 2 * PAGE);
+	drop(fd, "holed");
+}
+
+static volatile bool write_stop;
+
+static void *write_thread(void *arg)
+{
+	while (!write_stop)
+		if (pwrite(*(int *)arg, "d", 1, 0) != 1)
+			return arg;
+	return NULL;
+}
+
+/* A fault cannot wait for the inode lock, and its task does. */
+static void test_hole_race(void)
+{
+	int round, fd, killed = 0, stayed = 0;
+	pthread_t thread;
+	void *ret;
+	char *p;
+
+	for (round = 0; round < RACES; round++) {
+		p = holed(&fd);
+		write_stop = false;
+		if (pthread_create(&thread, NULL, write_thread, &fd))
+			die("pthread_create");
+		usleep(500 * (round % 4));
+		killed += !!touch_page(p + PAGE, round % 2);
+		write_stop = true;
+		pthread_join(thread, &ret);
+		stayed += ret || !moved(fd, p);
+		unhole(fd, p);
+	}
+	ok(!killed && !stayed, "a hole beside a writer (%d killed, %d not moved)", killed, stayed);
+}
+
+static void test_hole(void)
+{
+	uint64_t before = free_bytes();
+	char *p;
+	int fd;
+
+	catch_bus();
+	eat();
+	p = holed(&fd);
+	ok(!touch_page(p + PAGE, true) && p[PAGE] == 1 && moved(fd, p),
+	   "a store into a hole, small granules used up: the file moves");
+	unhole(fd, p);
+	p = holed(&fd);
+	ok(!touch_page(p + PAGE, false) && !p[PAGE] && moved(fd, p), "a load");
+	unhole(fd, p);
+	p = holed(&fd);
+	ok(pread(eater, p + PAGE, 5, 0) == 5 && !memcmp(p + PAGE, "eater", 5) && moved(fd, p),
+	   "read(2) of another file into it");
+	unhole(fd, p);
+
+	p = holed(&fd);
+	fails(pread(fd, p + PAGE, 4, 0), EFAULT, "read(2) of the same file");
+	fails(pwrite(fd, p + PAGE, 4, 0), EFAULT, "write(2) from there");
+	ok(memory(fd) == (long)PAGE && !memcmp(p, "data", 5) &&
+	   !touch_page(p + PAGE, true) && moved(fd, p), "does no harm");
+	unhole(fd, p);
+
+	p = holed(&fd);
+	ok(!map(p, PAGE, IOVA, true), "pin the page beside it");
+	ok(touch_page(p + PAGE, true) == -1 && got.si_signo == SIGBUS && got.si_code == BUS_ADRERR,
+	   "the file cannot move: SIGBUS");
+	fails(map_file(fd, PAGE, PAGE, IOVA + PAGE, true), ENOSPC, "IOMMU_IOAS_MAP_FILE");
+	ok(memory(fd) == (long)PAGE && !memcmp(p, "data", 5) && !unmap(IOVA, PAGE) &&
+	   !touch_page(p + PAGE, true) && moved(fd, p), "and then it can");
+	unhole(fd, p);
+
+	/* The first page is in the way as soon as this call has pinned it. */
+	p = holed(&fd);
+	ok(!map_file(fd, 0, 2 * PAGE, IOVA, true) && moved(fd, p) &&
+	   region_attr("granules_busy") == 1, "IOMMU_IOAS_MAP_FILE of page and hole");
+	munmap(p, 2 * PAGE);
+	ok(!unmap(IOVA, 2 * PAGE) && region_attr("granules_busy") == 0, "leaves no pin");
+	drop(fd, "holed");
+
+	test_hole_race();
+	drop(eater, "eater");
+	ok(free_bytes() == before, "all space is back");
+}
+
 static void write_all(void)
 {
 	int fd, two;
@@ -362,5 +485,6 @@ int main(int argc, char **argv)
 	test_pinned();
 	test_wish();
 	test_pieces();
+	test_hole();
 	return tap_done();
 }
