@@ -35,17 +35,34 @@ _pkernfs_scratch_mkfs() {
 	# a region of memory, not a device; the old filesystem is not missed
 	mkfs.pkernfs -q -f $MKFS_OPTIONS $* $SCRATCH_DEV
 }
-# A mount checks all metadata.
+# A mount checks nothing that was mounted before: the metadata stay loaded.
+_pkernfs_fsck() {
+	fsck.pkernfs -n $1 >$tmp.fsck 2>&1 && return
+	_log_err "fsck.pkernfs: $1 is damaged"
+	tee -a $seqres.full <$tmp.fsck
+	return 1
+}
 _pkernfs_check_test_fs() {
-	_test_cycle_mount || _log_err "_check_test_fs: cannot be mounted again"
+	_test_unmount
+	_pkernfs_fsck $TEST_DEV || return 1
+	_test_mount && return
+	_log_err "$TEST_DEV cannot be mounted again"
+	return 1
+}
+_pkernfs_repair_test_fs() {
+	fsck.pkernfs -y $TEST_DEV >>$seqres.full 2>&1 || [ $? = 1 ] ||
+		mkfs.pkernfs -q -f $MKFS_OPTIONS $TEST_DEV
 }
 _pkernfs_check_dev_fs() {
-	_scratch_unmount >/dev/null 2>&1
-	_try_scratch_mount >/dev/null 2>&1 ||
-		_log_err "_check_scratch_fs: cannot be mounted again"
-	_scratch_unmount >/dev/null 2>&1
+	local at=$(findmnt -rncv -S $1 -o TARGET | head -1)
+	[ -z "$at" ] || _unmount $1
+	_pkernfs_fsck $1 || return 1
+	[ -z "$at" ] || _mount -t pkernfs $1 $at && return
+	_log_err "$1 cannot be mounted again"
+	return 1
 }
 _pkernfs_instead _scratch_mkfs
+_pkernfs_instead _repair_test_fs
 _pkernfs_instead _check_test_fs
 _pkernfs_instead _check_dev_fs
 EOF
