@@ -5,7 +5,8 @@ Two programs work on names, each in a folder of its own, and note in a file of t
 second region which operation has begun and which is done. The next kernel finds what
 is done, and of what was under way all or nothing. First a kexec ends them, in the
 middle of their system calls; then a panic, after which the crash kernel boots another
-one. The long variant does that ten times.
+one. Each time fsck.pkernfs finds nothing: what was left in the redo log the kernel has
+finished at boot. The long variant does that ten times.
 """
 
 import random
@@ -26,7 +27,7 @@ VARIANTS = {'long': {'MANUAL': True}}
 
 def FILES():
     return selftests.vfio_files('fs_crash') + [
-        ('/bin/pkernfsctl', dma.ctl()), ('/bin/mkfs.pkernfs', dma.ctl())]
+        ('/bin/' + n, dma.ctl()) for n in ('pkernfsctl', 'mkfs.pkernfs', 'fsck.pkernfs')]
 
 
 GUEST = r'''
@@ -34,6 +35,18 @@ mounts() {
 	mkdir -p /keep
 	mount -t pkernfs region0 /mnt || fail "mount of region 0"
 	mount -t pkernfs region1 /keep || fail "mount of region 1"
+}
+
+# Not mounted, so fsck has the region for itself and reads all of it; and the kernel lets
+# go of what it has loaded, and reads it anew afterwards.
+clean() {
+	local n
+	for n in 0 1; do
+		fsck.pkernfs -n region$n >/tmp/out 2>&1 ||
+			fail "fsck of region $n: $?: $(cat /tmp/out)"
+		grep -q ': clean: ' /tmp/out && [ $(wc -l </tmp/out) = 1 ] ||
+			fail "fsck of region $n says: $(cat /tmp/out)"
+	done
 }
 
 # To be ended from elsewhere; the folders are new in each stage.
@@ -63,6 +76,7 @@ stage1() {
 }
 
 stage2() {
+	clean
 	mounts
 	check kexec
 	kexec -s -p /boot/bzImage --initrd=/boot/initrd --command-line="$(k2_cmdline)" ||
@@ -82,11 +96,13 @@ stage3() {
 }
 
 stage4() {
+	clean
 	mounts
 	check kexec
 	check panic
 	umount /mnt
-	mount -t pkernfs region0 /mnt || fail "mount again"
+	umount /keep
+	clean
 }
 '''
 
@@ -117,3 +133,4 @@ def run(t):
     if rounds > 1:
         t.note('%d rounds; an operation was under way %d times of %d' %
                (rounds, under_way, 4 * rounds))
+        t.check(under_way, 'no operation was under way when its kernel ended')

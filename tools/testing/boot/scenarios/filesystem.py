@@ -3,8 +3,8 @@
 
 The programs are those of tools/testing/selftests/pkernfs. The device that pins
 is QEMU's edu, bound to vfio-pci. Before the kexec the first superblock copy is
-damaged, which must not matter. A file that is open and unlinked at the kexec
-gives its memory back in the second kernel.
+damaged, which must not matter to the kernel, and is all that fsck finds. A file that is
+open and unlinked at the kexec gives its memory back in the second kernel.
 """
 
 from pkboot import dma, selftests
@@ -22,7 +22,8 @@ TESTS = ('fs_basic', 'fs_mmap', 'fs_pin', 'fs_small', 'fs_persist')
 
 def FILES():
     found = selftests.vfio_files(*TESTS)
-    return found + [('/bin/pkernfsctl', dma.ctl()), ('/bin/mkfs.pkernfs', dma.ctl())]
+    return found + [('/bin/' + n, dma.ctl())
+                    for n in ('pkernfsctl', 'mkfs.pkernfs', 'fsck.pkernfs')]
 
 
 GUEST = r'''
@@ -74,7 +75,15 @@ stage2() {
 	tap fs_persist check /mnt
 	tap fs_small check /mnt
 	umount /mnt
+	# With it for itself; then the kernel reads all of it anew.
+	rc=0; fsck.pkernfs -n region0 >/tmp/out 2>&1 || rc=$?
+	[ $rc = 4 ] && [ "$(grep -o ' \[[a-z+-]*\]$' /tmp/out)" = " [superblock-copy]" ] ||
+		fail "fsck -n: $rc: $(cat /tmp/out)"
+	rc=0; fsck.pkernfs -p region0 >/tmp/out 2>&1 || rc=$?
+	[ $rc = 1 ] || fail "fsck -p: $rc: $(cat /tmp/out)"
+	fsck.pkernfs -n region0 >/tmp/out 2>&1 || fail "fsck again: $?: $(cat /tmp/out)"
 	mount -t pkernfs region0 /mnt || fail "second mount"
+	[ -e /mnt/vm0/space ] || fail "what was changed before is gone"
 	pkernfsctl status --json >/tmp/json && grep -q '"mounted": 1' /tmp/json ||
 		fail "status"
 	umount /mnt
