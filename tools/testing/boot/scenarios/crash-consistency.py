@@ -56,6 +56,13 @@ work() {
 		mkdir /mnt/$1-$n
 		fs_crash work /mnt/$1-$n /keep/$1-$n $(($(arg seed) + n)) || fail "fs_crash: $?" &
 	done
+	# The third number in the log says how many operations are done.
+	for n in 1 2; do
+		until [ "$(hexdump -s 16 -n 4 -e '1/4 "%u"' /keep/$1-$n 2>/dev/null)" -ge 20 ] \
+				2>/dev/null; do
+			sleep 0.1
+		done
+	done
 }
 
 check() {
