@@ -134,29 +134,6 @@ static void pkernfs_test_layout_huge(struct kunit *test)
 	}
 }
 
-/*
- * A region with two granules of 1 GiB, of which only the front is memory. Nothing behind
- * that may be touched: no file of the test has data that anybody looks at.
- */
-static struct pkernfs_region *pkernfs_test_huge_region(struct kunit *test)
-{
-	struct pkernfs_format opt = { .inodes = PKERNFS_TEST_INODES, .pool_blocks = 64,
-				      .small_blocks = 1 };
-	struct pkernfs_region *r = pkernfs_test_region(test);
-	struct pkernfs_sb *sb = r->virt, front;
-
-	KUNIT_ASSERT_EQ(test, pkernfs_layout(r->base, r->bytes, 0, &opt, &front), 0);
-	pkernfs_format_write(r, &front, NULL);
-	opt.huge_granules = 2;
-	r->bytes = 3ULL * SZ_1G + SZ_2M;
-	KUNIT_ASSERT_EQ(test, pkernfs_layout(r->base, r->bytes, 0, &opt, sb), 0);
-	/* What is in front of the data is where it was. */
-	KUNIT_ASSERT_MEMEQ(test, &sb->journal, &front.journal, 2 * sizeof(sb->journal));
-	KUNIT_ASSERT_MEMEQ(test, &sb->pool, &front.pool, sizeof(sb->pool));
-	sb->crc = cpu_to_le32(crc32c(~0, sb, offsetof(struct pkernfs_sb, crc)));
-	return r;
-}
-
 /* One extent, with a right checksum. */
 static void pkernfs_test_extent_set(struct pkernfs_inode_ser *ser, u16 flags, u64 phys,
 				    u64 bytes)

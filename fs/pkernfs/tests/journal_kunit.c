@@ -8,20 +8,14 @@
  * state before or the state after, byte for byte, and a sound filesystem.
  */
 
+#include <kunit/static_stub.h>
 #include <linux/crc32.h>
 #include <linux/slab.h>
-#include <linux/xattr.h>
 
 #include "fixture.h"
 
 /* Inode table and the part of the pool that these tests reach. */
 #define PKERNFS_TEST_POOL	16
-
-struct pkernfs_test_op {
-	const char *name;
-	int (*setup)(struct kunit *test, struct pkernfs_core *c);
-	int (*run)(struct pkernfs_core *c);
-};
 
 static size_t pkernfs_state_bytes(struct pkernfs_region *r)
 {
@@ -58,16 +52,31 @@ static void *pkernfs_state_save(struct kunit *test, struct pkernfs_region *r)
 	return copy;
 }
 
+static int pkernfs_test_no_memory(struct pkernfs_core *c, void *mem, u64 bytes)
+{
+	return 0;
+}
+
+/* Of granules of 1 GiB there is no memory. */
+static struct pkernfs_region *pkernfs_test_op_region(struct kunit *test,
+						     const struct pkernfs_test_op *op)
+{
+	if (!op->huge)
+		return pkernfs_test_region(test);
+	kunit_activate_static_stub(test, pkernfs_zero_memory, pkernfs_test_no_memory);
+	return pkernfs_test_huge_region(test);
+}
+
 /* At each of the first stores, which commit, then at every step-th. */
 static void pkernfs_test_stop(struct kunit *test, const struct pkernfs_test_op *op, long step)
 {
-	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_region *r = pkernfs_test_op_region(test, op);
 	size_t bytes;
 	void *before, *after;
 	long k, left, committed = -1;
 
 	pkernfs_test_load(test, r);
-	KUNIT_ASSERT_EQ(test, op->setup(test, r->core), 0);
+	KUNIT_ASSERT_EQ(test, op->setup(r->core), 0);
 	pkernfs_test_reload(test, r);	/* as each run below begins */
 	bytes = pkernfs_state_bytes(r);
 	before = pkernfs_state_save(test, r);
@@ -75,7 +84,7 @@ static void pkernfs_test_stop(struct kunit *test, const struct pkernfs_test_op *
 	after = pkernfs_state_save(test, r);
 	KUNIT_ASSERT_NE(test, memcmp(before, after, bytes), 0);
 
-	for (k = 0;; k += k < 8 ? 1 : step) {
+	for (k = 0;; k += k < 4 ? 1 : step) {
 		pkernfs_test_unload(r);
 		memcpy(pkernfs_state(r), before, bytes);
 		pkernfs_test_load(test, r);
@@ -106,255 +115,7 @@ static void pkernfs_test_stop(struct kunit *test, const struct pkernfs_test_op *
 	kunit_info(test, "%s: stopped at %ld stores\n", op->name, k);
 }
 
-static int pkernfs_setup_empty(struct kunit *test, struct pkernfs_core *c)
-{
-	return 0;
-}
-
-static int pkernfs_setup_two(struct kunit *test, struct pkernfs_core *c)
-{
-	pkernfs_test_file(test, c, "one");
-	pkernfs_test_file(test, c, "two");
-	return 0;
-}
-
-static int pkernfs_setup_data(struct kunit *test, struct pkernfs_core *c)
-{
-	struct pkernfs_node *n = pkernfs_test_file(test, c, "one");
-	unsigned int i;
-
-	/* In pieces, into the chain. */
-	for (i = 0; i < PKERNFS_INODE_EXTENTS + 1; i++)
-		if (pkernfs_test_fill(c, n, 10 * i, 10 * i))
-			return -EIO;
-	return n->chains == 1 ? 0 : -EIO;
-}
-
-static int pkernfs_setup_full(struct kunit *test, struct pkernfs_core *c)
-{
-	struct pkernfs_node *n = pkernfs_test_file(test, c, "one");
-	unsigned int i;
-
-	for (i = 0; i < PKERNFS_INODE_EXTENTS - 1; i++)
-		if (pkernfs_test_fill(c, n, 10 * i, 10 * i))
-			return -EIO;
-	return pkernfs_test_fill(c, n, 100, 102);	/* to be split */
-}
-
-static int pkernfs_run_create(struct pkernfs_core *c)
-{
-	u32 ino;
-
-	return pkernfs_test_create(c, "a name that takes more than one unit", &ino);
-}
-
-static int pkernfs_run_rename(struct pkernfs_core *c)
-{
-	return pkernfs_test_rename(c, "one", "three", 0);
-}
-
-static int pkernfs_run_rename_over(struct pkernfs_core *c)
-{
-	return pkernfs_test_rename(c, "one", "two", 0);
-}
-
-static int pkernfs_run_exchange(struct pkernfs_core *c)
-{
-	return pkernfs_test_rename(c, "one", "two", RENAME_EXCHANGE);
-}
-
-static int pkernfs_run_whiteout(struct pkernfs_core *c)
-{
-	return pkernfs_test_rename(c, "one", "three", RENAME_WHITEOUT);
-}
-
-static int pkernfs_run_whiteout_over(struct pkernfs_core *c)
-{
-	return pkernfs_test_rename(c, "one", "two", RENAME_WHITEOUT);
-}
-
-static int pkernfs_run_mknod(struct pkernfs_core *c)
-{
-	u32 ino;
-
-	return pkernfs_test_mknod(c, "disk", S_IFBLK, 259, &ino);
-}
-
-static int pkernfs_run_mkdir(struct pkernfs_core *c)
-{
-	u32 ino;
-
-	return pkernfs_test_mkdir(c, PKERNFS_ROOT_INO, "dir", &ino);
-}
-
-static int pkernfs_run_tmpfile(struct pkernfs_core *c)
-{
-	u32 ino;
-
-	return pkernfs_test_create(c, NULL, &ino);
-}
-
-static int pkernfs_setup_tmpfile(struct kunit *test, struct pkernfs_core *c)
-{
-	return pkernfs_run_tmpfile(c);
-}
-
-static int pkernfs_run_link_tmpfile(struct pkernfs_core *c)
-{
-	return pkernfs_test_link(c, PKERNFS_ROOT_INO + 1, "linked");
-}
-
-static int pkernfs_run_free_tmpfile(struct pkernfs_core *c)
-{
-	return pkernfs_node_destroy(c, pkernfs_node_find(c, PKERNFS_ROOT_INO + 1));
-}
-
-static struct pkernfs_node *pkernfs_one(struct pkernfs_core *c)
-{
-	return pkernfs_node_find(c, pkernfs_test_lookup(c, "one"));
-}
-
-static int pkernfs_run_fill(struct pkernfs_core *c)
-{
-	return pkernfs_test_fill(c, pkernfs_one(c), 1000, 1000);
-}
-
-static int pkernfs_fill_small(struct pkernfs_core *c, u64 page)
-{
-	return pkernfs_extent_fill(c, pkernfs_one(c), page * PKERNFS_BLOCK_SIZE,
-				   page * PKERNFS_BLOCK_SIZE, &c->gpool[PKERNFS_GPOOL_4K]);
-}
-
-static int pkernfs_run_fill_small(struct pkernfs_core *c)
-{
-	return pkernfs_fill_small(c, 1000);
-}
-
-/* In pieces, into the chain. */
-static int pkernfs_setup_small(struct kunit *test, struct pkernfs_core *c)
-{
-	unsigned int i;
-
-	pkernfs_test_file(test, c, "one");
-	for (i = 0; i < PKERNFS_INODE_EXTENTS + 1; i++)
-		if (pkernfs_fill_small(c, 10 * i))
-			return -EIO;
-	return pkernfs_one(c)->chains == 1 ? 0 : -EIO;
-}
-
-static int pkernfs_run_move(struct pkernfs_core *c)
-{
-	return pkernfs_extent_move(c, pkernfs_one(c), &c->gpool[PKERNFS_GPOOL_2M]);
-}
-
-static int pkernfs_run_truncate(struct pkernfs_core *c)
-{
-	return pkernfs_test_cut(c, pkernfs_one(c), 5, 1000, 12345);
-}
-
-static int pkernfs_run_punch(struct pkernfs_core *c)
-{
-	return pkernfs_test_cut(c, pkernfs_one(c), 101, 101, -1);
-}
-
-static int pkernfs_run_attr(struct pkernfs_core *c)
-{
-	return pkernfs_xattr_set(c, pkernfs_one(c), PKERNFS_XATTR_USER, "name", "value", 5,
-				 XATTR_CREATE);
-}
-
-/* With one more attribute in front of it and one behind it. */
-static int pkernfs_setup_attr(struct kunit *test, struct pkernfs_core *c)
-{
-	struct pkernfs_node *n = pkernfs_test_file(test, c, "one");
-
-	return pkernfs_xattr_set(c, n, PKERNFS_XATTR_SECURITY, "first", "12345", 5, 0) ?:
-	       pkernfs_run_attr(c) ?:
-	       pkernfs_xattr_set(c, n, PKERNFS_XATTR_TRUSTED, "name", "longer than that", 16, 0);
-}
-
-static int pkernfs_setup_one_attr(struct kunit *test, struct pkernfs_core *c)
-{
-	pkernfs_test_file(test, c, "one");
-	return pkernfs_run_attr(c);
-}
-
-static int pkernfs_run_attr_replace(struct pkernfs_core *c)
-{
-	return pkernfs_xattr_set(c, pkernfs_one(c), PKERNFS_XATTR_USER, "name",
-				 "quite another value", 19, XATTR_REPLACE);
-}
-
-static int pkernfs_run_attr_remove(struct pkernfs_core *c)
-{
-	return pkernfs_xattr_set(c, pkernfs_one(c), PKERNFS_XATTR_USER, "name", NULL, 0,
-				 XATTR_REPLACE);
-}
-
-static int pkernfs_setup_attr_orphan(struct kunit *test, struct pkernfs_core *c)
-{
-	return pkernfs_setup_tmpfile(test, c) ?:
-	       pkernfs_xattr_set(c, pkernfs_node_find(c, PKERNFS_ROOT_INO + 1),
-				 PKERNFS_XATTR_USER, "name", "value", 5, 0);
-}
-
-/* An ACL changes the mode with it: both, or neither. */
-static int pkernfs_run_acl(struct pkernfs_core *c)
-{
-	__le32 acl[3] = { cpu_to_le32(2), cpu_to_le32(1), cpu_to_le32(3) };
-
-	return pkernfs_acl_store(c, pkernfs_one(c), PKERNFS_XATTR_ACL_ACCESS, acl, sizeof(acl),
-				 S_IFREG | 0640);
-}
-
-static int pkernfs_run_bad(struct pkernfs_core *c)
-{
-	return pkernfs_bad_add(c, pkernfs_area_start(&c->r->sb->data) + 5);
-}
-
-static int pkernfs_run_flags(struct pkernfs_core *c)
-{
-	int err = pkernfs_tx_begin(c);
-
-	if (err)
-		return err;
-	pkernfs_tx_inode(c, pkernfs_test_lookup_locked(c, "one"))->flags =
-		cpu_to_le16(PKERNFS_INODE_IMMUTABLE);
-	err = pkernfs_tx_commit(c);
-	pkernfs_tx_end(c);
-	return err;
-}
-
-static const struct pkernfs_test_op pkernfs_ops[] = {
-	{ "create", pkernfs_setup_empty, pkernfs_run_create },
-	{ "create beside others", pkernfs_setup_two, pkernfs_run_create },
-	{ "rename", pkernfs_setup_two, pkernfs_run_rename },
-	{ "rename over", pkernfs_setup_two, pkernfs_run_rename_over },
-	{ "exchange", pkernfs_setup_two, pkernfs_run_exchange },
-	{ "rename with whiteout", pkernfs_setup_two, pkernfs_run_whiteout },
-	{ "rename over with whiteout", pkernfs_setup_two, pkernfs_run_whiteout_over },
-	{ "mknod", pkernfs_setup_two, pkernfs_run_mknod },
-	{ "mkdir", pkernfs_setup_two, pkernfs_run_mkdir },
-	{ "create without a name", pkernfs_setup_empty, pkernfs_run_tmpfile },
-	{ "link of what has no name", pkernfs_setup_tmpfile, pkernfs_run_link_tmpfile },
-	{ "free what has no name", pkernfs_setup_tmpfile, pkernfs_run_free_tmpfile },
-	{ "first attribute", pkernfs_setup_two, pkernfs_run_attr },
-	{ "replace an attribute", pkernfs_setup_attr, pkernfs_run_attr_replace },
-	{ "remove an attribute", pkernfs_setup_attr, pkernfs_run_attr_remove },
-	{ "remove the last attribute", pkernfs_setup_one_attr, pkernfs_run_attr_remove },
-	{ "free an inode with attributes", pkernfs_setup_attr_orphan, pkernfs_run_free_tmpfile },
-	{ "first ACL", pkernfs_setup_two, pkernfs_run_acl },
-	{ "ACL beside attributes", pkernfs_setup_attr, pkernfs_run_acl },
-	{ "bad page", pkernfs_setup_two, pkernfs_run_bad },
-	{ "flags", pkernfs_setup_two, pkernfs_run_flags },
-	{ "fill", pkernfs_setup_data, pkernfs_run_fill },
-	{ "first small granule", pkernfs_setup_two, pkernfs_run_fill_small },
-	{ "move to large granules", pkernfs_setup_small, pkernfs_run_move },
-	{ "truncate", pkernfs_setup_data, pkernfs_run_truncate },
-	{ "punch, splitting into a new block", pkernfs_setup_full, pkernfs_run_punch },
-};
-
-KUNIT_ARRAY_PARAM_DESC(pkernfs_ops, pkernfs_ops, name);
+KUNIT_ARRAY_PARAM_DESC(pkernfs_ops, pkernfs_test_ops, name);
 
 static void pkernfs_test_stop_anywhere(struct kunit *test)
 {
@@ -363,7 +124,7 @@ static void pkernfs_test_stop_anywhere(struct kunit *test)
 
 static void pkernfs_test_stop_here_and_there(struct kunit *test)
 {
-	pkernfs_test_stop(test, test->param_value, 61);
+	pkernfs_test_stop(test, test->param_value, 127);
 }
 
 /* Replay may itself be stopped, and be done again. */
@@ -377,7 +138,7 @@ static void pkernfs_test_replay_stopped(struct kunit *test)
 	long k;
 
 	pkernfs_test_load(test, r);
-	pkernfs_setup_two(test, r->core);
+	KUNIT_ASSERT_EQ(test, pkernfs_setup_two(r->core), 0);
 	bytes = pkernfs_state_bytes(r);
 	before = pkernfs_state_save(test, r);
 	log = pkernfs_block(r, pkernfs_area_start(&r->sb->journal));
@@ -462,7 +223,7 @@ static void pkernfs_test_quiesce(struct kunit *test)
 	u32 ino, free;
 
 	pkernfs_test_load(test, r);
-	pkernfs_setup_two(test, r->core);
+	KUNIT_ASSERT_EQ(test, pkernfs_setup_two(r->core), 0);
 	free = r->core->gpool[0].free;
 	pkernfs_core_quiesce(r->core);
 	KUNIT_EXPECT_EQ(test, pkernfs_test_create(r->core, "three", &ino), -ESHUTDOWN);

@@ -3,7 +3,7 @@
 # Build the validator of handovers, or the load of regions, for userspace, from the
 # sources of the kernel, with AddressSanitizer and UBSan; print the path of the program.
 #
-# Usage: build.sh replay|libfuzzer FOLDER [handover|region]
+# Usage: build.sh replay|libfuzzer FOLDER [handover|region|crash]
 #
 #   replay     by gcc: so many runs by seed
 #   libfuzzer  by clang
@@ -17,7 +17,7 @@ ksrc=$("$repo/tools/kernel/fetch.sh")
 headers="asm/e820/api.h iommu.h pasid.h kunit/test-bug.h linux/cacheflush.h linux/crc32.h
 	linux/crc32c.h linux/fs.h linux/init.h linux/io.h linux/kexec.h linux/memremap.h
 	linux/minmax.h linux/mm.h linux/mutex.h linux/pci.h linux/pkernfs_iommu.h
-	linux/pkernfs_pci.h linux/printk.h linux/reboot.h linux/rwsem.h linux/sched.h
+	linux/pkernfs_pci.h linux/posix_acl.h linux/printk.h linux/reboot.h linux/rwsem.h linux/sched.h
 	linux/sched/mm.h linux/sched/signal.h linux/slab.h linux/sort.h linux/string.h
 	linux/uuid.h linux/workqueue.h linux/capability.h linux/wait.h linux/xarray.h
 	trace/events/pkernfs.h"
@@ -40,6 +40,10 @@ handover)
 		$vtd/pkernfs_fuzz.c $fs/record.c $here/shim_device.c $here/handover.c" ;;
 region)
 	sources="$sources $here/tree.c $here/golden.c $here/region.c" ;;
+crash)
+	# The redo log of KUnit's kernel can be stopped.
+	flags="$flags -DCONFIG_PKERNFS_KUNIT_TEST=1"
+	sources="$sources $fs/acl.c $fs/tests/ops_kunit.c $here/tree.c $here/crash.c" ;;
 *)	die "no such thing: $what" ;;
 esac
 case $kind in

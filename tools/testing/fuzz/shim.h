@@ -119,6 +119,7 @@ static inline void strscpy_pad_shim(char *to, const char *from, size_t size)
 }
 
 #define strscpy_pad(to, from, size)	strscpy_pad_shim(to, from, size)
+#define strscpy(to, from, size)		strscpy_pad_shim(to, from, size)
 
 /* That of tools/include is in a file that nothing else needs. */
 #undef set_bit
@@ -347,6 +348,7 @@ struct super_block {
 
 struct inode {
 	struct super_block *i_sb;
+	umode_t i_mode;
 };
 
 struct qstr {
@@ -370,6 +372,24 @@ struct vm_area_desc;
 #define IS_POSIXACL(i)		((void)(i), true)
 #define d_inode(d)		((struct inode *)(d))
 #define inode_set_ctime_current(i)	((void)(i))
+
+/* ACLs are bytes here: nobody takes one apart. */
+#define ACL_TYPE_ACCESS		0x8000
+#define ACL_TYPE_DEFAULT	0x4000
+#define GFP_KERNEL		0
+#define kmalloc(size, gfp)	((void)(gfp), shim_fails() ? NULL : malloc(size))
+
+struct posix_acl;
+
+#define shim_no_acl()		(shim_die("nobody asks for an ACL"), NULL)
+#define posix_acl_from_xattr(ns, value, size)	((void)(value), (void)(size), shim_no_acl())
+#define posix_acl_to_xattr(ns, acl, size, gfp)	((void)(size), shim_no_acl())
+#define get_inode_acl(i, type)		((struct posix_acl *)shim_no_acl())
+#define posix_acl_update_mode(map, i, mode, acl)	(shim_no_acl(), 0)
+#define posix_acl_create(dir, mode, def, acl)	(shim_no_acl(), 0)
+#define __posix_acl_chmod(acl, gfp, mode)	(shim_no_acl(), 0)
+#define posix_acl_release(acl)		((void)(acl))
+#define set_cached_acl(i, type, acl)	((void)(type), (void)(acl))
 
 struct xattr_handler {
 	const char *prefix;

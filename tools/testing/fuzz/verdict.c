@@ -26,6 +26,8 @@ static void report(struct check *k, enum problem p, const char *where)
 
 void verdict_set_up(void *mem, unsigned long long base, unsigned long long bytes, bool say)
 {
+	if (image.mem)
+		image_close(&image);
 	image_memory(&image, mem, base, bytes);
 	verbose = say;
 }
@@ -48,6 +50,8 @@ void verdict_look(struct verdict *v)
 	memset(v, 0, sizeof(*v));
 	v->mended = check_run(&k, &image);
 	v->whole = !k.found;
+	v->mild = k.mild;
+	v->log = k.count[P_JOURNAL_REPLAY];
 	v->above = k.count[P_TABLE_ABOVE];
 	v->no_room = k.count[P_EXTENT_NO_ROOM];
 	v->onto_bad = v->mended && onto_bad(&k);

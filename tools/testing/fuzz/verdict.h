@@ -10,6 +10,8 @@ struct verdict {
 	bool whole;		/* nothing that keeps the kernel from loading it */
 	bool mended;		/* whole after the repair */
 	bool clean;		/* and the second run finds nothing at all */
+	unsigned int mild;	/* findings that the kernel does not mind */
+	bool log;		/* one of them: the redo log has to be finished */
 	bool above;		/* inodes where the kernel does not look */
 	bool no_room;		/* a copy of shared memory did not fit */
 	bool onto_bad;		/* a copy has been made onto a bad page */

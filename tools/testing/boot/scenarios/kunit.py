@@ -19,7 +19,7 @@ SUITES = {'pkernfs_boot', 'pkernfs_region', 'pkernfs_pci', 'pkernfs_second_stage
           'pkernfs-format', 'pkernfs-alloc', 'pkernfs-bad', 'pkernfs-table', 'pkernfs-journal'}
 # Said twice, the second one counts.
 VARIANTS = {'journal': {'APPEND': 'kunit.filter_glob=pkernfs-journal kunit.filter=speed<slow',
-                        'QUICK': False}}
+                        'TIMEOUT': 240, 'QUICK': False}}
 
 # They have run before init starts.
 GUEST = r'''
