@@ -381,6 +381,7 @@ bool pkernfs_extent_filling(struct pkernfs_core *c, const struct pkernfs_gpool *
 int pkernfs_zero_memory(struct pkernfs_core *c, void *mem, u64 bytes);
 #if IS_ENABLED(CONFIG_KUNIT)
 unsigned int pkernfs_zero_helpers(u64 bytes);
+void pkernfs_zero_piece(void *mem, u64 bytes);
 #endif
 
 /* --- dirent.c: names of a directory ------------------------------------------ */

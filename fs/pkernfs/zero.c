@@ -54,6 +54,13 @@ struct pkernfs_zero_helper {
 	struct pkernfs_zero *z;
 };
 
+/* By the caller a stub of KUnit's can be called in its place. */
+VISIBLE_IF_KUNIT void pkernfs_zero_piece(void *mem, u64 bytes)
+{
+	KUNIT_STATIC_STUB_REDIRECT(pkernfs_zero_piece, mem, bytes);
+	memset(mem, 0, bytes);
+}
+
 static void pkernfs_zero_pieces(struct pkernfs_zero *z, bool caller)
 {
 	u64 at, piece = caller ? PKERNFS_ZERO_PIECE : PKERNFS_ZERO_HELP;
@@ -67,7 +74,7 @@ static void pkernfs_zero_pieces(struct pkernfs_zero *z, bool caller)
 			WRITE_ONCE(z->stop, true);
 			return;
 		}
-		memset(z->mem + at, 0, min(z->bytes - at, piece));
+		pkernfs_zero_piece(z->mem + at, min(z->bytes - at, piece));
 		cond_resched();
 	}
 }

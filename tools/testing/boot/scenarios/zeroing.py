@@ -68,3 +68,4 @@ def run(t):
             took[hit.group(1)].append(float(hit.group(2)))
     one, two = (sorted(took[n])[1] for n in '12')
     t.note('896 MiB: 1 CPU %.3f s, 2 CPUs %.3f s: %.2f of it' % (one, two, two / one))
+    t.check(two < 0.9 * one, 'two CPUs are not sooner through than one')
