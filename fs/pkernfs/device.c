@@ -34,6 +34,7 @@
 #include <linux/pkernfs.h>
 #include <linux/pkernfs_iommu.h>
 #include <linux/pkernfs_pci.h>
+#include <linux/ratelimit.h>
 #include <linux/reboot.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
@@ -42,6 +43,7 @@
 #include <trace/events/pkernfs.h>
 
 #include "device.h"
+#include "pkernfs.h"
 
 /* Every change of a device's state, and the list; see linux/pkernfs.h for order. */
 DEFINE_MUTEX(pkernfs_transition_lock);
@@ -441,6 +443,78 @@ int pkernfs_device_fail(struct pkernfs_device *pd, const char *fmt, ...)
 	pkernfs_load_say(pr_err, "pkernfs: %04x:%02x:%02x.%d is cut off: %s\n", pd->segment,
 			 pd->rid >> 8, PCI_SLOT(pd->rid), PCI_FUNC(pd->rid), text);
 	return -EUCLEAN;
+}
+
+/* --- Who holds a file ---------------------------------------------------------- */
+
+struct pkernfs_reach {
+	struct pkernfs_core *c;
+	struct pkernfs_node *n;
+	u64 from;
+	u64 last;
+};
+
+/* Is some of this memory that part of the file? core->lock is held. */
+static int pkernfs_reach_range(u64 iova, u64 bytes, u64 phys, u32 prot, void *arg)
+{
+	const struct pkernfs_reach *at = arg;
+	const struct pkernfs_gpool *p = at->n->pool;
+	u64 from = at->from >> p->shift, last = at->last >> p->shift, start;
+	u32 i;
+
+	for (i = pkernfs_extent_index(at->n, from); i < at->n->extents; i++) {
+		const struct pkernfs_extent *e = &at->n->extent[i];
+		u64 first = max(from, e->logical), end = min(last + 1, e->logical + e->count);
+
+		if (first >= end)
+			break;
+		start = at->c->r->base + (pkernfs_granule_virt(at->c, p, e->granule +
+							       (first - e->logical)) -
+					  at->c->r->virt);
+		if (phys < start + ((end - first) << p->shift) && start < phys + bytes)
+			return -EEXIST;
+	}
+	return 0;
+}
+
+/**
+ * pkernfs_say_held - say in the log which device a file has kept its memory, or name, for
+ * @inode: the file; its inode lock is held, and no other one of ours
+ * @from: first byte of the part that would have gone
+ * @last: last byte
+ *
+ * For who has got -EBUSY. Not if it was for a pin: who has pinned a page is not known.
+ */
+void pkernfs_say_held(struct inode *inode, u64 from, u64 last)
+{
+	static DEFINE_RATELIMIT_STATE(rs, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+	struct pkernfs_core *c = pkernfs_sb_core(inode->i_sb);
+	struct pkernfs_reach at = {
+		.c = c, .n = pkernfs_node(inode), .from = from, .last = last,
+	};
+	struct pkernfs_device *pd;
+	char name[16] = "a device";
+	bool held;
+
+	pkernfs_extent_busy(c, at.n, from, last, &held);
+	if (!held || !__ratelimit(&rs))
+		return;
+	/* It nests outside of the inode lock. Who has it just now may be freezing one more. */
+	if (mutex_trylock(&pkernfs_transition_lock)) {
+		down_read(&c->lock);
+		list_for_each_entry(pd, &pkernfs_devices, node) {
+			if (pd->region != c->r ||
+			    pkernfs_iommu_ranges(pd, pkernfs_reach_range, &at) != -EEXIST)
+				continue;
+			snprintf(name, sizeof(name), "%04x:%02x:%02x.%d", pd->segment,
+				 PCI_BUS_NUM(pd->rid), PCI_SLOT(pd->rid), PCI_FUNC(pd->rid));
+			break;
+		}
+		up_read(&c->lock);
+		mutex_unlock(&pkernfs_transition_lock);
+	}
+	pr_info("pkernfs: region %u: inode %lu keeps its memory and its last name: %s, preserved, reaches it\n",
+		c->r->index, (unsigned long)inode->i_ino, name);
 }
 
 /* --- Leaving this kernel ------------------------------------------------------ */

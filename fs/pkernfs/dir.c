@@ -338,6 +338,8 @@ static int pkernfs_unlink(struct inode *dir, struct dentry *dentry)
 		pkernfs_unlinked(dir, inode);
 out:
 	pkernfs_tx_end(c);
+	if (err == -EBUSY)
+		pkernfs_say_held(inode, 0, MAX_LFS_FILESIZE);
 	if (err)
 		return err;
 	pkernfs_inode_changed(inode);
@@ -479,6 +481,8 @@ static int pkernfs_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 out:
 	/* It has no node: the one that is in the region comes with a lookup. */
 	iput(whiteout);
+	if (err == -EBUSY)
+		pkernfs_say_held(d_inode(new), 0, MAX_LFS_FILESIZE);
 	if (err)
 		return err;
 

@@ -424,6 +424,8 @@ static int pkernfs_shrink(struct inode *inode, loff_t size)
 			pkernfs_zero(inode, size, round_up(size, PAGE_SIZE));
 	}
 	filemap_invalidate_unlock(inode->i_mapping);
+	if (err == -EBUSY)
+		pkernfs_say_held(inode, size, MAX_LFS_FILESIZE);
 	return err;
 }
 
@@ -469,6 +471,8 @@ static int pkernfs_punch(struct inode *inode, loff_t offset, loff_t len)
 	if (!err && first < last)
 		err = pkernfs_extent_cut(c, pkernfs_node(inode), first, last - 1, -1);
 	filemap_invalidate_unlock(inode->i_mapping);
+	if (err == -EBUSY)
+		pkernfs_say_held(inode, first, last - 1);
 	if (err)
 		return err;
 	if (first >= last)

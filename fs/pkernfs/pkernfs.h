@@ -376,6 +376,10 @@ int pkernfs_extent_move(struct pkernfs_core *c, struct pkernfs_node *n,
 			struct pkernfs_gpool *to);
 bool pkernfs_extent_filling(struct pkernfs_core *c, const struct pkernfs_gpool *p, u32 granule);
 
+/* --- device.c: who holds it ----------------------------------------------------- */
+
+void pkernfs_say_held(struct inode *inode, u64 from, u64 last);
+
 /* --- zero.c ------------------------------------------------------------------ */
 
 int pkernfs_zero_memory(struct pkernfs_core *c, void *mem, u64 bytes);

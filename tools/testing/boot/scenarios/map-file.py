@@ -18,6 +18,8 @@ _HELD = r'''
 	held=$(cat $region/granules_held)
 	[ "$held" = 80 ] || fail "$held granules are held"
 	fs_held /mnt vm0/ram >/tmp/tap || fail "$(grep -v '^ok' /tmp/tap)"
+	dmesg | grep "inode $(stat -c %i /mnt/vm0/ram) keeps its memory" | grep -q $nic ||
+		fail "nothing says which device it is held for"
 '''
 _BY_FILE = '--by-file '
 
