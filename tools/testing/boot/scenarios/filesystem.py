@@ -4,7 +4,8 @@
 The programs are those of tools/testing/selftests/pkernfs. The device that pins
 is QEMU's edu, bound to vfio-pci. Before the kexec the first superblock copy is
 damaged, which must not matter to the kernel, and is all that fsck finds. A file that is
-open and unlinked at the kexec gives its memory back in the second kernel.
+open and unlinked at the kexec gives its memory back in the second kernel, and so does
+one that is unlinked and pinned.
 """
 
 from pkboot import dma, selftests
@@ -62,7 +63,7 @@ stage1() {
 	umount /mnt
 	mount -t pkernfs -o region=0 none /mnt || fail "mount by option"
 	fs_small write /mnt || fail "fs_small write"
-	fs_persist write /mnt || fail "fs_persist write"
+	fs_persist write /mnt /dev/vfio/devices/$cdev || fail "fs_persist write"
 	# Byte 100 of the first superblock copy lies in its label.
 	poke $(($(cat $region/base) + 100))
 	kexec_load_next -c

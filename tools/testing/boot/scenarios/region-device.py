@@ -2,12 +2,13 @@
 """/dev/pkernfsN: who may open it when; fsck, dump, save and restore through it.
 
 With a device that is frozen the region can be looked at, but not claimed, and tables
-and records are zeroes for who looks.
+and records are zeroes for who looks. With pages pinned, and nothing mounted, it is the
+same.
 """
 
 import os
 
-from pkboot import dma, env, live, region
+from pkboot import dma, env, live, region, selftests
 
 LIKE = live
 STAGES = 1
@@ -21,16 +22,19 @@ def FILES():
     bad = os.path.join(env.OUT, 'bin', 'bad-65')
     with open(bad, 'wb') as f:
         f.write(region.bad_list(65))
-    return dma.files(True) + [('/bin/' + n + '.pkernfs', dma.ctl()) for n in ('fsck', 'dump')] + [
+    return dma.files(True) + selftests.vfio_files('pin_away') + [
+        ('/bin/fsck.pkernfs', dma.ctl()), ('/bin/dump.pkernfs', dma.ctl()),
         ('/lib/bad-65', bad)]
 
 
 GUEST = r'''
 dev=/dev/pkernfs0
 
-# busy WHAT: it cannot be claimed
+# busy WHAT WHY: it cannot be claimed, nor formatted, of which mkfs says why
 busy() {
 	! ( : <>$dev ) 2>/dev/null || fail "$1: opened for writing"
+	! mkfs.pkernfs -q -f region0 2>/tmp/out || fail "$1: formatted"
+	grep -q "$2" /tmp/out || fail "$1: mkfs -f says: $(cat /tmp/out)"
 	! fsck.pkernfs -y region0 >/tmp/out 2>&1 || fail "$1: fsck -y"
 	grep -q "mounted or in use" /tmp/out || fail "$1: fsck -y says: $(cat /tmp/out)"
 	! pkernfsctl save -q region0 /tmp/saved 2>/dev/null || fail "$1: save"
@@ -43,6 +47,21 @@ busy() {
 # block N: does it hold anything but zeroes?
 used() {
 	dd if=$dev bs=4096 skip="$1" count="${2:-1}" 2>/dev/null | tr -d '\0' | grep -q .
+}
+
+# Pages are pinned, and nothing is mounted, open or mapped.
+pinned() {
+	pin_away $(vfio_cdev) /mnt/vm0/pinned /tmp/pinned >/tmp/said &
+	pid=$!
+	while [ ! -e /tmp/pinned ]; do
+		kill -0 $pid 2>/dev/null || fail "pin_away: $(cat /tmp/said)"
+		sleep 0.1
+	done
+	umount /mnt || fail "umount with pages pinned"
+	busy "with pages pinned, not mounted" "memory is in use"
+	kill $pid
+	wait $pid || :
+	( : <>$dev ) || fail "it cannot be claimed when nothing is pinned any more"
 }
 
 # The page of inodes 0 to 7 is bad: it is read as zeroes, and not written.
@@ -74,7 +93,7 @@ stage1() {
 	dd if=/dev/urandom of=/mnt/vm0/data bs=1M count=3 2>/dev/null
 	mkdir -p /mnt/a/b
 	sum=$(md5sum </mnt/vm0/data)
-	busy "mounted"
+	busy mounted "memory is in use"
 
 	umount /mnt
 	exec 5<$dev
@@ -142,16 +161,16 @@ stage1() {
 	mv /tmp/saved /tmp/kept
 
 	vmm run --bind --size 32M --ring 1024 freeze || fail "the VMM: $?"
-	busy "with a frozen device"
+	busy "with a frozen device" "memory is in use"
 	umount /mnt
-	busy "with a frozen device, not mounted"
+	busy "with a frozen device, not mounted" "memory is in use"
 	! used $tail 320 || fail "records can be read"
 	grep -q '"inode": 2,' /tmp/dump || fail "dump shows no inode"
 	dump.pkernfs region0 >/tmp/out || fail "dump"
 	! grep -q ^record /tmp/out || fail "a record is shown"
 	region_mount
 	pkernfsctl release /mnt/vm0/nic0 || fail "release"
-	umount /mnt
+	pinned
 	fsck.pkernfs -n region0 >/tmp/out || fail "fsck in the end: $(cat /tmp/out)"
 	bad_metadata
 }
