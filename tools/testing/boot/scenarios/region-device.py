@@ -3,7 +3,7 @@
 
 With a device that is frozen the region can be looked at, but not claimed, and tables
 and records are zeroes for who looks. With pages pinned, and nothing mounted, it is the
-same.
+same. On a terminal save and restore say how far they are.
 """
 
 import os
@@ -22,7 +22,7 @@ def FILES():
     bad = os.path.join(env.OUT, 'bin', 'bad-65')
     with open(bad, 'wb') as f:
         f.write(region.bad_list(65))
-    return dma.files(True) + selftests.vfio_files('pin_away') + [
+    return dma.files(True) + selftests.vfio_files('pin_away', 'on_tty') + [
         ('/bin/fsck.pkernfs', dma.ctl()), ('/bin/dump.pkernfs', dma.ctl()),
         ('/lib/bad-65', bad)]
 
@@ -62,6 +62,30 @@ pinned() {
 	kill $pid
 	wait $pid || :
 	( : <>$dev ) || fail "it cannot be claimed when nothing is pinned any more"
+}
+
+# What is said on a terminal, where each line is written over; and nowhere else.
+progress() {
+	mkdir -p /dev/pts
+	mount -t devpts devpts /dev/pts || fail "devpts"
+	on_tty pkernfsctl save region0 /tmp/shown >/tmp/tty || fail "save on a terminal: $?"
+	shown saved 2
+	on_tty pkernfsctl restore /tmp/shown region0 >/tmp/tty || fail "restore on a terminal: $?"
+	shown proven 2
+	shown restored	# first when the second in which all was proven is over
+	on_tty pkernfsctl restore -q /tmp/shown region0 >/tmp/tty && [ ! -s /tmp/tty ] ||
+		fail "restore -q says: $(cat /tmp/tty)"
+	rm /tmp/shown
+	pkernfsctl save region0 /tmp/shown >/tmp/tty 2>&1 && ! grep -q MiB /tmp/tty ||
+		fail "save, not on a terminal: $(cat /tmp/tty)"
+	rm /tmp/shown
+}
+# shown WHAT [FIRST]: the last line, and the first
+shown() {
+	tr '\r' '\n' </tmp/tty | grep "^$1: " >/tmp/out
+	[ "$(tail -n 1 /tmp/out)" = "$1: 64 of 64 MiB" ] || fail "shown: $(cat /tmp/tty)"
+	[ -z "${2-}" ] || [ "$(head -n 1 /tmp/out)" = "$1: $2 of 64 MiB" ] ||
+		fail "shown first: $(cat /tmp/tty)"
 }
 
 # The page of inodes 0 to 7 is bad: it is read as zeroes, and not written.
@@ -171,6 +195,7 @@ stage1() {
 	region_mount
 	pkernfsctl release /mnt/vm0/nic0 || fail "release"
 	pinned
+	progress
 	fsck.pkernfs -n region0 >/tmp/out || fail "fsck in the end: $(cat /tmp/out)"
 	bad_metadata
 }
