@@ -587,15 +587,69 @@ static void no_room_names(struct pkernfs_region *r)
 	region_seal(names);
 }
 
+/* In a region of its own: so many directories that the root cannot count one more of them. */
+static void dir_full(struct pkernfs_region *r)
+{
+	const u32 dirs = U16_MAX + 1, first = PKERNFS_ROOT_INO + 1;
+	struct pkernfs_format opt = {
+		.inodes = first + dirs, .label = "full",
+		.pool_blocks = dirs / PKERNFS_DIR_UNITS + 2,
+	};
+	struct pkernfs_inode_ser *root = region_inode(r, PKERNFS_ROOT_INO), *ser;
+	struct pkernfs_dir_block_ser *b = NULL;
+	struct pkernfs_dirent_ser *de;
+	struct pkernfs_sb sb;
+	u64 block;
+	u32 i;
+
+	if (pkernfs_layout(r->base, r->bytes, 0, &opt, &sb))
+		shim_die("no layout");
+	memset(r->virt, 0, r->bytes);
+	pkernfs_format_write(r, &sb, NULL);
+	block = pkernfs_area_start(&sb.pool);	/* the list of bad pages */
+	root->chain = cpu_to_le64(block + 1);
+	root->nlink = cpu_to_le32(2 + dirs);
+	region_seal(root);
+	for (i = 0; i < dirs; i++) {
+		if (!(i % PKERNFS_DIR_UNITS)) {
+			b = pkernfs_block(r, ++block);
+			b->magic = cpu_to_le32(PKERNFS_DIR_MAGIC);
+			b->ino = cpu_to_le64(PKERNFS_ROOT_INO);
+			b->generation = root->generation;
+			b->index = cpu_to_le32(i / PKERNFS_DIR_UNITS);
+			if (i + PKERNFS_DIR_UNITS < dirs)
+				b->next = cpu_to_le64(block + 1);
+		}
+		de = (void *)b->unit[i % PKERNFS_DIR_UNITS];
+		de->ino = cpu_to_le64(first + i);
+		de->units = 1;
+		de->type = DT_DIR;
+		de->len = sprintf(de->name, "dir%u", i);
+		if (i + 1 == dirs || i % PKERNFS_DIR_UNITS == PKERNFS_DIR_UNITS - 1)
+			pkernfs_block_seal(b);
+
+		ser = region_inode(r, first + i);
+		ser->magic = cpu_to_le32(PKERNFS_INODE_MAGIC);
+		ser->generation = cpu_to_le32(1);
+		ser->ino = cpu_to_le64(first + i);
+		ser->mode = cpu_to_le16(S_IFDIR | 0755);
+		ser->nlink = cpu_to_le32(2);
+		ser->parent = cpu_to_le64(PKERNFS_ROOT_INO);
+		region_seal(ser);
+	}
+	mark(r, first + dirs);
+}
+
 static void whole(struct pkernfs_region *r)
 {
 }
 
-/* Those of granules of 1 GiB come last. */
+/* Those of granules of 1 GiB come last, but for what cannot be done beside others. */
 static const struct {
 	const char *name;
 	void (*make)(struct pkernfs_region *r);
 	bool huge;
+	bool apart;
 } goldens[] = {
 	{ "whole", whole },
 	{ "superblock", sb_none }, { "superblock-copy", sb_copy0 },
@@ -663,6 +717,7 @@ static const struct {
 	{ "extent-shared.huge-part", huge_part, true },
 	{ "extent-bad.huge", huge_bad, true },
 	{ "extent-no-room.huge", huge_no_room, true },
+	{ "directory-full", dir_full, false, true },
 };
 
 /* How many of them can be had in a region with granules of 1 GiB, or without. */
@@ -670,7 +725,7 @@ static unsigned int golden_count(bool huge)
 {
 	unsigned int n = ARRAY_SIZE(goldens);
 
-	while (!huge && goldens[n - 1].huge)
+	while (goldens[n - 1].apart || (!huge && goldens[n - 1].huge))
 		n--;
 	return n;
 }
@@ -687,7 +742,7 @@ bool region_golden_huge(const char *name)
 
 	while (i < ARRAY_SIZE(goldens) && strcmp(goldens[i].name, name))
 		i++;
-	return i < ARRAY_SIZE(goldens);
+	return i < ARRAY_SIZE(goldens) && goldens[i].huge;
 }
 
 /* Damage a region; not 0: there is no such damage. */

@@ -880,7 +880,7 @@ static int save(const char *path)
 	for (block = 0; block <= LAST; block++) {
 		void *p;
 
-		if (block > pkernfs_area_start(&sb.data) && block < LAST - 512)
+		if (huge && block > pkernfs_area_start(&sb.data) && block < LAST - 512)
 			block = round_up(block, 512);
 		p = pkernfs_block(&r, block);
 		if (memchr_inv(p, 0, PKERNFS_BLOCK_SIZE) &&
@@ -893,7 +893,8 @@ static int save(const char *path)
 
 static int golden(const char *name, const char *path)
 {
-	region_memory(&r, huge || region_golden_huge(name));
+	huge |= region_golden_huge(name);
+	region_memory(&r, huge);
 	region_make(&r);
 	sb = *r.sb;
 	region_unload(&r);

@@ -119,7 +119,8 @@ FINDINGS = {
 PREEN = {'superblock-copy', 'superblock-copy.1', 'superblock-copy.huge',
          'superblock-copy.huge-align', 'superblock-differs', 'log-committed'}
 # What nothing mends
-HOPELESS = {'superblock', 'records', 'root-stuck', 'no-room', 'no-room.names'}
+HOPELESS = {'superblock', 'records', 'root-stuck', 'no-room', 'no-room.names',
+            'directory-full'}
 
 
 def build(kind='replay', what='region'):
