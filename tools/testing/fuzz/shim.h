@@ -10,6 +10,7 @@
 #ifndef _PKERNFS_FUZZ_SHIM_H
 #define _PKERNFS_FUZZ_SHIM_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <linux/bitfield.h>
 #include <linux/bitmap.h>
