@@ -382,15 +382,15 @@ struct vm_area_desc;
 
 struct posix_acl;
 
-#define shim_no_acl()		(shim_die("nobody asks for an ACL"), NULL)
-#define posix_acl_from_xattr(ns, value, size)	((void)(value), (void)(size), shim_no_acl())
-#define posix_acl_to_xattr(ns, acl, size, gfp)	((void)(size), shim_no_acl())
-#define get_inode_acl(i, type)		((struct posix_acl *)shim_no_acl())
-#define posix_acl_update_mode(map, i, mode, acl)	(shim_no_acl(), 0)
-#define posix_acl_create(dir, mode, def, acl)	(shim_no_acl(), 0)
-#define __posix_acl_chmod(acl, gfp, mode)	(shim_no_acl(), 0)
-#define posix_acl_release(acl)		((void)(acl))
-#define set_cached_acl(i, type, acl)	((void)(type), (void)(acl))
+#define shim_no_acl()			(shim_die("nobody asks for an ACL"), NULL)
+#define posix_acl_from_xattr(...)	shim_no_acl()
+#define posix_acl_to_xattr(...)		shim_no_acl()
+#define get_inode_acl(...)		((struct posix_acl *)shim_no_acl())
+#define posix_acl_update_mode(...)	(shim_no_acl(), 0)
+#define posix_acl_create(...)		(shim_no_acl(), 0)
+#define __posix_acl_chmod(...)		(shim_no_acl(), 0)
+#define posix_acl_release(...)		((void)0)
+#define set_cached_acl(...)		((void)0)
 
 struct xattr_handler {
 	const char *prefix;
