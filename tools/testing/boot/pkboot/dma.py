@@ -215,10 +215,10 @@ class Dma:
         """No write to a function's registers stops it; returns how many writes there were.
 
         By QEMU's trace of pci_cfg_write, in which it is "00:06.0" or the like, from the
-        first such phase on until nothing is sent any more: each write to the command register leaves
-        bus mastering on, and none asks for another power state than D0. What is off for
-        less than the time between two looks is seen, too. A port without bus mastering
-        lets QEMU's frames pass, as hardware would not, and so does a NIC in D3.
+        first such phase on until nothing is sent any more: each write to the command
+        register leaves bus mastering on, and none asks for another power state than D0. What
+        is off for less than the time between two looks is seen, too. A port without bus
+        mastering lets QEMU's frames pass, as hardware would not, and so does a NIC in D3.
         """
         at = {}
         for now, name in self.marks():
@@ -242,6 +242,27 @@ class Dma:
         if asleep:
             raise Failure('put to sleep: ' + asleep[0])
         return len(ours)
+
+    def stopped_first(self, device):
+        """Translation is never switched off while a function is bus master.
+
+        By QEMU's trace of pci_cfg_write, which names it like "e1000e 00:04.0", and of
+        vtd_dmar_enable: what is shorter than the time between two looks is seen, too.
+        Returns how often translation was switched off.
+        """
+        master, drops = None, 0
+        with open(self.m.trace_log) as f:
+            for line in f:
+                said = line.split(':', 1)[-1].strip()
+                if said.startswith('pci_cfg_write %s @0x4 ' % device):
+                    master = bool(int(said.split()[-1], 16) & 4)
+                elif said == 'vtd_dmar_enable enable 0':
+                    drops += 1
+                    if master:
+                        raise Failure('translation was switched off with %s bus master' % device)
+        if master is None:
+            raise Failure('the trace shows no write to the command register of ' + device)
+        return drops
 
     def timeline(self, quiet, ratio=0, floor_ms=20, draw=None):
         """Judge by phases; True if none is over the ratio. draw: prints text."""
@@ -302,15 +323,24 @@ class Dma:
         q.close()
         return found
 
-    def walk(self, bdf=BDF):
-        """One look at a device's tables: the words of all lines."""
+    def _walk(self, bdf, *args):
         p = subprocess.run(
             [self.host, 'vtdwalk', '--qtest', os.path.join(self.m.tmp, 'qtest'),
-             '--ram', self.m.ram, '--range', self.span, '--bdf', bdf],
+             '--ram', self.m.ram, '--range', self.span, '--bdf', bdf, *args],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             universal_newlines=True)
         with open(self._log('walk'), 'a') as f:
             f.write(p.stdout)
         if p.returncode > 1:
             raise Failure('vtdwalk: ' + p.stdout.strip())
-        return values(p.stdout)
+        return p.stdout
+
+    def walk(self, bdf=BDF):
+        """One look at a device's tables: the words of all lines."""
+        return values(self._walk(bdf))
+
+    def maps(self, bdf=BDF):
+        """(physical address, bytes) of what a device's IOVAs translate to."""
+        lines = [values(line) for line in self._walk(bdf, '--maps').split('\n')
+                 if line.startswith('MAP ')]
+        return [(int(m['phys'], 16), int(m['bytes'], 16)) for m in lines]
