@@ -18,6 +18,7 @@ static const char * const pkernfs_test_names[] = {
 	[PKERNFS_TEST_HALF_FIRST]	= "half-first",
 	[PKERNFS_TEST_TRANSLATION_OFF]	= "translation-off",
 	[PKERNFS_TEST_SSADS]		= "ssads",
+	[PKERNFS_TEST_INIT_FAILS]	= "init-fails",
 };
 
 static unsigned long pkernfs_test_knobs;

@@ -327,12 +327,14 @@ void pkernfs_record_drop_stale(struct pkernfs_region *r);
  * @PKERNFS_TEST_HALF_FIRST: replace writes half of the entry and flushes first
  * @PKERNFS_TEST_TRANSLATION_OFF: translation is switched off at kexec
  * @PKERNFS_TEST_SSADS: remapping units are said to set dirty bits; the test has to
+ * @PKERNFS_TEST_INIT_FAILS: the IOMMU driver's start fails after devices were adopted
  */
 enum pkernfs_test_knob {
 	PKERNFS_TEST_CLEAR_FIRST,
 	PKERNFS_TEST_HALF_FIRST,
 	PKERNFS_TEST_TRANSLATION_OFF,
 	PKERNFS_TEST_SSADS,
+	PKERNFS_TEST_INIT_FAILS,
 };
 
 #ifdef CONFIG_PKERNFS_TEST

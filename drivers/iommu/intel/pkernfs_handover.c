@@ -713,6 +713,19 @@ static int pkernfs_adopt_device(struct pkernfs_device *pd)
 	return pkernfs_adopt_entry(pd);
 }
 
+/*
+ * The unit's fault interrupt is allocated already, and the unit does not know: to allocate
+ * it is the last thing that the driver's start does, and it fails.
+ */
+static void pkernfs_test_init_fails(struct intel_iommu *iommu)
+{
+	if (!pkernfs_test(PKERNFS_TEST_INIT_FAILS))
+		return;
+	if (!iommu->irq)
+		dmar_alloc_hwirq(iommu->seq_id, iommu->node, iommu);
+	iommu->irq = 0;
+}
+
 /**
  * pkernfs_vtd_adopt - enter preserved devices in this kernel's context tables
  * @iommu: unit with its new, empty root table, which hardware does not use yet
@@ -735,6 +748,7 @@ bool pkernfs_vtd_adopt(struct intel_iommu *iommu)
 	iommu->flags &= ~VTD_FLAG_TRANS_PRE_ENABLED;
 	pr_info("pkernfs: %s: %u device(s) entered in this kernel's tables, translation stays on\n",
 		iommu->name, n);
+	pkernfs_test_init_fails(iommu);
 	return true;
 }
 
