@@ -38,24 +38,26 @@ static int pkernfs_vtd_count_alias(struct pci_dev *pdev, u16 alias, void *data)
 	return 0;
 }
 
-/* RMRR devices on this unit cannot be carried over the next kernel's SRTP yet. */
-static bool pkernfs_vtd_has_rmrr(struct intel_iommu *iommu)
+/**
+ * pkernfs_vtd_has_rmrr - is there a device with reserved memory behind a unit?
+ * @iommu: unit
+ *
+ * It cannot be carried over the next kernel's SRTP yet. The IOMMU driver need not have
+ * met the devices.
+ */
+bool pkernfs_vtd_has_rmrr(struct intel_iommu *iommu)
 {
 	struct iommu_resv_region *r;
 	struct pci_dev *pdev = NULL;
 	bool found = false;
 
 	for_each_pci_dev(pdev) {
-		struct device_domain_info *info;
+		struct dmar_drhd_unit *drhd = dmar_find_matched_drhd_unit(pdev);
 		LIST_HEAD(regions);
 
-		if (!pdev->dev.iommu || !pdev->dev.iommu->iommu_dev ||
-		    pdev->dev.iommu->iommu_dev->ops != &intel_iommu_ops)
+		if (!drhd || drhd->iommu != iommu)
 			continue;
-		info = dev_iommu_priv_get(&pdev->dev);
-		if (!info || info->iommu != iommu)
-			continue;
-		iommu_get_resv_regions(&pdev->dev, &regions);
+		intel_iommu_ops.get_resv_regions(&pdev->dev, &regions);
 		list_for_each_entry(r, &regions, list)
 			if (r->type == IOMMU_RESV_DIRECT ||
 			    r->type == IOMMU_RESV_DIRECT_RELAXABLE)

@@ -101,6 +101,7 @@ int pkernfs_adopt_entry(struct pkernfs_device *pd);
 int pkernfs_handover_unit(struct intel_iommu *iommu);
 int pkernfs_handover_room(struct pkernfs_device *next, struct intel_iommu *iommu);
 int pkernfs_fixed_take_did(struct pkernfs_fixed *f, u16 did);
+bool pkernfs_vtd_has_rmrr(struct intel_iommu *iommu);
 
 static inline struct pkernfs_aim pkernfs_fixed_aim(const struct pkernfs_fixed *f)
 {

@@ -708,8 +708,14 @@ int pkernfs_adopt_entry(struct pkernfs_device *pd)
 
 static int pkernfs_adopt_device(struct pkernfs_device *pd)
 {
+	struct intel_iommu *iommu = pkernfs_to_fixed(pd->fixed)->iommu;
+
 	if (!pd->pdev)
 		return pkernfs_device_fail(pd, "it was not found on its bus");
+	/* FREEZE has seen none: this kernel's DMAR table is another one. */
+	if (pkernfs_vtd_has_rmrr(iommu))
+		return pkernfs_device_fail(pd, "%s has a device with reserved memory (RMRR)",
+					   iommu->name);
 	return pkernfs_adopt_entry(pd);
 }
 

@@ -133,37 +133,9 @@ stage1() {
 	give_up
 	umount /mnt
 	all_refused
-	with_rmrr
+	with_rmrr 31 2		# the SATA controller
 	kexec_load_next -c
 	kexec_jump
-}
-
-# An initrd that brings a DMAR of its own: as the machine's, but with reserved memory for
-# the SATA controller, where the firmware's is below 1 MiB.
-with_rmrr() {
-	local from=/sys/firmware/acpi/tables/DMAR to=/tmp/early/kernel/firmware/acpi/DMAR.aml
-	local bytes=$(($(wc -c <$from) + 32)) sum
-	mkdir -p $(dirname $to) /tmp/images
-	{
-		printf DMAR
-		printf "$(printf '\\%%03o\\%%03o\\0\\0' $((bytes & 255)) $((bytes >> 8)))"
-		dd if=$from bs=1 skip=8 count=1
-		printf '\0'
-		dd if=$from bs=1 skip=10 count=14
-		printf '\377\0\0\0'		# OEM revision: the newer one is taken
-		dd if=$from bs=1 skip=28
-		printf '\1\0\40\0\0\0\0\0'	# RMRR, 32 bytes, segment 0
-		printf '\0\0\17\0\0\0\0\0\377\377\17\0\0\0\0\0'
-		printf '\1\10\0\0\0\0\37\2'	# 00:1f.2
-	} >$to 2>/dev/null
-	sum=$(od -An -v -tu1 $to | awk '{ for (i = 1; i <= NF; i++) n += $i }
-		END { print (256 - n %% 256) %% 256 }')
-	printf "$(printf '\\%%03o' $sum)" |
-		dd of=$to bs=1 seek=9 conv=notrunc 2>/dev/null
-	(cd /tmp/early && find kernel | cpio -o -H newc) >/tmp/images/initrd
-	cat /boot/initrd >>/tmp/images/initrd
-	ln -s /boot/bzImage /tmp/images
-	images=/tmp/images
 }
 
 next() {
