@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Each step of a live update has its tracepoint, and debugfs tells what is kept."""
+"""Each step of a live update has its tracepoint, and debugfs tells what is kept.
+
+That of the handover comes when nobody can read the trace any more: tp_printk has it on the
+console.
+"""
 
 import re
 
@@ -8,6 +12,7 @@ from pkboot.result import Failure
 
 KERNEL = 'test'
 LIKE = live
+APPEND = live.APPEND + ' tp_printk'
 K2_APPEND = 'trace_event=pkernfs:*'
 STAGES = 2
 TIMEOUT = 60
@@ -42,6 +47,24 @@ _SECOND = (r'pkernfs_adopt: 0000:00:04\.0 did={did} pages=40960 tables=\d ret=0'
            r'pkernfs_free: 0000:00:04\.0')
 
 
+def handed_over(m):
+    """Between the jump and the next kernel, once, and with what the next one finds."""
+    lines = [text for _, text in m.console.lines]
+    at, = [n for n, text in enumerate(lines) if 'PHASE jump' in text]
+    _, end = [n for n, text in enumerate(lines) if 'Linux version' in text]
+    # The header, the root table, and a context table.
+    hits = [hit for hit in (re.search(r'pkernfs_handover: dmar0 devices=1 blocks=3 '
+                                      r'root=0x([0-9a-f]+)$', text) for text in lines[at:end])
+            if hit]
+    if len(hits) != 1:
+        raise Failure('%d events of a handover before the jump' % len(hits))
+    found, = [re.search(r'handover found at 0x([0-9a-f]+)', text) for text in lines
+              if 'handover found at ' in text]
+    # The header is the block in front of the root table.
+    if int(hits[0].group(1), 16) != int(found.group(1), 16) + 4096:
+        raise Failure('%s, but %s' % (hits[0].group(), found.group()))
+
+
 def run(t):
     u = live.Update(t)
     u.go(rate=300)
@@ -58,7 +81,8 @@ def run(t):
             if not hit:
                 raise Failure('no %s after line %d of %s' % (want, at, lines))
             at = hit[0] + 1
-    t.note('%d events wanted and there' % (len(_FIRST) + len(_SECOND)))
+    handed_over(u.m)
+    t.note('%d events wanted and there' % (len(_FIRST) + len(_SECOND) + 1))
     said = '\n'.join(text for _, text in u.m.console.lines if 'DEBUGFS ' in text)
     for want in (r'0000:00:04\.0 detached', r'mode 1 did %s aw [12]' % did,
                  r'0x0*100000000\.\.0x0*109ffffff -> 0x0*2[0-9a-f][02468ace]00000 rw'):
