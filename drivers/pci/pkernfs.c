@@ -525,6 +525,26 @@ static int __init pkernfs_pci_reset_stopped(void)
 }
 rootfs_initcall(pkernfs_pci_reset_stopped);
 
+/* --- Unplugging ------------------------------------------------------------------- */
+
+/*
+ * Its last close left it at work. The driver has gone by now, and the IOMMU driver is about
+ * to block it: requests on their way would fault.
+ */
+static int pkernfs_pci_unplug(struct notifier_block *nb, unsigned long action, void *data)
+{
+	struct pci_dev *pdev = to_pci_dev(data);
+
+	if (action == BUS_NOTIFY_DEL_DEVICE && pkernfs_pci_kept(pdev) &&
+	    !pci_dev_is_disconnected(pdev))
+		pkernfs_pci_stop(pdev);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block pkernfs_pci_unplug_nb = {
+	.notifier_call = pkernfs_pci_unplug,
+};
+
 /* --- Sleep, and the tests -------------------------------------------------------- */
 
 /* A sleeping machine would take the device out of D0. */
@@ -560,6 +580,10 @@ static struct syscore pkernfs_pci_syscore = { .ops = &pkernfs_pci_syscore_ops };
 
 static int __init pkernfs_pci_init(void)
 {
+	int error = bus_register_notifier(&pci_bus_type, &pkernfs_pci_unplug_nb);
+
+	if (error)
+		return error;
 	register_syscore(&pkernfs_pci_syscore);
 	return register_pm_notifier(&pkernfs_pci_sleep_nb);
 }
