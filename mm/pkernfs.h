@@ -14,6 +14,7 @@
 
 const char *pkernfs_parse_entry(const char *entry, u64 *base, u64 *bytes);
 
+struct dev_pagemap;
 struct pkernfs_region;
 
 /* --- mm/pkernfs.c --------------------------------------------------------- */
@@ -25,5 +26,10 @@ void pkernfs_region_drop(struct pkernfs_region *r);
 /* --- mm/pkernfs_sysfs.c --------------------------------------------------- */
 
 void pkernfs_sysfs_add_region(struct pkernfs_region *r);
+
+/* --- mm/pkernfs_vmemmap.c ------------------------------------------------- */
+
+void pkernfs_vmemmap_share(const struct dev_pagemap *pgmap);
+int pkernfs_vmemmap_unshare(const struct dev_pagemap *pgmap);
 
 #endif

@@ -45,7 +45,8 @@
  *
  * The page flags helpers refuse tail pages here, so the bit is cleared by hand.
  * Where the vmemmap of tail pages is shared they are the same few struct pages
- * over and over: seen when the first one beyond has lost its bit already.
+ * over and over: seen when the first one beyond has lost its bit already. Their page
+ * tables are shared only after this.
  */
 static void pkernfs_unreserve(const struct dev_pagemap *pgmap)
 {
@@ -168,6 +169,8 @@ static int pkernfs_map_runs(struct pkernfs_region *r, const struct pkernfs_span 
 		pkernfs_unmap_runs(r);
 		return err;
 	}
+	for (i = 0; i < r->pgmaps; i++)
+		pkernfs_vmemmap_share(&r->pgmap[i]);
 	memcpy(r->span, span, sizeof(r->span));
 	r->virt = phys_to_virt(r->base);
 	return 0;
@@ -223,10 +226,18 @@ bool pkernfs_region_fits(const struct pkernfs_region *r, const struct pkernfs_sb
 int pkernfs_region_remap(struct pkernfs_region *r, const struct pkernfs_sb *sb)
 {
 	struct pkernfs_span span[PKERNFS_SPANS], old[PKERNFS_SPANS];
-	int err;
+	unsigned int i;
+	int err = 0;
 
 	pkernfs_spans(sb, span);
 	memcpy(old, r->span, sizeof(old));
+	for (i = 0; i < r->pgmaps && !err; i++)
+		err = pkernfs_vmemmap_unshare(&r->pgmap[i]);
+	if (err) {
+		while (i--)
+			pkernfs_vmemmap_share(&r->pgmap[i]);
+		return err;
+	}
 	pkernfs_unmap_runs(r);
 	err = pkernfs_map_runs(r, span);
 	if (!err)

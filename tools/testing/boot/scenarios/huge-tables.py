@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Shared page tables of struct pages: made and unmade by mkfs, and each page is whole.
+
+The tables are shared when a region is mapped, and made anew before mkfs maps it in another
+way: both over and over here. KUnit then looks at each page of a region with granules of
+1 GiB, in the next kernel. What is saved by it: bench.py.
+"""
+
+from pkboot import dma
+from pkboot.result import Failure
+
+STAGES = 2
+KERNEL = 'release'
+K2_KERNEL = 'debug'
+KUNIT = True
+APPEND = 'kunit.filter_glob=pkernfs_region'
+MEMORY = '6G'
+PKERNFS = '3074M@4G'
+TIMEOUT = 180
+QUICK = False
+_CYCLES = 8
+
+
+def FILES():
+    return dma.files(pkernfs=True)
+
+
+GUEST = r'''
+cycle() {
+	mkfs.pkernfs -q -f -H 1 region0 || fail "mkfs -H 1"
+	mkfs.pkernfs -q -f -H 2 region0 || fail "mkfs -H 2"
+}
+stage1() {
+	for i in $(seq %d); do cycle; done
+	kexec_load_next -c
+	kexec_jump
+}
+stage2() {
+	[ "$(cat $region/huge)" = 2 ] || fail "not two granules"
+	mkfs.pkernfs -q -f -H 1 region0 || fail "mkfs -H 1"
+}
+''' % _CYCLES
+
+
+def run(t):
+    m = t.machine().start().finish()
+    if not any(text.endswith('ok 1 pkernfs_region') and 'not ok' not in text
+               for _, text in m.console.lines):
+        raise Failure('KUnit has not found all well')
