@@ -38,6 +38,18 @@ static int pkernfs_vtd_count_alias(struct pci_dev *pdev, u16 alias, void *data)
 	return 0;
 }
 
+/*
+ * Does the firmware say that a device has memory of its own in RAM? Not so what the driver
+ * gives each ISA bridge where a floppy driver can be (CONFIG_INTEL_IOMMU_FLOPPY_WA): it is
+ * in no table, and nothing does DMA through it from before a kexec to after it.
+ */
+static bool pkernfs_vtd_reserves(struct pci_dev *pdev, const struct iommu_resv_region *r)
+{
+	if (r->type == IOMMU_RESV_DIRECT_RELAXABLE)
+		return pdev->class >> 8 != PCI_CLASS_BRIDGE_ISA || r->start;
+	return r->type == IOMMU_RESV_DIRECT;
+}
+
 /**
  * pkernfs_vtd_has_rmrr - is there a device with reserved memory behind a unit?
  * @iommu: unit
@@ -59,9 +71,7 @@ bool pkernfs_vtd_has_rmrr(struct intel_iommu *iommu)
 			continue;
 		intel_iommu_ops.get_resv_regions(&pdev->dev, &regions);
 		list_for_each_entry(r, &regions, list)
-			if (r->type == IOMMU_RESV_DIRECT ||
-			    r->type == IOMMU_RESV_DIRECT_RELAXABLE)
-				found = true;
+			found |= pkernfs_vtd_reserves(pdev, r);
 		iommu_put_resv_regions(&pdev->dev, &regions);
 		if (found) {
 			pci_dev_put(pdev);
