@@ -115,6 +115,9 @@ static void pkernfs_vmemmap_share_table(struct pkernfs_vmemmap *v, unsigned long
 {
 	pte_t *table = pkernfs_vmemmap_table(addr);
 
+	/* A run that could not be unshared is as it was: this table is in use. */
+	if (table == v->shared)
+		return;
 	if (!v->shared || (v->tail != v->shared_tail &&
 			   memcmp(page_address(v->tail), page_address(v->shared_tail),
 				  PAGE_SIZE))) {
