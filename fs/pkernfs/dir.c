@@ -481,7 +481,7 @@ static int pkernfs_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 out:
 	/* It has no node: the one that is in the region comes with a lookup. */
 	iput(whiteout);
-	if (err == -EBUSY)
+	if (err == -EBUSY && d_inode(new))
 		pkernfs_say_held(d_inode(new), 0, MAX_LFS_FILESIZE);
 	if (err)
 		return err;
