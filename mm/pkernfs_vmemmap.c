@@ -139,7 +139,8 @@ static void pkernfs_vmemmap_free(struct pkernfs_vmemmap *v)
 		/* A reference for each entry; those of the granule's first table stay. */
 		if (pte_present(table[0]))
 			page_ref_sub(pte_page(table[0]), PTRS_PER_PTE);
-		__free_page(page);
+		/* Not while a device that shares the kernel's tables (SVA) may walk it. */
+		pagetable_free_kernel(page_ptdesc(page));
 	}
 }
 
