@@ -11,6 +11,7 @@
 #define pr_fmt(fmt) "pkernfs: " fmt
 
 #include <linux/bitmap.h>
+#include <linux/crc32c.h>
 #include <linux/mm.h>
 #include <linux/printk.h>
 #include <linux/slab.h>
@@ -353,11 +354,21 @@ int pkernfs_phys_owner(struct pkernfs_region *r, phys_addr_t phys, u64 bytes,
 	return n ? 0 : -ENOENT;
 }
 
+static u32 pkernfs_owner_crc(u32 crc, const struct pkernfs_node *n)
+{
+	const struct pkernfs_owner_ser ser = {
+		.ino = cpu_to_le64(n->ino), .generation = n->ser->generation,
+	};
+
+	return crc32c(crc, &ser, sizeof(ser));
+}
+
 /**
  * pkernfs_hold - a device can reach this memory: its file must keep it
  * @r: the region
  * @phys: physical address
  * @bytes: length; it may touch several files
+ * @owners: crc32c that goes on with a pkernfs_owner_ser for each granule; may be NULL
  *
  * Counted per granule, whatever its size. Until pkernfs_unhold() of the same range
  * nothing takes a granule of it from its file, and the file cannot be unlinked. Holds
@@ -366,7 +377,7 @@ int pkernfs_phys_owner(struct pkernfs_region *r, phys_addr_t phys, u64 bytes,
  * Return: 0; -ENOENT: some of it is in no file, or in an unlinked one; nothing
  * is held then. -EOVERFLOW: held too often.
  */
-int pkernfs_hold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes)
+int pkernfs_hold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes, u32 *owners)
 {
 	struct pkernfs_core *c = r->core;
 	struct pkernfs_node *n = NULL;
@@ -400,6 +411,8 @@ int pkernfs_hold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes)
 			p->held++;
 		n = pkernfs_granule_node(c, s->owner, n);
 		n->holds++;
+		if (owners)
+			*owners = pkernfs_owner_crc(*owners, n);
 	}
 out:
 	up_write(&c->lock);

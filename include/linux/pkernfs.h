@@ -119,7 +119,7 @@ bool pkernfs_region_overlaps(phys_addr_t base, u64 bytes);
 int pkernfs_core_load(struct pkernfs_region *r);
 int pkernfs_phys_owner(struct pkernfs_region *r, phys_addr_t phys, u64 bytes,
 		       u64 *ino, u32 *generation);
-int pkernfs_hold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes);
+int pkernfs_hold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes, u32 *owners);
 void pkernfs_unhold(struct pkernfs_region *r, phys_addr_t phys, u64 bytes);
 void *pkernfs_pool_alloc(struct pkernfs_region *r);
 void pkernfs_pool_free(struct pkernfs_region *r, void *block);

@@ -160,6 +160,8 @@ static void dump_records(struct image *img)
 		address("ss_root", le64toh(rec->iommu.ss_root));
 		number("tables", le64toh(rec->iommu.tables));
 		number("pages", le64toh(rec->iommu.pages));
+		if (le64toh(rec->feature_compat) & PKERNFS_COMPAT_LEAVES)
+			address("leaves", le32toh(rec->iommu.leaves));
 		good(le32toh(rec->crc) == image_crc(~0, &rec->magic,
 						    offsetof(struct pkernfs_dev_record, crc) -
 						    offsetof(struct pkernfs_dev_record, magic)));

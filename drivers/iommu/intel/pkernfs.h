@@ -97,6 +97,7 @@ void pkernfs_fixed_free(struct pkernfs_fixed *f);
 struct pkernfs_fixed *pkernfs_fixed_with(struct pkernfs_fixed *f);
 int pkernfs_fixed_clone(struct pkernfs_fixed *f, struct iommu_domain *live);
 void pkernfs_live_ss(struct iommu_domain *live, struct pkernfs_ss *ss, u8 *aw);
+int pkernfs_hold_leaf(struct pkernfs_region *r, const struct pkernfs_ss_leaf *leaf, u32 *crc);
 int pkernfs_adopt_entry(struct pkernfs_device *pd);
 int pkernfs_handover_unit(struct intel_iommu *iommu);
 int pkernfs_handover_room(struct pkernfs_device *next, struct intel_iommu *iommu);

@@ -154,6 +154,7 @@ struct pkernfs_clone {
 	struct pkernfs_device *pd;
 	struct pkernfs_ss_writer w;
 	u32 leave_out;		/* first range that does not end before the last leaf */
+	u32 crc;		/* of leaves and their owners */
 	bool count;		/* only check, and count pages */
 };
 
@@ -222,7 +223,7 @@ static int pkernfs_clone_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 		return 0;
 	}
 
-	ret = pkernfs_hold(r, leaf->oa, leaf->bytes);
+	ret = pkernfs_hold_leaf(r, leaf, &c->crc);
 	if (ret)	/* -ENOENT: unlinked just now, so it is no file's any more */
 		return pkernfs_refuse(&pd->why, ret == -ENOENT ? -EXDEV : ret, leaf->iova,
 				      "pages of IOVA %#llx cannot be held",
@@ -281,6 +282,7 @@ static bool pkernfs_fixed_share(struct pkernfs_fixed *f, const struct pkernfs_ss
 			continue;
 		f->ss = g->ss;
 		f->pd->rec->iommu.tables = pd->rec->iommu.tables;
+		f->pd->rec->iommu.leaves = pd->rec->iommu.leaves;
 		return true;
 	}
 	return false;
@@ -324,12 +326,14 @@ int pkernfs_fixed_clone(struct pkernfs_fixed *f, struct iommu_domain *live)
 		c.count = false;
 		c.leave_out = 0;
 		c.w.pages = 0;
+		c.crc = ~0;
 		c.w.ss.levels = from.levels;
 		ret = pkernfs_ss_walk(&from, &v);
 		f->ss = c.w.ss;
 		if (ret)
 			return ret;
 		ser->tables = cpu_to_le64(c.w.tables);
+		ser->leaves = cpu_to_le32(c.crc);
 	}
 
 	ser->drhd_base = cpu_to_le64(f->iommu->reg_phys);
@@ -342,6 +346,7 @@ int pkernfs_fixed_clone(struct pkernfs_fixed *f, struct iommu_domain *live)
 					     PKERNFS_IOMMU_VTD_LEGACY;
 	ser->aw = f->aw;
 	ser->flags = 0;
+	pd->rec->feature_compat |= cpu_to_le64(PKERNFS_COMPAT_LEAVES);
 	if (f->d.dirty_tracking)
 		pd->rec->feature_incompat |= cpu_to_le64(PKERNFS_INCOMPAT_DIRTY);
 	return 0;

@@ -34,7 +34,9 @@
 /* Where the areas of the fixture begin, in blocks, but for journal and inodes */
 #define PKERNFS_FUZZ_JOURNAL	3
 
-enum { PKERNFS_FUZZ_RAM = 2, PKERNFS_FUZZ_ORPHAN, PKERNFS_FUZZ_NIC };
+enum { PKERNFS_FUZZ_RAM = 2, PKERNFS_FUZZ_ORPHAN, PKERNFS_FUZZ_OTHER, PKERNFS_FUZZ_NIC };
+
+static void pkernfs_fuzz_mend_counts(struct pkernfs_fuzz *z, struct pkernfs_dev_record *rec);
 
 static u64 pkernfs_fuzz_start(const struct pkernfs_area *a)
 {
@@ -119,8 +121,8 @@ static void pkernfs_fuzz_extent(struct pkernfs_fuzz *z, struct pkernfs_extent_se
 }
 
 /*
- * A RAM file that has all granules but the first and the last three, an orphan that
- * has one more, and the files of the devices.
+ * A RAM file that has all granules but the first and the last three, an orphan and a
+ * file that no device reaches with one more each, and the files of the devices.
  */
 static void pkernfs_fuzz_files(struct pkernfs_fuzz *z)
 {
@@ -156,6 +158,9 @@ static void pkernfs_fuzz_files(struct pkernfs_fuzz *z)
 			pkernfs_fuzz_extent(z, &ser->extent[0], 0, 1, granules - 5);
 		} else if (ino == PKERNFS_FUZZ_ORPHAN) {
 			pkernfs_fuzz_extent(z, &ser->extent[0], 0, granules - 2, 1);
+		} else if (ino == PKERNFS_FUZZ_OTHER) {
+			/* Of a file with a name; no device reaches it. */
+			pkernfs_fuzz_extent(z, &ser->extent[0], 0, granules - 3, 1);
 		}
 		ser->crc = cpu_to_le32(pkernfs_inode_crc(ser));
 		if (ser->nlink)
@@ -230,6 +235,8 @@ static int pkernfs_fuzz_device(struct pkernfs_fuzz *z, struct pkernfs_tree *t, u
 	rec->iommu.did = cpu_to_le16(f->did);
 	rec->iommu.mode = z->scalable ? PKERNFS_IOMMU_VTD_SCALABLE : PKERNFS_IOMMU_VTD_LEGACY;
 	rec->iommu.aw = f->aw;
+	rec->feature_compat = cpu_to_le64(PKERNFS_COMPAT_LEAVES);
+	pkernfs_fuzz_mend_counts(z, rec);
 	pkernfs_fuzz_seal_record(rec);
 	kfree(f);
 	return ret;
@@ -563,6 +570,7 @@ static void pkernfs_fuzz_change(struct pkernfs_fuzz *z, struct pkernfs_fuzz_sour
  * @dirty: hardware sets accessed and dirty bits
  * @tables: tables so far
  * @pages: 4 KiB pages so far
+ * @crc: of leaves so far, as if all that they lead to were of the RAM file
  * @bad: what is wrong with them, NULL: nothing so far
  */
 struct pkernfs_fuzz_walk {
@@ -570,6 +578,7 @@ struct pkernfs_fuzz_walk {
 	const struct pkernfs_sb *sb;
 	bool count, dirty;
 	u64 tables, pages;
+	u32 crc;
 	const char *bad;
 };
 
@@ -584,6 +593,17 @@ static bool pkernfs_fuzz_held(struct pkernfs_fuzz_walk *w, int pool, u64 first, 
 	while (first <= last && pkernfs_granule_holds(p, first))
 		first++;
 	return first > last;
+}
+
+static void pkernfs_fuzz_walk_crc(struct pkernfs_fuzz_walk *w, u64 iova, u64 oa, u64 bytes,
+				  u64 attr)
+{
+	const u64 leaf[] = { iova, oa, bytes, attr }, owner[] = { PKERNFS_FUZZ_RAM, 1 };
+	u64 granules = ((oa + bytes - 1) >> 21) - (oa >> 21) + 1;
+
+	w->crc = crc32c(w->crc, leaf, sizeof(leaf));
+	while (granules--)
+		w->crc = crc32c(w->crc, owner, sizeof(owner));
 }
 
 static void pkernfs_fuzz_walk_leaf(struct pkernfs_fuzz_walk *w, u64 iova, u64 oa, u64 bytes)
@@ -656,6 +676,9 @@ static void pkernfs_fuzz_walk_table(struct pkernfs_fuzz_walk *w, u64 table, u64 
 		if (!(e & 3) || w->bad)
 			continue;
 		if (leaf)
+			pkernfs_fuzz_walk_crc(w, at, address, 1ULL << (12 + 9 * level),
+					      e & 0x803);
+		if (leaf)
 			pkernfs_fuzz_walk_leaf(w, at, address, 1ULL << (12 + 9 * level));
 		else
 			pkernfs_fuzz_walk_table(w, address, at, level - 1);
@@ -664,6 +687,7 @@ static void pkernfs_fuzz_walk_table(struct pkernfs_fuzz_walk *w, u64 table, u64 
 
 static void pkernfs_fuzz_walk(struct pkernfs_fuzz_walk *w, u64 root, int aw)
 {
+	w->crc = ~0;
 	if (aw < 1 || aw > 3)
 		w->bad = "no such address width";
 	else
@@ -720,21 +744,30 @@ static void pkernfs_fuzz_mend_entry(struct pkernfs_fuzz *z, const struct pkernfs
 	}
 }
 
+static void pkernfs_fuzz_mend_counts(struct pkernfs_fuzz *z, struct pkernfs_dev_record *rec)
+{
+	struct pkernfs_fuzz_walk w = { .z = z, .sb = &z->sb, .count = true };
+
+	pkernfs_fuzz_walk(&w, le64_to_cpu(rec->iommu.ss_root), rec->iommu.aw);
+	/* Of tables that lead to themselves no count would be right. */
+	if (w.bad)
+		return;
+	rec->iommu.tables = cpu_to_le64(w.tables);
+	rec->iommu.pages = cpu_to_le64(w.pages);
+	rec->iommu.leaves = cpu_to_le32(w.crc);
+}
+
 static void pkernfs_fuzz_mend_record(struct pkernfs_fuzz *z, struct pkernfs_fuzz_source *s, u32 i)
 {
 	struct pkernfs_dev_record *rec = pkernfs_fuzz_record(z, i);
-	struct pkernfs_fuzz_walk w = { .z = z, .sb = &z->sb, .count = true };
 
-	if (pkernfs_fuzz_pick(s, 4)) {
-		pkernfs_fuzz_walk(&w, le64_to_cpu(rec->iommu.ss_root), rec->iommu.aw);
-		/* Of tables that lead to themselves no count would be right. */
-		if (!w.bad) {
-			rec->iommu.tables = cpu_to_le64(w.tables);
-			rec->iommu.pages = cpu_to_le64(w.pages);
-		}
-	}
+	if (pkernfs_fuzz_pick(s, 4))
+		pkernfs_fuzz_mend_counts(z, rec);
 	if (!pkernfs_fuzz_pick(s, 16))
 		rec->feature_incompat ^= cpu_to_le64(PKERNFS_INCOMPAT_DIRTY);
+	/* As from a kernel that did not know of it */
+	if (!pkernfs_fuzz_pick(s, 16))
+		rec->feature_compat ^= cpu_to_le64(PKERNFS_COMPAT_LEAVES);
 	if (pkernfs_fuzz_pick(s, 2))
 		pkernfs_fuzz_mend_entry(z, rec);
 	if (pkernfs_fuzz_pick(s, 16))
@@ -896,6 +929,9 @@ static const char *pkernfs_fuzz_check_device(struct pkernfs_fuzz *z, struct pker
 	if (walked && (w.tables != le64_to_cpu(pd->rec->iommu.tables) ||
 		       w.pages != le64_to_cpu(pd->rec->iommu.pages)))
 		return "other counts than its record says";
+	if (walked && le64_to_cpu(pd->rec->feature_compat) & PKERNFS_COMPAT_LEAVES &&
+	    w.crc != le32_to_cpu(pd->rec->iommu.leaves))
+		return "other pages, or of other files, than its record says";
 	return pkernfs_fuzz_check_entry(z, pd);
 }
 

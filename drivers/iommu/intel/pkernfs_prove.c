@@ -32,6 +32,7 @@ struct pkernfs_prove {
 	u64 leaves;		/* held so far */
 	u64 tables;		/* claimed so far */
 	u64 pages;
+	u32 crc;		/* of leaves and their owners */
 	bool undo;		/* second walk: drop the same number again */
 };
 
@@ -67,6 +68,35 @@ static int pkernfs_prove_bits(const struct pkernfs_ss_leaf *leaf, void *arg)
 	return 0;
 }
 
+/**
+ * pkernfs_hold_leaf - hold what a leaf leads to
+ * @r: region that it leads to
+ * @leaf: leaf of second-stage tables
+ * @crc: goes on with the leaf, and with the files that it leads to; see
+ *	struct pkernfs_iommu_ser
+ *
+ * Return: as pkernfs_hold()
+ */
+int pkernfs_hold_leaf(struct pkernfs_region *r, const struct pkernfs_ss_leaf *leaf, u32 *crc)
+{
+	const struct pkernfs_leaf_ser ser = {
+		.iova = cpu_to_le64(leaf->iova),
+		.phys = cpu_to_le64(leaf->oa),
+		.bytes = cpu_to_le64(leaf->bytes),
+		.attr = cpu_to_le64(leaf->attr & PKERNFS_SS_ATTR),
+	};
+
+	*crc = crc32c(*crc, &ser, sizeof(ser));
+	return pkernfs_hold(r, leaf->oa, leaf->bytes, crc);
+}
+
+/* A kernel that did not know of it has left no checksum. */
+static bool pkernfs_prove_leaves(const struct pkernfs_dev_record *rec, u32 crc)
+{
+	return !(le64_to_cpu(rec->feature_compat) & PKERNFS_COMPAT_LEAVES) ||
+	       le32_to_cpu(rec->iommu.leaves) == crc;
+}
+
 static int pkernfs_prove_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 {
 	struct pkernfs_prove *p = arg;
@@ -88,7 +118,7 @@ static int pkernfs_prove_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 	    leaf->iova + leaf->bytes - 1 >= PKERNFS_MSI_FIRST)
 		return -EUCLEAN;
 	/* Refuses what is in no file that has a name. */
-	ret = pkernfs_hold(r, leaf->oa, leaf->bytes);
+	ret = pkernfs_hold_leaf(r, leaf, &p->crc);
 	if (ret)
 		return ret;
 	p->leaves++;
@@ -105,7 +135,9 @@ static int pkernfs_prove_shared(struct pkernfs_fixed *f, struct pkernfs_fixed *w
 
 	/* Were only one of them tracked, the dirty bits would not be exact for it. */
 	if (f->ss.levels != with->ss.levels || ser->tables != other->tables ||
-	    ser->pages != other->pages || f->d.dirty_tracking != with->d.dirty_tracking)
+	    ser->pages != other->pages || ser->leaves != other->leaves ||
+	    (f->pd->rec->feature_compat ^ with->pd->rec->feature_compat) &
+	    cpu_to_le64(PKERNFS_COMPAT_LEAVES) || f->d.dirty_tracking != with->d.dirty_tracking)
 		return -EUCLEAN;
 	return f->iommu == with->iommu ? 0 : pkernfs_ss_walk(&f->ss, &v);
 }
@@ -115,7 +147,7 @@ static int pkernfs_prove_tables(struct pkernfs_fixed *f)
 	struct pkernfs_device *pd = f->pd;
 	const struct pkernfs_iommu_ser *ser = &pd->rec->iommu;
 	struct pkernfs_fixed *with = pkernfs_fixed_with(f);
-	struct pkernfs_prove p = { .pd = pd, .iommu = f->iommu };
+	struct pkernfs_prove p = { .pd = pd, .iommu = f->iommu, .crc = ~0 };
 	struct pkernfs_ss_visitor v = {
 		.table = pkernfs_prove_table,
 		.leaf = pkernfs_prove_leaf,
@@ -132,7 +164,7 @@ static int pkernfs_prove_tables(struct pkernfs_fixed *f)
 		return pkernfs_prove_shared(f, with);
 	ret = pkernfs_ss_walk(&f->ss, &v);
 	if (!ret && p.tables == le64_to_cpu(ser->tables) &&
-	    p.pages == le64_to_cpu(ser->pages))
+	    p.pages == le64_to_cpu(ser->pages) && pkernfs_prove_leaves(pd->rec, p.crc))
 		return 0;
 
 	/*

@@ -378,7 +378,7 @@ static void pkernfs_test_move(struct kunit *test)
 	data = pkernfs_extent_data(c, n, 3 * SZ_4K, &bytes);
 	phys = r->base + (data - (u8 *)r->virt);
 	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, phys, SZ_8K, NULL, NULL), 0);
-	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, phys, SZ_8K), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, phys, SZ_8K, NULL), 0);
 	KUNIT_EXPECT_EQ(test, small->held, 2);
 	KUNIT_EXPECT_EQ(test, n->holds, 2ULL);
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_move(c, n, large), -EBUSY);
@@ -386,7 +386,7 @@ static void pkernfs_test_move(struct kunit *test)
 	pkernfs_unhold(r, phys, SZ_8K);
 	KUNIT_EXPECT_EQ(test, small->held, 0);
 	phys = r->base + ((large->start << PKERNFS_BLOCK_SHIFT) - SZ_4K);
-	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, phys, SZ_8K), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, phys, SZ_8K, NULL), -ENOENT);
 	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, phys, SZ_8K, NULL, NULL), -ENOENT);
 
 	/* Two are needed, and there is one. */
@@ -502,11 +502,11 @@ static void pkernfs_test_holds(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, U64_MAX, SZ_4K, NULL, NULL), -ENOENT);
 
 	/* All or nothing. */
-	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pa, 5 * SZ_2M), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pa, 5 * SZ_2M, NULL), -ENOENT);
 	KUNIT_EXPECT_EQ(test, a->holds, 0);
 
-	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pa + SZ_2M + SZ_4K, SZ_4K), 0);
-	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pa + SZ_2M, SZ_4K), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pa + SZ_2M + SZ_4K, SZ_4K, NULL), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pa + SZ_2M, SZ_4K, NULL), 0);
 	KUNIT_EXPECT_EQ(test, pkernfs_test_cut(c, a, 1, 1, -1), -EBUSY);
 	KUNIT_EXPECT_EQ(test, pkernfs_test_cut(c, a, 0, 100, 0), -EBUSY);
 	KUNIT_EXPECT_TRUE(test, pkernfs_extent_busy(c, a, 0, 2 * SZ_2M - 1, &held));
@@ -516,7 +516,7 @@ static void pkernfs_test_holds(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pkernfs_test_cut(c, a, 1, 1, -1), -EBUSY);
 	KUNIT_EXPECT_EQ(test, c->gpool[0].held, 1);
 	/* Held by two, of two files. */
-	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pb, 1), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pb, 1, NULL), 0);
 	KUNIT_EXPECT_EQ(test, b->holds, 1);
 	KUNIT_EXPECT_EQ(test, c->gpool[0].held, 2);
 	pkernfs_unhold(r, pa + SZ_2M + SZ_4K, SZ_4K);
@@ -528,7 +528,7 @@ static void pkernfs_test_holds(struct kunit *test)
 	/* An unlinked file owns its memory to the end, but nobody can come back. */
 	KUNIT_EXPECT_EQ(test, pkernfs_test_rename(c, "a", "b", 0), 0);
 	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, pb, SZ_4K, NULL, NULL), -ENOENT);
-	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pb, SZ_4K), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pb, SZ_4K, NULL), -ENOENT);
 	KUNIT_EXPECT_EQ(test, c->gpool[0].free, c->gpool[0].granules - 1);
 	KUNIT_EXPECT_EQ(test, pkernfs_node_destroy(c, b), 0);
 	KUNIT_EXPECT_EQ(test, c->gpool[0].free, c->gpool[0].granules);

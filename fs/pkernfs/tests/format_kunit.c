@@ -201,9 +201,9 @@ static void pkernfs_test_huge_load(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_holes(n, p->shift, 0, SZ_1G), 1ULL);
 
 	/* A page of it holds all of it, and nothing holds what is not a file's. */
-	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, huge, SZ_4K), -ENOENT);
-	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, huge + SZ_1G - SZ_4K, SZ_8K), -ENOENT);
-	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, huge + SZ_1G + SZ_2M, SZ_4K), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, huge, SZ_4K, NULL), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, huge + SZ_1G - SZ_4K, SZ_8K, NULL), -ENOENT);
+	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, huge + SZ_1G + SZ_2M, SZ_4K, NULL), 0);
 	KUNIT_EXPECT_EQ(test, p->held, 1);
 	KUNIT_EXPECT_TRUE(test, pkernfs_extent_busy(r->core, n, SZ_512M, SZ_512M, &held));
 	KUNIT_EXPECT_TRUE(test, held);

@@ -71,6 +71,10 @@ struct pkernfs_area {
  *		second-stage tables that the record names (SSADE)
  * HUGE		granules of 1 GiB, in an area of their own
  * MARK		the inode table says how far it has been used
+ *
+ * And compatible ones, which whoever does not know them need not care for:
+ *
+ * LEAVES	of device records alone: pkernfs_iommu_ser.leaves is there
  */
 #define PKERNFS_INCOMPAT_SPECIAL	(1ULL << 0)
 #define PKERNFS_INCOMPAT_FLAGS		(1ULL << 1)
@@ -90,6 +94,8 @@ struct pkernfs_area {
 					 PKERNFS_INCOMPAT_DIRTY | \
 					 PKERNFS_INCOMPAT_HUGE | \
 					 PKERNFS_INCOMPAT_MARK)
+
+#define PKERNFS_COMPAT_LEAVES		(1ULL << 0)
 
 /**
  * struct pkernfs_sb - superblock, at both ends of a region
@@ -573,6 +579,34 @@ struct pkernfs_pci_ser {
 #define PKERNFS_IOMMU_VTD_LEGACY	1
 #define PKERNFS_IOMMU_VTD_SCALABLE	2
 
+/*
+ * struct pkernfs_leaf_ser - a leaf of second-stage tables, as pkernfs_iommu_ser.leaves has it
+ * @iova: first IOVA
+ * @phys: physical address that it translates to
+ * @bytes: 4 KiB, 2 MiB or 1 GiB
+ * @attr: bits 0 and 1, read and write, and 11, snoop, of the entry
+ *
+ * It is followed by a pkernfs_owner_ser for each granule that the leaf touches, ascending.
+ */
+struct pkernfs_leaf_ser {
+	__le64 iova;
+	__le64 phys;
+	__le64 bytes;
+	__le64 attr;
+};
+
+/*
+ * struct pkernfs_owner_ser - the file that a granule is of
+ * @ino: inode
+ * @generation: inode generation
+ * @pad: 0
+ */
+struct pkernfs_owner_ser {
+	__le64 ino;
+	__le32 generation;
+	__le32 pad;
+};
+
 /**
  * struct pkernfs_iommu_ser - the fixed domain of a preserved device
  * @drhd_base: physical address of the remapping unit's registers
@@ -585,6 +619,9 @@ struct pkernfs_pci_ser {
  * @mode: PKERNFS_IOMMU_*
  * @aw: address width field of the device's entry (1: 39 bits, 2: 48, 3: 57)
  * @flags: none defined
+ * @leaves: crc32c (seed ~0) of a pkernfs_leaf_ser and its owners for each leaf, by ascending
+ *	IOVA: each IOVA leads to the page that it led to at FREEZE, and that is of the same
+ *	file. With PKERNFS_COMPAT_LEAVES
  * @reserved: 0
  */
 struct pkernfs_iommu_ser {
@@ -598,7 +635,8 @@ struct pkernfs_iommu_ser {
 	__u8   mode;
 	__u8   aw;
 	__le32 flags;
-	__u8   reserved[64];
+	__le32 leaves;
+	__u8   reserved[60];
 };
 
 /* pkernfs_dev_record.state */
@@ -734,7 +772,10 @@ PKERNFS_ASSERT_SIZE(pkernfs_xattr_ser, 4);
 PKERNFS_ASSERT_SIZE(pkernfs_xattr_block_ser, PKERNFS_BLOCK_SIZE);
 PKERNFS_ASSERT_AT(pkernfs_xattr_block_ser, generation, 24);
 PKERNFS_ASSERT_SIZE(pkernfs_pci_bridge_ser, 32);
+PKERNFS_ASSERT_SIZE(pkernfs_leaf_ser, 32);
+PKERNFS_ASSERT_SIZE(pkernfs_owner_ser, 16);
 PKERNFS_ASSERT_SIZE(pkernfs_iommu_ser, 120);
+PKERNFS_ASSERT_AT(pkernfs_iommu_ser, leaves, 56);
 PKERNFS_ASSERT_SIZE(pkernfs_pci_ser, 528);
 PKERNFS_ASSERT_SIZE(pkernfs_dev_record, 704);
 PKERNFS_ASSERT_AT(pkernfs_dev_record, magic, 8);

@@ -24,6 +24,9 @@ STAGE1 = r'''
 stage1() {
 	region_make
 	echo whole >/mnt/file
+	mkdir /mnt/vm1
+	pkernfsctl granules 2m /mnt/vm1 || fail "granules"
+	echo "RAM of another VM" | dd of=/mnt/vm1/ram bs=2M conv=sync 2>/dev/null
 	load_armed -c
 	vmm run --bind --size 160M --iova 128M phase=quiet run=1s freeze info phase=frozen \
 		quiesce save phase=leave || fail "the first VMM: $?"

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Tables of the handover that say more than the record: the device is cut off (S10).
 
-What is changed is nothing that hardware reads for this device, so that nothing but
-the proof can notice: an ignored bit of its context entry, a root entry of a bus
-that has no preserved device, a leaf behind the frozen range that maps other memory.
+What is changed is nothing that hardware reads for this device just then, so that nothing
+but the proof can notice: an ignored bit of its context entry, a root entry of a bus that
+has no preserved device, a leaf behind the frozen range that maps other memory, one that
+leads to a file of another VM, two that lead to each other's page.
 """
 
 from pkboot import damage
+from pkboot.result import Failure
 
 KERNEL = 'release'
 LIKE = damage
@@ -31,6 +33,29 @@ def leaf(r, walk):
     return []
 
 
+def last(r, walk):
+    """The offset of the last leaf: guest RAM is 160 MiB, from IOVA 128 MiB on."""
+    table = r.u64(int(walk['top'], 16) - r.base) & ~0xfff
+    return table + (128 + 160 - 2) // 2 * 8 - r.base
+
+
+def other(r, walk):
+    page = r.map.find(b'RAM of another VM', r.base, r.base + r.size)
+    at = last(r, walk)
+    if page & 0x1fffff or r.u64(at) & 1 << 7 == 0 or r.u64(at + 8):
+        raise Failure('another file at %#x, leaf %#x' % (page, r.u64(at)))
+    r.put64(at, page | r.u64(at) & 0x1fffff)
+    return []
+
+
+def swapped(r, walk):
+    at = last(r, walk)
+    one, two = r.u64(at), r.u64(at - 8)
+    r.put64(at, two)
+    r.put64(at - 8, one)
+    return []
+
+
 def run(t):
-    for harm in context, root, leaf:
+    for harm in context, root, leaf, other, swapped:
         damage.run(t, harm, adopted=False, name=harm.__name__)
