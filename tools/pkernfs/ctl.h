@@ -59,7 +59,7 @@ int cmd_unfreeze(int argc, char **argv);
 int cmd_release(int argc, char **argv);
 const char *state_name(uint32_t state);
 int get_info(int fd, struct pkernfs_info *info);
-void print_info(const struct pkernfs_info *info, bool json);
+bool print_info(const char *file, const struct pkernfs_info *info, bool json);
 
 /* --- granules.c --- */
 int cmd_granules(int argc, char **argv);

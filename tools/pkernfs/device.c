@@ -27,7 +27,20 @@ const char *state_name(uint32_t state)
 	return states[state];
 }
 
-/* Ask for the state and all ranges; the caller frees info->ranges. 0 or errno. */
+/* INFO tells of no more than so many ranges. A test has less. */
+#ifndef INFO_RANGES
+#define INFO_RANGES	PKERNFS_RANGES_MAX
+#endif
+
+static uint32_t ranges_told(const struct pkernfs_info *info)
+{
+	return info->range_count < INFO_RANGES ? info->range_count : INFO_RANGES;
+}
+
+/*
+ * Ask for the state and all ranges, or as many as INFO tells of: ranges_told(). The caller
+ * frees info->ranges. 0 or errno.
+ */
 int get_info(int fd, struct pkernfs_info *info)
 {
 	struct pkernfs_range *ranges = NULL;
@@ -45,14 +58,11 @@ int get_info(int fd, struct pkernfs_info *info)
 			return err;
 		}
 		info->reason[sizeof(info->reason) - 1] = 0;
-		/* No more than so many are filled in. */
-		if (info->range_count > PKERNFS_RANGES_MAX)
-			info->range_count = PKERNFS_RANGES_MAX;
-		if (info->range_count <= room) {
+		if (ranges_told(info) <= room) {
 			info->ranges = (uintptr_t)ranges;
 			return 0;
 		}
-		room = info->range_count;
+		room = ranges_told(info);
 		free(ranges);
 		ranges = calloc(room, sizeof(*ranges));
 		if (!ranges)
@@ -65,8 +75,9 @@ static void print_ranges_json(const struct pkernfs_info *info)
 	const struct pkernfs_range *r = (void *)(uintptr_t)info->ranges;
 	uint32_t i;
 
+	json_number("range_count", info->range_count);
 	json_open("ranges", '[');
-	for (i = 0; i < info->range_count; i++) {
+	for (i = 0; i < ranges_told(info); i++) {
 		json_open(NULL, '{');
 		json_number("iova", r[i].iova);
 		json_number("bytes", r[i].bytes);
@@ -79,7 +90,7 @@ static void print_ranges_json(const struct pkernfs_info *info)
 }
 
 /* The members of a device; the caller has opened the object, for --json. */
-void print_info(const struct pkernfs_info *info, bool json)
+static void print_device(const struct pkernfs_info *info, bool json)
 {
 	const struct pkernfs_range *r = (void *)(uintptr_t)info->ranges;
 	bool quiesced = info->irq == PKERNFS_IRQ_QUIESCED;
@@ -121,7 +132,7 @@ void print_info(const struct pkernfs_info *info, bool json)
 		       "all: its writes are not tracked");
 		printf("tables:      %llu blocks\n", info->tables);
 		printf("pages:       %llu of 4 KiB\n", info->pages);
-		for (i = 0; i < info->range_count; i++)
+		for (i = 0; i < ranges_told(info); i++)
 			printf("range:       iova %#llx bytes %#llx phys %#llx %s%s\n",
 			       r[i].iova, r[i].bytes, r[i].phys,
 			       r[i].prot & 1 ? "r" : "-", r[i].prot & 2 ? "w" : "-");
@@ -132,6 +143,16 @@ void print_info(const struct pkernfs_info *info, bool json)
 			printf(" (iova %#llx)", info->error_iova);
 		printf("\n");
 	}
+}
+
+/* The same; false if not all ranges are there, and standard error says so. */
+bool print_info(const char *file, const struct pkernfs_info *info, bool json)
+{
+	print_device(info, json);
+	if (info->range_count == ranges_told(info))
+		return true;
+	complain("%s: only %u of %u ranges", file, ranges_told(info), info->range_count);
+	return false;
 }
 
 static int open_device(int argc, char **argv, int flags, int *fd)
@@ -168,11 +189,12 @@ int cmd_info(int argc, char **argv)
 		return refused(argv[0], err);
 	if (json)
 		json_open(NULL, '{');
-	print_info(&info, json);
+	if (!print_info(argv[0], &info, json))
+		ret = EXIT_REFUSED;
 	if (json)
 		json_close('}');
 	free((void *)(uintptr_t)info.ranges);
-	return EXIT_OK;
+	return ret;
 }
 
 static int simple(int argc, char **argv, unsigned long cmd)

@@ -204,8 +204,8 @@ static int visit(const char *path, const struct stat *st, int type, struct FTW *
 			    err ? "unknown" : device ? "device" : "file");
 		json_number("size", st->st_size);
 		json_number("allocated", (__u64)st->st_blocks * 512);
-		if (device)
-			print_info(&info, true);
+		if (device && !print_info(path, &info, true))
+			incomplete = true;
 		json_close('}');
 	} else if (device) {
 		printf("  %s: %04x:%02x:%02x.%x %s, %llu pages\n", path,

@@ -61,12 +61,12 @@ def vmm():
     return _make('tools/pkernfs-vmm', 'pkernfs-vmm', 'KSRC=' + ksrc.split('\n')[-2])
 
 
-def ctl():
+def ctl(flags=''):
     """mkfs.pkernfs and pkernfsctl, one static program."""
-    out = os.path.join(env.OUT, 'bin', 'pkernfsctl.d')
+    out = os.path.join(env.OUT, 'bin', 'pkernfsctl%s.d' % flags)
     with _making:
         env.sh(['make', '-s', '-C', os.path.join(env.REPO, 'tools/pkernfs'),
-                'OUT=' + out, 'STATIC=1'])
+                'OUT=' + out, 'STATIC=1', 'CFLAGS=-O2 -g ' + flags])
     return os.path.join(out, 'pkernfsctl')
 
 

@@ -3,6 +3,7 @@
 
 status, list and info are parsed as JSON; quiesce, unfreeze, release, arm and disarm do
 what they say, or say why not. A device that was adopted is in status before a mount, too.
+Where INFO has more ranges than it tells of (one, here), that is said, and no success.
 """
 
 import json
@@ -42,21 +43,40 @@ refuses() {
 	grep -qF "$text" /tmp/said || fail "pkernfsctl $*: $(cat /tmp/said)"
 }
 
+# some NAME COMMAND...: the same, of one that says that it does not tell all
+some() {
+	local name=$1 code=0
+	shift
+	pkernfsctl-one "$@" >/tmp/said 2>/tmp/err || code=$?
+	[ $code = 1 ] || fail "pkernfsctl $*, not all of it: $code"
+	[ "$(cat /tmp/err)" = "pkernfsctl: $dev: only 1 of 2 ranges" ] || fail "$(cat /tmp/err)"
+	[ $name = text ] || { echo "=== $name"; cat /tmp/said; } >/dev/ttyS1
+}
+
 stage1() {
-	local pid
+	local pid free
 	mkfs.pkernfs -q -L '%s' region0 || fail "mkfs: $?"
 	tell blank status --json
 	region_mount
 	mkdir /mnt/vm0
 	touch '/mnt/vm0/%s'
 	refuses "no kexec image is loaded" arm
+	# RAM in two ranges: there are four granules before /mnt/second, and four behind it
+	free=$(cat $region/granules_free)
+	fallocate -l $((free * 2 - 10))M /mnt/first && fallocate -l 2M /mnt/second &&
+		truncate -s $((free * 2 - 18))M /mnt/first || fail "fallocate"
 	mkfifo /tmp/control
 	vmm run --bind --size 16M --ring 1024 --control /tmp/control freeze wait &
 	pid=$!
 	while [ "$(device_state)" != frozen ]; do sleep 0.1; done
+	rm /mnt/first /mnt/second
 	tell frozen status --json
 	tell frozen-info info --json $dev
 	tell frozen-list list --json
+	some cut-info info --json $dev
+	some cut-status status --json
+	some text info $dev
+	[ $(grep -c '^range: ' /tmp/said) = 1 ] || fail "$(cat /tmp/said)"
 	pkernfsctl quiesce $dev || fail "quiesce: $?"
 	pkernfsctl quiesce $dev || fail "quiesce again: $?"
 	tell quiesced-info info --json $dev
@@ -107,7 +127,8 @@ def documents(m):
 
 
 def run(t):
-    m = t.machine(files=dma.files(pkernfs=True)).start()
+    m = t.machine(files=dma.files(pkernfs=True) + [
+        ('/bin/pkernfsctl-one', dma.ctl('-DINFO_RANGES=1'))]).start()
     m.finish()
     d = documents(m)
 
@@ -134,6 +155,9 @@ def run(t):
             all(r['read'] and r['write'] for r in info['ranges']) and
             info['ranges'][0]['iova'] == 1 << 32 and
             all(512 << 20 <= r['phys'] < 576 << 20 for r in info['ranges']), str(info))
+    t.check(len(info['ranges']) == info['range_count'] == 2, str(info))
+    for cut in d['cut-info'], only('cut-status', 'devices'):
+        t.check(cut['ranges'] == info['ranges'][:1] and cut['range_count'] == 2, str(cut))
     files = {f['path']: f for f in d['frozen-list']}
     t.check(sorted(files) == sorted('/mnt/vm0' + f for f in (
         '', '/nic0', '/ram', '/state', '/' + _NAME)), str(sorted(files)))
