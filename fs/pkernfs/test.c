@@ -19,6 +19,7 @@ static const char * const pkernfs_test_names[] = {
 	[PKERNFS_TEST_TRANSLATION_OFF]	= "translation-off",
 	[PKERNFS_TEST_SSADS]		= "ssads",
 	[PKERNFS_TEST_INIT_FAILS]	= "init-fails",
+	[PKERNFS_TEST_STUCK_LOCKS]	= "stuck-locks",
 };
 
 static unsigned long pkernfs_test_knobs;

@@ -328,6 +328,7 @@ void pkernfs_record_drop_stale(struct pkernfs_region *r);
  * @PKERNFS_TEST_TRANSLATION_OFF: translation is switched off at kexec
  * @PKERNFS_TEST_SSADS: remapping units are said to set dirty bits; the test has to
  * @PKERNFS_TEST_INIT_FAILS: the IOMMU driver's start fails after devices were adopted
+ * @PKERNFS_TEST_STUCK_LOCKS: CPUs that are stopped at kexec hold a unit's locks
  */
 enum pkernfs_test_knob {
 	PKERNFS_TEST_CLEAR_FIRST,
@@ -335,6 +336,7 @@ enum pkernfs_test_knob {
 	PKERNFS_TEST_TRANSLATION_OFF,
 	PKERNFS_TEST_SSADS,
 	PKERNFS_TEST_INIT_FAILS,
+	PKERNFS_TEST_STUCK_LOCKS,
 };
 
 #ifdef CONFIG_PKERNFS_TEST

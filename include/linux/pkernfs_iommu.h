@@ -45,6 +45,7 @@ int pkernfs_iommu_discover(void);
 int pkernfs_iommu_handover(void);
 void pkernfs_iommu_handover_cancel(void);
 void pkernfs_iommu_stop_rid(u16 segment, u16 rid);
+void pkernfs_vtd_break_locks(struct intel_iommu *iommu);
 bool pkernfs_vtd_shutdown(struct intel_iommu *iommu);
 bool pkernfs_vtd_keep_translation(struct intel_iommu *iommu);
 bool pkernfs_vtd_adopt(struct intel_iommu *iommu);
@@ -224,6 +225,7 @@ static inline int pkernfs_domain_wanted(struct iommu_domain *domain) { return 0;
 static inline void pkernfs_iopt_mapped(void) { }
 static inline bool pkernfs_vtd_second_stage(struct device *dev,
 					    struct intel_iommu *iommu) { return false; }
+static inline void pkernfs_vtd_break_locks(struct intel_iommu *iommu) { }
 static inline bool pkernfs_vtd_shutdown(struct intel_iommu *iommu) { return false; }
 static inline bool pkernfs_vtd_keep_translation(struct intel_iommu *iommu) { return false; }
 static inline bool pkernfs_vtd_adopt(struct intel_iommu *iommu) { return false; }

@@ -25,6 +25,7 @@
 #include <linux/pkernfs_iommu.h>
 #include <linux/pkernfs_pci.h>
 #include <linux/string_choices.h>
+#include <linux/syscore_ops.h>
 #include <asm/e820/api.h>
 #include <asm/pci-direct.h>
 #include <asm/pci_x86.h>
@@ -40,6 +41,9 @@
 /* Extended capabilities that dirty bits need, ecap_slads() and ecap_smpwc() (11.4.3) */
 #define PKERNFS_ECAP_SSADS	BIT_ULL(45)
 #define PKERNFS_ECAP_SMPWC	BIT_ULL(48)
+
+/* Capabilities: there is a protected low memory region, cap_plmr() (11.4.2) */
+#define PKERNFS_CAP_PLMR	BIT_ULL(5)
 
 /* Handover root table of each unit, by seq_id; 0: the unit hands nothing over */
 static phys_addr_t pkernfs_handover_root[DMAR_UNITS_SUPPORTED];
@@ -221,6 +225,32 @@ int pkernfs_handover_unit(struct intel_iommu *iommu)
 	return 0;
 }
 
+/*
+ * As if CPUs had been stopped in the middle of flushes: the locks are taken, the queue is
+ * full. The protected memory regions, which need a lock too, no emulated unit has.
+ */
+static void pkernfs_test_stick_locks(void *data)
+{
+	struct dmar_drhd_unit *drhd;
+	struct intel_iommu *iommu;
+
+	for_each_active_iommu(iommu, drhd) {
+		pr_warn("pkernfs: TEST: locks of %s are taken\n", iommu->name);
+		iommu->cap |= PKERNFS_CAP_PLMR;
+		arch_spin_lock(&iommu->register_lock.raw_lock);
+		if (!iommu->qi)
+			continue;
+		arch_spin_lock(&iommu->qi->q_lock.raw_lock);
+		iommu->qi->free_cnt = 0;
+	}
+}
+
+static const struct syscore_ops pkernfs_test_syscore_ops = {
+	.shutdown = pkernfs_test_stick_locks,
+};
+
+static struct syscore pkernfs_test_syscore = { .ops = &pkernfs_test_syscore_ops };
+
 /**
  * pkernfs_iommu_handover - build what the next kernel is to find
  *
@@ -244,6 +274,8 @@ int pkernfs_iommu_handover(void)
 	up_read(&dmar_global_lock);
 	if (ret)
 		pkernfs_iommu_handover_cancel();
+	else if (pkernfs_test(PKERNFS_TEST_STUCK_LOCKS))
+		register_syscore(&pkernfs_test_syscore);
 	return ret;
 }
 
@@ -263,15 +295,27 @@ void pkernfs_iommu_handover_cancel(void)
 	}
 }
 
-/*
- * One CPU is left. A lock that is taken now was taken by a CPU that is stopped
- * and will not come back: it is made new. The invalidation queue may then be
- * between two states, so it is started afresh.
+/* Does any unit hand devices over? */
+static bool pkernfs_hands_over(void)
+{
+	return memchr_inv(pkernfs_handover_root, 0, sizeof(pkernfs_handover_root));
+}
+
+/**
+ * pkernfs_vtd_break_locks - make new the locks that a stopped CPU holds
+ * @iommu: unit, one that hands nothing over as well: all are on the way to the jump
+ *
+ * A lock that is taken now was taken by a CPU that will not come back. The
+ * invalidation queue may then be between two states, so it is started afresh.
+ *
+ * Context: one CPU is left, interrupts off
  */
-static void pkernfs_vtd_break_locks(struct intel_iommu *iommu)
+void pkernfs_vtd_break_locks(struct intel_iommu *iommu)
 {
 	bool stuck = false;
 
+	if (!pkernfs_hands_over())
+		return;
 	if (raw_spin_is_locked(&iommu->register_lock)) {
 		raw_spin_lock_init(&iommu->register_lock);
 		stuck = true;
@@ -286,7 +330,7 @@ static void pkernfs_vtd_break_locks(struct intel_iommu *iommu)
 
 /**
  * pkernfs_vtd_shutdown - leave a unit to the next kernel
- * @iommu: unit; its protected memory regions are off
+ * @iommu: unit; its locks are free, its protected memory regions off
  *
  * Context: one CPU is left, interrupts off
  * Return: true if translation has to stay on
@@ -299,7 +343,6 @@ bool pkernfs_vtd_shutdown(struct intel_iommu *iommu)
 	if (!root || pkernfs_test(PKERNFS_TEST_TRANSLATION_OFF))
 		return false;
 
-	pkernfs_vtd_break_locks(iommu);
 	/* Faults from here on would interrupt into a kernel that is gone. */
 	writel(DMA_FECTL_IM, iommu->reg + DMAR_FECTL_REG);
 	readl(iommu->reg + DMAR_FECTL_REG);
