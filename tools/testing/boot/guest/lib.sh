@@ -158,6 +158,18 @@ nothing_left() {
 	[ -z "$(ls /sys/fs/pkernfs/devices)" ] || fail "a device is left"
 }
 
+# whole: /mnt/file says so, and RAM of 160 MiB is as long as it was.
+whole() {
+	[ "$(cat /mnt/file)" = whole ] || fail "a file has changed"
+	[ "$(stat -c %s /mnt/vm0/ram)" = 167772160 ] || fail "the RAM file has changed"
+}
+
+# whole_and_free: and nothing holds them.
+whole_and_free() {
+	whole
+	[ "$(cat $region/granules_held)$(cat $region/small_held)" = 00 ] || fail "holds are left"
+}
+
 # What is pinned now, in pages; state of the device; is it gone from the list?
 pins() {
 	awk '/^nr_foll_pin_acquired/ { n += $2 } /^nr_foll_pin_released/ { n -= $2 }
@@ -170,4 +182,23 @@ want_state() {
 	local is
 	is=$(device_state)
 	[ "$is" = "$1" ] || fail "the device is $is, not $1"
+}
+
+# --- several devices: N is at $bdfN, and its VMM listens at /tmp/cN ----------
+
+# go N...: the VMM has waited long enough
+go() {
+	local n
+	for n in "$@"; do echo go >/tmp/c$n; done
+}
+
+# is N STATE: wait until it is
+is() {
+	local i
+	eval nic=\$bdf$1
+	for i in $(seq 200); do
+		[ "$(device_state)" != $2 ] || return 0
+		sleep 0.1
+	done
+	fail "device $1 is $(device_state), not $2"
 }

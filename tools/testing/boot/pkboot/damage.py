@@ -40,8 +40,7 @@ stage2() {
 	[ -n "$(cat $region/handover_reason /sys/fs/pkernfs/devices/*/reason 2>/dev/null)" ] ||
 		fail "no reason in sysfs"
 	region_mount
-	[ "$(cat /mnt/file)" = whole ] || fail "a file has changed"
-	[ "$(stat -c %s /mnt/vm0/ram)" = 167772160 ] || fail "the RAM file has changed"
+	whole
 	sleep 1
 	phase end
 	await_host
@@ -52,7 +51,7 @@ stage2() {
 	phase userland
 	want_state adopted
 	region_mount
-	[ "$(cat /mnt/file)" = whole ] || fail "a file has changed"
+	whole
 	mkfifo /tmp/control
 	vmm restore --control /tmp/control phase=resumed run=500ms phase=end wait drain verify &
 	await_host

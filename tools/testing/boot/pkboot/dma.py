@@ -104,13 +104,23 @@ def values(line):
     return found
 
 
+def _lines(machine, word):
+    return [text for _, text in machine.console.lines
+            if re.search(r'(^|[\s>:])%s ' % word, text)]
+
+
 def report(machine, word='REPORT', nth=-1):
     """A line of the VMM from the console, as a dictionary."""
-    lines = [text for _, text in machine.console.lines
-             if re.search(r'(^|[\s>:])%s ' % word, text)]
+    lines = _lines(machine, word)
     if not lines:
         raise Failure('the VMM gave no %s line' % word)
     return values(lines[nth])
+
+
+def reports(machine):
+    """Of several NICs: the last REPORT of each, by the run that its frames are of."""
+    found = [values(text) for text in _lines(machine, 'REPORT')]
+    return {r['run']: r for r in found}
 
 
 class Dma:
@@ -192,6 +202,16 @@ class Dma:
             if line.startswith('POLL '):
                 return values(line)
         raise Failure('the VT-d poller failed: ' + text.strip())
+
+    def undisturbed(self, roots=None):
+        """By poll(): translation and bus mastering never off, no fault; so many changes
+        of the root pointer."""
+        p = self.polled()
+        if p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults']:
+            raise Failure('the remapping unit: %s' % p)
+        if roots not in (None, p['roots']):
+            raise Failure('the root pointer changed %d times' % p['roots'])
+        return p
 
     def translated(self):
         """No device was bus master with translation off, as far as poll() has seen."""
@@ -314,6 +334,24 @@ class Dma:
             if line.startswith('SCAN '):
                 return values(line)
         raise Failure('scan failed: ' + p.stdout.strip())
+
+    def all_landed(self, report, left):
+        """Every frame was seen, once and whole: by the VMM, the watcher and scan()."""
+        sent, of = self.inject['sent'], 'of %d frames for NIC %d ' % (self.inject['sent'],
+                                                                     self.nic)
+        if not report or report['frames'] != sent or report['missing'] or \
+                report['late'] or report['bad'] or report['stalls']:
+            raise Failure(of + 'the VMM saw: %s' % report)
+        if left['found'] != sent or left['twice'] or left['damaged'] or left['outside']:
+            raise Failure(of + 'the scan found: %s' % left)
+        if self.watch['landed'] != sent:
+            raise Failure(of + 'the watcher saw %d' % self.watch['landed'])
+
+    def none_astray(self, left):
+        """What the watcher saw land is what scan() has found, once, whole, nowhere else."""
+        if left['outside'] or left['damaged'] or left['twice'] or \
+                left['found'] != self.watch['landed']:
+            raise Failure('%d landed, but in RAM there are %s' % (self.watch['landed'], left))
 
     def registers(self, *offsets):
         """What 00:04.0 has in its BAR 0; the machine must not have been stopped yet."""

@@ -130,19 +130,10 @@ class Update:
 
     def all_landed(self):
         """Every frame was seen, once and whole: by VMM, watcher and scan."""
-        sent = self.d.inject['sent']
         r = dma.report(self.m)
         self.t.note('%d frames sent, %d landed, %d found after' %
-                    (sent, self.d.watch['landed'], self.left['found']))
-        if r['frames'] != sent or r['missing'] or r['late'] or r['bad'] or \
-                r['stalls']:
-            raise Failure('of %d frames the VMM saw: %s' % (sent, r))
-        if self.left['found'] != sent or self.left['twice'] or \
-                self.left['damaged'] or self.left['outside']:
-            raise Failure('of %d frames the scan found: %s' % (sent, self.left))
-        if self.d.watch['landed'] != sent:
-            raise Failure('of %d frames the watcher saw %d' %
-                          (sent, self.d.watch['landed']))
+                    (self.d.inject['sent'], self.d.watch['landed'], self.left['found']))
+        self.d.all_landed(r, self.left)
 
     def no_gap(self, ratio=10, floor_ms=20, draw=False, phases=()):
         """In no phase a gap longer than ratio times the quiet phase's."""
@@ -163,12 +154,8 @@ class Update:
     def translated(self):
         """Translation and bus mastering never off, no fault, and nothing but
         the two root pointers and the two domains that there have to be."""
-        p = self.d.polled()
-        if p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults']:
-            raise Failure('the remapping unit: %s' % p)
         # The first kernel's root -> the handover's -> the second kernel's.
-        if p['roots'] != 2:
-            raise Failure('the root pointer changed %d times' % p['roots'])
+        p = self.d.undisturbed(roots=2)
         # Live -> fixed at FREEZE, fixed -> the new HWPT's at the attach.
         if p['dids'] != 2:
             raise Failure('the domain id changed %d times' % p['dids'])

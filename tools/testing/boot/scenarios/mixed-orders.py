@@ -13,7 +13,6 @@ import os
 import random
 
 from pkboot import dma, live
-from pkboot.result import Failure
 
 KERNEL = 'release'
 LIKE = live
@@ -52,22 +51,6 @@ one() {
 	pkernfs-vmm $verb --bdf $bdf --ram /mnt/vm0/ram$n --state /mnt/vm0/state$n \
 		--device /mnt/vm0/nic$n --control /tmp/c$n $more "$@" >/dev/kmsg 2>&1 ||
 		fail_all "VMM $n: $?"
-}
-
-go() {
-	local n
-	for n in "$@"; do echo go >/tmp/c$n; done
-}
-
-# is N STATE: wait until it is
-is() {
-	local i
-	eval nic=\$bdf$1
-	for i in $(seq 200); do
-		[ "$(device_state)" = $2 ] && return
-		sleep 0.1
-	done
-	fail "device $1 is $(device_state), not $2"
 }
 
 # They come back in this order; the two of one VM are ordinary when both have mapped.
@@ -224,21 +207,10 @@ def run(t):
     left = [d.scan() for d in nics]
     m.send('seen')
     m.finish()
-    reports = {}
-    for _, text in m.console.lines:
-        if 'REPORT ' in text:
-            r = dma.values(text)
-            reports[r['run']] = r
+    reports = dma.reports(m)
     for d, scan in zip(nics, left):
-        sent, r = d.inject['sent'], reports.get(d.run)
-        if not r or r['frames'] != sent or r['missing'] or r['late'] or r['bad'] or r['stalls']:
-            raise Failure('of %d frames VMM %d saw: %s' % (sent, d.nic, r or reports))
-        if d.watch['landed'] != sent or scan['found'] != sent or scan['twice'] or \
-                scan['damaged'] or scan['outside']:
-            raise Failure('of %d frames for NIC %d: %s, %s' % (sent, d.nic, d.watch, scan))
+        d.all_landed(reports.get(d.run), scan)
     t.note('%s frames' % ', '.join(str(d.inject['sent']) for d in nics))
     for n in plan.last:
         nics[n].never_cleared(_BDFS[n][5:])
-    p = kept.polled()
-    if p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults'] or p['roots'] != 4:
-        raise Failure('the remapping unit: %s' % p)
+    kept.undisturbed(roots=4)

@@ -40,21 +40,6 @@ one() {
 		fail_all "VMM $n: $?"
 }
 
-go() {
-	echo go >/tmp/c$1
-}
-
-# is N STATE: wait until it is
-is() {
-	local i
-	eval nic=\$bdf$1
-	for i in $(seq 100); do
-		[ "$(device_state)" = $2 ] && return
-		sleep 0.1
-	done
-	fail "function $1 is $(device_state), not $2"
-}
-
 begin() {
 	region_make
 	mkdir /mnt/vm1
@@ -101,8 +86,7 @@ stage2() {
 	sleep 1
 	phase end
 	await_host
-	go 0
-	go 1
+	go 0 1
 	wait
 	await_host
 }
@@ -178,23 +162,13 @@ def go(t, name, guest, nics):
     left = [d.scan() for d in dmas]
     m.send('seen')
     m.finish()
-    reports = [dma.report(m, nth=-1 - n) for n in range(len(dmas))]
+    reports = dma.reports(m)
     for d, scan in zip(dmas, left):
-        sent = d.inject['sent']
-        mine = [r for r in reports if r['run'] == d.run]
         t.note('%s, function %d: %d frames sent, %d landed' %
-               (name, d.nic, sent, d.watch['landed']))
-        if not mine or mine[0]['frames'] != sent or mine[0]['missing'] or \
-                mine[0]['late'] or mine[0]['bad'] or mine[0]['stalls']:
-            raise Failure('of %d frames VMM %d saw: %s' % (sent, d.nic, mine or reports))
-        if d.watch['landed'] != sent or scan['found'] != sent or scan['twice'] or \
-                scan['damaged'] or scan['outside']:
-            raise Failure('of %d frames for function %d: %s, %s' %
-                          (sent, d.nic, d.watch, scan))
+               (name, d.nic, d.inject['sent'], d.watch['landed']))
+        d.all_landed(reports.get(d.run), scan)
         dmas[0].never_cleared(_FUNCTIONS[d.nic])
-    p = dmas[0].polled()
-    if p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults'] or p['roots'] != 2:
-        raise Failure('the remapping unit: %s' % p)
+    dmas[0].undisturbed(roots=2)
     return m
 
 

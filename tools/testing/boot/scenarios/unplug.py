@@ -135,9 +135,7 @@ def run(t):
             'the remapping unit: %s' % p)
     d.timeline('quiet')
     t.note('%d frames landed' % left['found'])
-    if left['outside'] or left['damaged'] or left['twice'] or \
-            left['found'] != d.watch['landed']:
-        raise Failure('%d landed, but in RAM there are %s' % (d.watch['landed'], left))
+    d.none_astray(left)
     for name in 'frozen', 'asked':
         if name in d.phase and not d.phase[name]['landed']:
             raise Failure('no frame landed in phase ' + name)
