@@ -19,6 +19,7 @@ DEVICES = ('-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off '
            '-device pcie-root-port,id=rp,chassis=1,addr=6.0',
            dma.nic(0, 'id=nic,bus=rp'))
 APPEND = live.APPEND
+TRACE = ('pci_cfg_write', 'vtd_inv_desc_cc_devices')
 TIMEOUT = 60
 QUICK = False
 
@@ -136,6 +137,7 @@ def run(t):
     d.timeline('quiet')
     t.note('%d frames landed' % left['found'])
     d.none_astray(left)
+    t.check(d.stopped_first('e1000e 01:00.0', 0x100), 'the trace does not show it blocked')
     for name in 'frozen', 'asked':
         if name in d.phase and not d.phase[name]['landed']:
             raise Failure('no frame landed in phase ' + name)
