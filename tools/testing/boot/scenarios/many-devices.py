@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Three NICs at once: two on one HWPT, one of another VM; two behind root ports.
+"""Three NICs at once: two on one HWPT, one of another VM; behind a port, and a switch.
 
 Frozen, left and taken back each in another order. The two that share a HWPT share
-their second-stage tables, which exist once. Frames for all three come all the time. The
-ports' bus mastering is never off.
+their second-stage tables, which exist once. Frames for all three come all the time.
+Bus mastering of what is behind a port, and of all ports above it, is never off. The
+switch's downstream port is one of QEMU's root ports, as its own model has no ACS.
 """
 
 from pkboot import dma, live
@@ -14,13 +15,15 @@ VARIANTS = live.SCALABLE
 DEVICES = (dma.nic(),
            '-device pcie-root-port,id=rp1,chassis=1,slot=1,addr=6.0',
            '-device pcie-root-port,id=rp2,chassis=2,slot=2,addr=7.0',
-           dma.nic(1, 'bus=rp1'), dma.nic(2, 'bus=rp2'))
+           '-device x3130-upstream,id=up,bus=rp2',
+           '-device pcie-root-port,id=down,bus=up,chassis=3,slot=3',
+           dma.nic(1, 'bus=rp1'), dma.nic(2, 'bus=down'))
 TRACE = ('pci_cfg_write',)
 STAGES = 2
 TIMEOUT = 90
 
 GUEST = r'''
-bdf0=0000:00:04.0 bdf1=0000:01:00.0 bdf2=0000:02:00.0
+bdf0=0000:00:04.0 bdf1=0000:01:00.0 bdf2=0000:04:00.0
 dir0=/mnt/vm0 dir1=/mnt/vm0 dir2=/mnt/vm1
 
 # one N VERB [OPTION|ACTION]...: the VMM, or the process of it, that has device N
@@ -102,7 +105,7 @@ def run(t):
     at = -1
     for _ in nics:
         at = m.wait('STEP ring', start=at + 1)[0]
-    nics[0].poll('0000:00:04.0', '0000:01:00.0', '0000:02:00.0')
+    nics[0].poll('0000:00:04.0', '0000:01:00.0', '0000:04:00.0')
     for d in nics:
         d.start(rate=300)
     m.send('frames come')
@@ -121,6 +124,6 @@ def run(t):
         t.note('NIC %d: %d frames sent, %d landed' %
                (d.nic, d.inject['sent'], d.watch['landed']))
         d.all_landed(reports.get(d.run), scan)
-    for address in '00:06.0', '00:07.0', '01:00.0':
+    for address in '00:06.0', '01:00.0', '00:07.0', '02:00.0', '03:00.0', '04:00.0':
         nics[0].never_cleared(address)
     nics[0].undisturbed(roots=2)
