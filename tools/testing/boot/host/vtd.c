@@ -129,10 +129,12 @@ static void vtd_scalable(const struct vtd *vtd, u16 rid, struct vtd_entry *e)
 	if (!(lo & ENTRY_PRESENT))
 		return;
 	pasid = vtd_read(vtd, e->context + (rid & 0x7f) * 32 + 8) & 0xfffff;
-	dir = vtd_read(vtd, (lo & ENTRY_ADDR) + (pasid >> 6) * 8);
+	e->pasid_dir = lo & ENTRY_ADDR;
+	dir = vtd_read(vtd, e->pasid_dir + (pasid >> 6) * 8);
 	if (!(dir & ENTRY_PRESENT))
 		return;
-	table = (dir & ENTRY_ADDR) + (pasid & 63) * 64;
+	e->pasid_table = dir & ENTRY_ADDR;
+	table = e->pasid_table + (pasid & 63) * 64;
 	v0 = vtd_read(vtd, table);
 	v1 = vtd_read(vtd, table + 8);
 	e->present = v0 & ENTRY_PRESENT;

@@ -38,6 +38,8 @@ struct vtd {
  * struct vtd_entry - what a device's DMA goes through
  * @root: physical address of the root table
  * @context: physical address of the context table, 0: root entry not present
+ * @pasid_dir: physical address of the PASID directory, 0: not in scalable mode
+ * @pasid_table: physical address of the PASID table, likewise
  * @top: physical address of the top second-stage table
  * @did: domain id
  * @aw: address width field; levels of tables are @aw + 2
@@ -49,6 +51,8 @@ struct vtd {
 struct vtd_entry {
 	u64 root;
 	u64 context;
+	u64 pasid_dir;
+	u64 pasid_table;
 	u64 top;
 	u16 did;
 	u8 aw;

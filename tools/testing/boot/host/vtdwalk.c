@@ -119,8 +119,11 @@ static int walk_print(struct vtd *vtd, u16 rid, struct tally *t)
 	printf("ENTRY mode=%s present=%d did=%u aw=%u type=%u ssade=%d ",
 	       e.scalable ? "scalable" : "legacy", e.present, e.did, e.aw,
 	       e.type, e.ssade);
-	printf("context=0x%llx context_at=%s top=0x%llx top_at=%s\n", e.context,
-	       where(t, e.context), e.top, where(t, e.top));
+	printf("context=0x%llx context_at=%s ", e.context, where(t, e.context));
+	if (e.scalable)
+		printf("pasid_dir_at=%s pasid_table_at=%s ", where(t, e.pasid_dir),
+		       where(t, e.pasid_table));
+	printf("top=0x%llx top_at=%s\n", e.top, where(t, e.top));
 	vtd_tables(vtd, &e, &walk);
 	tally_flush(t);
 	printf("WALK tables_in=%llu tables_out=%llu pages_in=%llu pages_out=%llu ",

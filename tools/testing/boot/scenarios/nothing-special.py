@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """After the switch nothing special is left (S5).
 
-By a walk from outside, and by what IOMMU debugfs says: root, context and page tables
-of the second kernel lie in ordinary memory. By the guest: as many pages are pinned, and
-as many granules referred to, as for a VMM that was never frozen, the region has as much
-room as before the freeze, the device is listed no more, and after the VMM's end the RAM
-file can be removed and the device goes back to its own driver.
+By a walk from outside, and by what IOMMU debugfs says: root, context, PASID and page
+tables of the second kernel lie in ordinary memory. By the guest: as many pages are
+pinned, and as many granules referred to, as for a VMM that was never frozen, the region
+has as much room as before the freeze, the device is listed no more, and after the VMM's
+end the RAM file can be removed and the device goes back to its own driver.
 """
 
 import re
@@ -120,7 +120,8 @@ def run(t):
     u.m.finish()
     if any(512 << 20 <= at < 768 << 20 for at in tables(u.m)):
         raise Failure('debugfs: a table is in the region')
-    for what in ('root', 'context_at', 'top_at'):
+    pasid = ('pasid_dir_at', 'pasid_table_at') if walk['mode'] == 'scalable' else ()
+    for what in ('root', 'context_at', 'top_at', *pasid):
         if walk[what] != 'out':
             raise Failure('%s is in the region: %s' % (what, walk))
     if walk['tables_in'] or walk['pages_out'] or walk['bad'] or \
