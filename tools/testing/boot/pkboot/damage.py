@@ -78,16 +78,15 @@ def run(t, harm, adopted, name='vm', says=None, mend=None, named=True, then=None
     m.wait('STEP ring')
     d.start(rate=250)
     jump, _, _ = m.wait('PHASE jump')
-    m.wait('Linux version', start=jump)
-    q = m.qmp()
-    q.command('stop')
-    r = Region(m, PKERNFS)
-    for at in harm(r, d.walk()):
-        r.flip(at)
-    r.close()
-    d.poll()
-    q.command('cont')
-    q.close()
+
+    def strike():
+        r = Region(m, PKERNFS)
+        for at in harm(r, d.walk()):
+            r.flip(at)
+        r.close()
+        d.poll()
+
+    u.halted(jump, strike)
     m.wait('PHASE end', start=jump)
     d.stop()
     left = d.scan()

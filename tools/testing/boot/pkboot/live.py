@@ -111,22 +111,44 @@ class Update:
         self.d = dma.Dma(t, self.m, span=span)
         self.left = None
 
-    def go(self, rate=1000, poll=True):
+    def go(self, rate=1000, poll=True, kexec=True):
         """From power-on to the verdict."""
+        self.begin(rate, poll)
+        self.end(kexec)
+
+    def begin(self, rate, poll=True):
+        """From power-on to the first frame."""
         self.m.start()
         self.m.wait('STEP ring')
         if poll:
             self.d.poll(self.bdf)
         self.d.start(rate=rate)
+
+    def end(self, kexec=True, look=None):
+        """To the verdict. look: called at the next kernel's first word, see halted()."""
         freeze, _, _ = self.m.wait('PHASE freeze')
-        jump, _, _ = self.m.wait('PHASE jump', start=freeze)
-        self.m.wait('PHASE end', start=jump)
+        left, _, _ = self.m.wait('PHASE jump' if kexec else 'PHASE gone', start=freeze)
+        if look:
+            self.halted(left, look)
+        self.m.wait('PHASE end', start=left)
         self.d.stop()
         self.m.send('no more frames')
-        self.m.wait('STEP closed', start=jump)
+        self.m.wait('STEP closed', start=left)
         self.left = self.d.scan()
         self.m.send('seen')
         self.m.finish()
+
+    def halted(self, jump, look):
+        """Call look() while the machine is halted, where the next kernel says its first
+        word: it has seen neither region nor devices yet."""
+        self.m.wait('Linux version', start=jump)
+        q = self.m.qmp()
+        q.command('stop')
+        q.close()
+        look()
+        q = self.m.qmp()
+        q.command('cont')
+        q.close()
 
     def all_landed(self):
         """Every frame was seen, once and whole: by VMM, watcher and scan."""
@@ -151,14 +173,16 @@ class Update:
                 '%s %.0f ms' % (n, p['longest_gap_ms'])
                 for n, p in self.d.phase.items() if p['verdict'] != 'good'))
 
-    def translated(self):
+    def translated(self, kexec=True):
         """Translation and bus mastering never off, no fault, and nothing but
         the two root pointers and the two domains that there have to be."""
         # The first kernel's root -> the handover's -> the second kernel's.
-        p = self.d.undisturbed(roots=2)
+        p = self.d.undisturbed(roots=2 * kexec)
         # Live -> fixed at FREEZE, fixed -> the new HWPT's at the attach.
         if p['dids'] != 2:
             raise Failure('the domain id changed %d times' % p['dids'])
+        if not kexec:
+            return
         frozen = dma.report(self.m, 'INFO', 0)['did']
         _, _, hit = self.m.wait(r'adopted on its fixed domain, id (\d+)')
         if int(hit.group(1)) != frozen:
