@@ -368,6 +368,26 @@ class Dma:
         q.close()
         return found
 
+    def msix(self):
+        """Of 00:04.0: message control, and the control word of each vector; the machine
+        must not have been stopped yet. By QMP, as poll() has qtest for itself."""
+        q = self.m.qmp()
+
+        def readl(at):
+            return int(q.hmp('xp /1xw %#x' % at).split()[1], 16)
+
+        config = ECAM + (4 << 15)
+        at = readl(config + 0x34) & 0xff
+        while readl(config + at) & 0xff != 0x11:
+            at = readl(config + at) >> 8 & 0xff
+            if not at:
+                raise Failure('it has no MSI-X')
+        control, table = readl(config + at) >> 16, readl(config + at + 4)
+        table = (readl(config + 0x10 + 4 * (table & 7)) & ~0xf) + (table & ~7)
+        vectors = [readl(table + 16 * n + 12) for n in range((control & 0x7ff) + 1)]
+        q.close()
+        return control, vectors
+
     def _walk(self, bdf, *args):
         p = subprocess.run(
             [self.host, 'vtdwalk', '--qtest', os.path.join(self.m.tmp, 'qtest'),

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """A kexec under a VMM that lives: its device goes on all the same (S8).
 
-The VMM loses it before the jump: its mapping of a BAR is gone, and its reads fail.
+The VMM loses it before the jump: its mapping of a BAR is gone, and its reads fail. The
+vectors that it had on are masked, before the next kernel says its first word.
 """
 
 import errno
@@ -46,9 +47,22 @@ def revoked(m):
         raise Failure('its BAR was not taken away: %s' % (said or 'the VMM says nothing'))
 
 
+def masked(u):
+    """MSI-X is enabled, and function and vectors are masked: what comes is latched."""
+    control, vectors = u.d.msix()
+    if control & 0xc000 != 0xc000 or not all(v & 1 for v in vectors):
+        raise Failure('not masked before the jump: MSI-X control %#x, vectors %s' %
+                      (control, vectors))
+
+
 def run(t):
     u = live.Update(t)
-    u.go(rate=300)
+    u.begin(rate=300)
+    u.m.wait('PHASE stay')
+    control, vectors = u.d.msix()
+    if control & 0xc000 != 0x8000 or all(v & 1 for v in vectors):
+        raise Failure('no vector is on: MSI-X control %#x, vectors %s' % (control, vectors))
+    u.end(look=lambda: masked(u))
     revoked(u.m)
     u.all_landed()
     u.no_gap(ratio=1, floor_ms=live.SHARED_MS)
