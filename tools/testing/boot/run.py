@@ -24,6 +24,10 @@ from pkboot import demo, env, machine, scenario  # noqa: E402
 from pkboot.result import BuildError, Failure, NotOurs, Skip  # noqa: E402
 
 
+# Gaps in a row of frames that were looked at once more.
+looks = 0
+
+
 def out(text):
     print(text, flush=True)
 
@@ -58,7 +62,8 @@ def build(scenarios):
 
 
 def run_one(s, echo):
-    """Run one scenario: ('passed' or the like, notes, reason)."""
+    """Run one scenario: ('passed' or the like, notes, reason); t.looks is counted."""
+    global looks
     t = scenario.Test(s, echo)
     try:
         s.run(t)
@@ -74,6 +79,7 @@ def run_one(s, echo):
     except Exception:           # noqa: B902 a broken scenario is a failure
         return 'failed', t.notes, traceback.format_exc()
     finally:
+        looks += t.looks        # of one that is ALONE: no other thread counts
         t.end()
 
 
@@ -182,6 +188,8 @@ def main():
             out('       ' + why.replace('\n', '\n       '))
     if retried:
         out('%d run once more after an end that was not for a reason of ours' % retried)
+    if looks:
+        out('%d with a gap that two more looks had to show to be the host\'s' % looks)
     now = time.monotonic()
     out('%.0f s, of which %.0f s to build kernels' % (now - begin, built - begin))
     out('%(passed)d passed, %(failed)d failed, %(skipped)d skipped' % count)

@@ -54,6 +54,7 @@ NO_DRIVER = 'initcall_blacklist=e1000_init_module'
 # What a live update goes through, in order; nothing of it may go unseen.
 PHASES = ('quiet', 'freeze', 'frozen', 'jump', 'boot', 'enumerate', 'probe', 'userland',
           'bind', 'attach', 'resumed')
+KEXEC_PHASES = ('jump', 'boot', 'enumerate', 'probe', 'userland')
 
 FIRST = ('phase=quiet run=3s freeze info phase=frozen run=500ms quiesce save '
          'phase=leave')
@@ -228,25 +229,31 @@ class Update:
             self.t.note('not seen from outside: %s' % str(e)[:60])
 
 
-def steady(t, rate, name='vm', **over):
+def steady(t, rate, name='vm', kexec=True, **over):
     """An update in which all frames land at no less than 1,000 a second, without a pause.
 
     What the update itself does to DMA it does each time; a pause of the host's comes and
-    goes. So a gap gets a second look, with a machine of its own."""
-    for name in name, name + '-again':
-        u = Update(t, name, **over)
-        u.go(rate=rate(u.m) if callable(rate) else rate)
+    goes. So where there is a gap, two more looks, with machines of their own, have to show
+    none. How often that was needed is in the last lines of a run."""
+    phases = PHASES if kexec else [p for p in PHASES if p not in KEXEC_PHASES]
+    gaps = 0
+    for look in '', '-again', '-third':
+        u = Update(t, name + look, **over)
+        u.go(rate=rate(u.m) if callable(rate) else rate, kexec=kexec)
         u.all_landed()
-        u.translated()
+        u.translated(kexec)
         if u.d.inject['rate'] < 1000:
             raise Failure('%d frames a second only' % u.d.inject['rate'])
         try:
-            u.no_gap(ratio=10, floor_ms=5, phases=PHASES)
-            return u
+            u.no_gap(ratio=10, floor_ms=5, phases=phases)
         except Gap as e:
-            t.note('once more: %s' % e)
-            last = e
-    raise last
+            gaps += 1
+            if gaps == 2:
+                raise
+            t.note('two more looks: %s' % e)
+            t.looks += 1
+        if look == '-third' or not gaps:
+            return u
 
 
 def must_fail(t, why, rate=500, **over):

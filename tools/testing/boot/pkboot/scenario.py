@@ -88,6 +88,7 @@ class Test:
         self.s = scenario
         self.dir = os.path.join(env.OUT, scenario.name)
         self.notes = []
+        self.looks = 0          # gaps that may be the host's, looked at once more
         self.echo = echo
         self._machines = []
         self._procs = []
