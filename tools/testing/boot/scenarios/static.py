@@ -7,6 +7,7 @@ import re
 from pkboot import env
 
 KERNEL = None
+_ABI = 'Documentation/ABI/testing/sysfs-fs-pkernfs'
 _SOURCE = ('.c', '.h', '.S', '.sh', '.py', '.rst', '.patch', '.config')
 
 
@@ -24,6 +25,19 @@ def ioctl_type_taken(ksrc):
     with open(os.path.join(ksrc, 'Documentation/userspace-api/ioctl/ioctl-number.rst'),
               encoding='utf-8') as f:
         return [line.strip() for line in f if line.upper().startswith(ours.upper())]
+
+
+def not_in_abi():
+    """Files in sysfs, by the sources that make them, that Documentation/ABI has not."""
+    with open(os.path.join(env.REPO, _ABI)) as f:
+        told = set(re.findall(r'^What:\t\t/sys/fs/pkernfs/(?:.*/)?(\w+)$', f.read(), re.M))
+    made = set()
+    for source in 'mm/pkernfs_sysfs.c', 'fs/pkernfs/sysfs.c', 'fs/pkernfs/device_sysfs.c', \
+            'kernel/pkernfs_kexec.c':
+        with open(os.path.join(env.REPO, source)) as f:
+            made.update(re.findall(r'^\s*(?:PKERNFS_NUMBER|PKERNFS_DEVICE_ATTR|[^#\n]*= __ATTR\w*)'
+                                   r'\(([a-z]\w*)', f.read(), re.M))
+    return made ^ told
 
 
 def run(t):
@@ -54,6 +68,7 @@ def run(t):
     ksrc = t.command(['tools/kernel/fetch.sh']).split('\n')[-2]
     taken = ioctl_type_taken(ksrc)
     t.check(not taken, 'the type of our ioctls is taken: %s' % '; '.join(taken))
+    t.check(not not_in_abi(), 'in one of sysfs and %s only: %s' % (_ABI, not_in_abi()))
     out = t.command(['python3', os.path.join(ksrc, 'scripts/kernel-doc'), '-none',
                      *docs])
     t.check(not out.strip(), 'kernel-doc: ' + out.strip()[:2000])
