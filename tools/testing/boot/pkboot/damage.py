@@ -66,7 +66,7 @@ def run(t, harm, adopted, name='vm', says=None, mend=None, named=True, then=None
         reset=True, **over):
     """harm: function of the Region and of the poller's look at the tables; what it
     returns are offsets of bytes to flip a bit of.
-    says: what a line of the next kernel must match
+    says: what one line of the next kernel must match, and no more than one
     named: it can be told which device was cut off
     mend: function of the Region, called at the end of the guest's last phase
     then: function of the Update, called there, too
@@ -106,8 +106,8 @@ def run(t, harm, adopted, name='vm', says=None, mend=None, named=True, then=None
     said = [text for _, text in m.console.lines[jump:] if 'pkernfs: ' in text]
     if left['outside'] or left['damaged']:
         raise Failure('frames are where they must not be: %s' % left)
-    if says and not any(re.search(says, text) for text in said):
-        raise Failure('no line says /%s/' % says)
+    if says and sum(bool(re.search(says, text)) for text in said) != 1:
+        raise Failure('no line, or more than one, says /%s/' % says)
     if adopted:
         u.all_landed()
         return
