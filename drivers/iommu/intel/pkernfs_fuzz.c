@@ -61,12 +61,12 @@ static void pkernfs_fuzz_seal_sb(struct pkernfs_sb *sb)
 	sb->crc = cpu_to_le32(crc32c(~0, sb, offsetof(struct pkernfs_sb, crc)));
 }
 
-static void pkernfs_fuzz_seal_handover(struct pkernfs_handover *h)
+void pkernfs_fuzz_seal_handover(struct pkernfs_handover *h)
 {
 	h->crc = cpu_to_le32(crc32c(~0, h, offsetof(struct pkernfs_handover, crc)));
 }
 
-static void pkernfs_fuzz_seal_record(struct pkernfs_dev_record *rec)
+void pkernfs_fuzz_seal_record(struct pkernfs_dev_record *rec)
 {
 	rec->crc = cpu_to_le32(crc32c(~0, &rec->magic,
 				      offsetof(struct pkernfs_dev_record, crc) -
@@ -81,7 +81,7 @@ static struct pkernfs_inode_ser *pkernfs_fuzz_inode(struct pkernfs_fuzz *z, u32 
 	       (u64)ino * PKERNFS_INODE_SIZE;
 }
 
-static struct pkernfs_dev_record *pkernfs_fuzz_record(struct pkernfs_fuzz *z, u32 slot)
+struct pkernfs_dev_record *pkernfs_fuzz_record(struct pkernfs_fuzz *z, u32 slot)
 {
 	return pkernfs_block(&z->r, pkernfs_fuzz_start(&z->sb.records) + slot);
 }
@@ -93,7 +93,7 @@ static void *pkernfs_fuzz_pool(void *arg)
 	return pkernfs_block(&z->r, pkernfs_fuzz_start(&z->sb.pool) + z->pool_next++);
 }
 
-static void *pkernfs_fuzz_handover(void *arg)
+void *pkernfs_fuzz_handover(void *arg)
 {
 	struct pkernfs_fuzz *z = arg;
 
@@ -1007,7 +1007,7 @@ static const char *pkernfs_fuzz_check(struct pkernfs_fuzz *z)
 	return bad ?: pkernfs_fuzz_check_holds(z);
 }
 
-static const char *pkernfs_fuzz_drop(struct pkernfs_fuzz *z)
+const char *pkernfs_fuzz_drop(struct pkernfs_fuzz *z)
 {
 	struct pkernfs_device *pd, *next;
 	struct pkernfs_node *n;
@@ -1062,7 +1062,7 @@ static const char *pkernfs_fuzz_try(struct pkernfs_fuzz *z)
 
 	/* Units that run look at it only at changes. */
 	intel_iommu_sm = z->scalable;
-	bad = pkernfs_fuzz_boot(z);
+	bad = z->boot ? z->boot(z) : pkernfs_fuzz_boot(z);
 	intel_iommu_sm = mode;
 	if (z->r.core) {
 		/* A superblock of ours may say that the areas are elsewhere. */

@@ -42,6 +42,7 @@ struct pkernfs_fuzz_source {
  * @used: a bit for each block of the region; for checks
  * @holds: a count for each granule of the region; for checks
  * @others: the same of all granules that are not of 2 MiB, together
+ * @boot: what looks at the region in place of a boot with one unit, or NULL
  * @enter: what comes after the proof of all devices, or NULL
  * @adopted: devices that were adopted in all runs so far
  * @refused: devices that were cut off in all runs so far
@@ -61,6 +62,7 @@ struct pkernfs_fuzz {
 	unsigned long *used;
 	u32 *holds;
 	u64 others;
+	const char *(*boot)(struct pkernfs_fuzz *z);
 	const char *(*enter)(struct pkernfs_fuzz *z);
 	u64 adopted, refused;
 };
@@ -69,6 +71,20 @@ int pkernfs_fuzz_init(struct pkernfs_fuzz *z, phys_addr_t base, void *virt, u64 
 		      bool scalable);
 const char *pkernfs_fuzz_run(struct pkernfs_fuzz *z, struct pkernfs_fuzz_source *s);
 const char *pkernfs_fuzz_no_tables(struct pkernfs_fuzz *z);
+void *pkernfs_fuzz_handover(void *arg);
+struct pkernfs_dev_record *pkernfs_fuzz_record(struct pkernfs_fuzz *z, u32 slot);
+void pkernfs_fuzz_seal_handover(struct pkernfs_handover *h);
+void pkernfs_fuzz_seal_record(struct pkernfs_dev_record *rec);
+const char *pkernfs_fuzz_drop(struct pkernfs_fuzz *z);
 void pkernfs_fuzz_exit(struct pkernfs_fuzz *z);
+
+/* --- pkernfs_fuzz_kunit.c ------------------------------------------------------ */
+
+struct kunit;
+struct kunit_suite;
+
+struct pkernfs_fuzz *pkernfs_fuzz_make(struct kunit *test, bool scalable);
+int pkernfs_fuzz_suite_init(struct kunit_suite *suite);
+void pkernfs_fuzz_suite_exit(struct kunit_suite *suite);
 
 #endif

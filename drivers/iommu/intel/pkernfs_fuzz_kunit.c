@@ -28,7 +28,12 @@ static void pkernfs_fuzz_stop_rid(u16 segment, u16 rid)
 {
 }
 
-static struct pkernfs_fuzz *pkernfs_fuzz_make(struct kunit *test, bool scalable)
+/**
+ * pkernfs_fuzz_make - the fixture, in the first region of this boot
+ * @test: skipped if there is none
+ * @scalable: the unit is in scalable mode
+ */
+struct pkernfs_fuzz *pkernfs_fuzz_make(struct kunit *test, bool scalable)
 {
 	struct pkernfs_fuzz *z = kunit_kzalloc(test, sizeof(*z), GFP_KERNEL);
 	struct pkernfs_region *r = pkernfs_region_get(0);
@@ -81,135 +86,21 @@ static void pkernfs_fuzz_scalable(struct kunit *test)
 	pkernfs_fuzz_mode(test, true);
 }
 
-/* --- Two units ------------------------------------------------------------------ */
-
-/* Of no unit of this machine, whose own slots at kexec stay as they are */
-#define PKERNFS_TWO_SEQ_ID	(DMAR_UNITS_SUPPORTED - 2)
-
-static struct intel_iommu *pkernfs_two_second;
-
-static phys_addr_t pkernfs_two_area(struct pkernfs_fuzz *z)
-{
-	return z->r.base + ((le64_to_cpu(z->r.sb->handover.start) + z->r.handover_next) <<
-			    PKERNFS_BLOCK_SHIFT);
-}
-
-/* Is this the handover of @iommu and of nobody else, with just the devices behind it? */
-static const char *pkernfs_two_prove(struct pkernfs_fuzz *z, phys_addr_t at,
-				     struct intel_iommu *iommu, struct intel_iommu *other)
-{
-	const u64 ttm = z->scalable ? DMA_RTADDR_SMT : 0;
-	struct pkernfs_device *pd;
-	struct pkernfs_why why;
-	struct pkernfs_tree t;
-
-	if (!pkernfs_prove_unit(other, at, ttm, &z->r, &t, &why))
-		return "one unit takes the handover of the other";
-	if (pkernfs_prove_unit(iommu, at, ttm, &z->r, &t, &why))
-		return "a unit does not take its own handover";
-	list_for_each_entry(pd, &pkernfs_devices, node) {
-		struct pkernfs_fixed *f = pkernfs_to_fixed(pd->fixed);
-		struct pkernfs_aim aim = pkernfs_fixed_aim(f);
-		bool behind = f->iommu == iommu;
-
-		if (pkernfs_tree_prove_device(&t, iommu, pd->rid, &aim) != behind)
-			return "a device is behind the wrong unit";
-	}
-	return NULL;
-}
-
-/* The last of three adopted devices goes behind another unit, under the first's id there. */
-static const char *pkernfs_two_enter(struct pkernfs_fuzz *z)
-{
-	struct pkernfs_device *pd = list_last_entry(&pkernfs_devices, struct pkernfs_device, node);
-	struct intel_iommu *unit[2] = { z->iommu, pkernfs_two_second };
-	struct pkernfs_sb *sb = (struct pkernfs_sb *)z->r.sb;
-	/* Header and root table, a table for each (half) bus, what each device needs */
-	const u64 blocks = z->scalable ? (2 + 2 + 2 * 2) + (2 + 1 + 2) : (2 + 1) + (2 + 1);
-	const __le64 count = sb->handover.count;
-	struct pkernfs_fixed *f = pkernfs_to_fixed(pd->fixed);
-	const u16 did = f->did;
-	const char *bad = NULL;
-	phys_addr_t at[2];
-	unsigned int i;
-
-	f->iommu = pkernfs_two_second;
-	f->did = pkernfs_to_fixed(list_first_entry(&pkernfs_devices, struct pkernfs_device,
-						   node)->fixed)->did;
-	/* As if it were the one that is frozen last */
-	sb->handover.count = cpu_to_le64(blocks);
-	if (pkernfs_handover_room(pd, f->iommu))
-		bad = "no room where it is just enough";
-	sb->handover.count = cpu_to_le64(blocks - 1);
-	if (pkernfs_handover_room(pd, f->iommu) != -ENOSPC)
-		bad = "room for one block too few";
-	sb->handover.count = count;
-
-	/* The fixture's own is in use until the end. */
-	z->r.handover_next = z->tree_next;
-	for (i = 0; i < 2 && !bad; i++) {
-		at[i] = pkernfs_two_area(z);
-		if (pkernfs_handover_unit(unit[i]))
-			bad = "a unit cannot be handed over";
-	}
-	if (!bad && z->r.handover_next - z->tree_next != blocks)
-		bad = "other blocks than there was room for";
-	for (i = 0; i < 2 && !bad; i++)
-		bad = pkernfs_two_prove(z, at[i], unit[i], unit[!i]);
-
-	pkernfs_iommu_handover_cancel();
-	z->r.handover_next = 0;
-	list_for_each_entry(pd, &pkernfs_devices, node)
-		pd->state = PKERNFS_STATE_ADOPTED;
-	f->iommu = z->iommu;
-	f->did = did;
-	return bad;
-}
-
-static void pkernfs_two_units(struct kunit *test, bool scalable)
-{
-	struct pkernfs_fuzz *z = pkernfs_fuzz_make(test, scalable);
-	struct intel_iommu *second = kunit_kzalloc(test, sizeof(*second), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, second);
-	memcpy(second, z->iommu, sizeof(*second));
-	z->iommu->seq_id = PKERNFS_TWO_SEQ_ID;
-	second->seq_id = PKERNFS_TWO_SEQ_ID + 1;
-	second->reg_phys += SZ_4K;
-	pkernfs_two_second = second;
-	z->enter = pkernfs_two_enter;
-	KUNIT_EXPECT_STREQ(test, pkernfs_fuzz_run(z, NULL) ?: "", "");
-	KUNIT_EXPECT_EQ(test, z->adopted, 3);
-	pkernfs_fuzz_exit(z);
-}
-
-static void pkernfs_two_units_legacy(struct kunit *test)
-{
-	pkernfs_two_units(test, false);
-}
-
-static void pkernfs_two_units_scalable(struct kunit *test)
-{
-	pkernfs_two_units(test, true);
-}
-
 /* Keys that are on anyway are not patched in and out with each device. */
-static int pkernfs_fuzz_suite_init(struct kunit_suite *suite)
+int pkernfs_fuzz_suite_init(struct kunit_suite *suite)
 {
 	static_branch_inc(&pkernfs_iommu_key);
 	static_branch_inc(&pkernfs_pci_key);
 	return 0;
 }
 
-static void pkernfs_fuzz_suite_exit(struct kunit_suite *suite)
+void pkernfs_fuzz_suite_exit(struct kunit_suite *suite)
 {
 	static_branch_dec(&pkernfs_pci_key);
 	static_branch_dec(&pkernfs_iommu_key);
 }
 
 static struct kunit_case pkernfs_fuzz_cases[] = {
-	KUNIT_CASE(pkernfs_two_units_legacy),
-	KUNIT_CASE(pkernfs_two_units_scalable),
 	KUNIT_CASE_SLOW(pkernfs_fuzz_legacy),
 	KUNIT_CASE_SLOW(pkernfs_fuzz_scalable),
 	{}

@@ -368,10 +368,11 @@ bool pkernfs_vtd_shutdown(struct intel_iommu *iommu)
  * By hand, since PCI is not enumerated: all ones where there is nothing. Without
  * raw_pci_ops (pci=off) nobody else is at the configuration ports.
  */
-static u16 pkernfs_config_read(u16 segment, u16 rid, u8 reg)
+u16 pkernfs_config_read(u16 segment, u16 rid, u8 reg)
 {
 	u32 value = ~0;
 
+	KUNIT_STATIC_STUB_REDIRECT(pkernfs_config_read, segment, rid, reg);
 	if (raw_pci_ops)
 		raw_pci_read(segment, rid >> 8, rid & 0xff, reg, 2, &value);
 	else if (!segment)
@@ -500,12 +501,13 @@ static void pkernfs_stop_unnamed(const struct pkernfs_region *r, const struct pk
  * tables are in reserved memory. Ours are in a region, or have at least one of
  * two marks; with neither they are nobody's that we know.
  */
-static bool __init pkernfs_handover_region(phys_addr_t at, struct pkernfs_region **r)
+bool __init pkernfs_handover_region(phys_addr_t at, struct pkernfs_region **r)
 {
 	struct pkernfs_handover *h;
 	bool ours, whole;
 	u64 base, bytes;
 
+	KUNIT_STATIC_STUB_REDIRECT(pkernfs_handover_region, at, r);
 	*r = pkernfs_region_find(at, 2 * PKERNFS_BLOCK_SIZE);
 	if (*r)
 		return true;
@@ -529,11 +531,12 @@ static bool __init pkernfs_handover_region(phys_addr_t at, struct pkernfs_region
 }
 
 /* What was computed of each unit for another mode is computed again. */
-static void pkernfs_force_mode(bool scalable)
+void pkernfs_force_mode(bool scalable)
 {
 	struct dmar_drhd_unit *drhd;
 	struct intel_iommu *iommu;
 
+	KUNIT_STATIC_STUB_REDIRECT(pkernfs_force_mode, scalable);
 	if (intel_iommu_sm == scalable)
 		return;
 	intel_iommu_sm = scalable;
@@ -566,18 +569,16 @@ static void __init pkernfs_follow_crashed(void)
 
 /*
  * Preserved devices need the mode that their unit is in, whatever the command line
- * wants. False if another unit needs the other one.
+ * wants. False if another unit needs the other one: @set tells whether one has set it.
  */
-static bool pkernfs_set_mode(struct intel_iommu *iommu, bool scalable)
+static bool pkernfs_set_mode(struct intel_iommu *iommu, bool scalable, bool *set)
 {
-	static bool set;
-
 	/* A unit without scalable mode is in legacy mode in either. */
 	if (!ecap_smts(iommu->ecap))
 		return true;
-	if (set)
+	if (*set)
 		return intel_iommu_sm == scalable;
-	set = true;
+	*set = true;
 	if (intel_iommu_sm != scalable)
 		pr_warn("pkernfs: scalable mode is forced %s for the preserved devices\n",
 			str_on_off(scalable));
@@ -586,7 +587,7 @@ static bool pkernfs_set_mode(struct intel_iommu *iommu, bool scalable)
 }
 
 /* Number of devices that can be adopted; negative: it proves nothing */
-static int __init pkernfs_discover_unit(struct intel_iommu *iommu)
+static int __init pkernfs_discover_unit(struct intel_iommu *iommu, bool *mode_set)
 {
 	struct pkernfs_region *r;
 	struct pkernfs_tree t;
@@ -616,7 +617,7 @@ static int __init pkernfs_discover_unit(struct intel_iommu *iommu)
 	if (reason)
 		goto unprovable;
 	/* One mode for all units that could be in either, as one kernel had them. */
-	if (!pkernfs_set_mode(iommu, t.scalable)) {
+	if (!pkernfs_set_mode(iommu, t.scalable, mode_set)) {
 		reason = "another unit was left in another mode";
 		goto unprovable;
 	}
@@ -663,6 +664,34 @@ static void __init pkernfs_test_ssads(void)
 }
 
 /**
+ * pkernfs_discover_units - find and prove what has been left in these units
+ * @units: list of struct dmar_drhd_unit
+ *
+ * Return: number of devices that can be adopted
+ */
+int __init pkernfs_discover_units(struct list_head *units)
+{
+	DECLARE_BITMAP(unprovable, DMAR_UNITS_SUPPORTED) = {};
+	struct dmar_drhd_unit *drhd;
+	bool mode_set = false;
+	int ret, n = 0;
+
+	/* Boot is single-threaded: the lock would only be in the way of others. */
+	list_for_each_entry(drhd, units, list) {
+		ret = pkernfs_discover_unit(drhd->iommu, &mode_set);
+		if (ret < 0)
+			__set_bit(drhd->iommu->seq_id, unprovable);
+		else
+			n += ret;
+	}
+	/* When it is known which devices the others have proven. */
+	list_for_each_entry(drhd, units, list)
+		if (test_bit(drhd->iommu->seq_id, unprovable))
+			pkernfs_stop_all(drhd->iommu->segment);
+	return n;
+}
+
+/**
  * pkernfs_iommu_discover - find and prove what the kernel before handed over
  *
  * By hardware first: a unit with translation on and its root table in reserved
@@ -673,10 +702,7 @@ static void __init pkernfs_test_ssads(void)
  */
 int __init pkernfs_iommu_discover(void)
 {
-	DECLARE_BITMAP(unprovable, DMAR_UNITS_SUPPORTED) = {};
-	struct dmar_drhd_unit *drhd;
-	struct intel_iommu *iommu;
-	int ret, n = 0;
+	int ret;
 
 	/* The tables of a crashed kernel are kdump's to copy. */
 	if (is_kdump_kernel() && !pkernfs_region_count())
@@ -698,20 +724,7 @@ int __init pkernfs_iommu_discover(void)
 		pkernfs_follow_crashed();
 		return 0;
 	}
-
-	/* Boot is single-threaded: the lock would only be in the way of others. */
-	for_each_iommu(iommu, drhd) {
-		ret = pkernfs_discover_unit(iommu);
-		if (ret < 0)
-			__set_bit(iommu->seq_id, unprovable);
-		else
-			n += ret;
-	}
-	/* When it is known which devices the others have proven. */
-	for_each_iommu(iommu, drhd)
-		if (test_bit(iommu->seq_id, unprovable))
-			pkernfs_stop_all(iommu->segment);
-	return n;
+	return pkernfs_discover_units(&dmar_drhd_units);
 }
 
 /* --- The kernel that comes: adopting ------------------------------------------ */

@@ -15,7 +15,7 @@ KUNIT = True
 APPEND = 'kunit.filter_glob=pkernfs[-_]* kunit.filter=speed>very_slow'
 TIMEOUT = 120
 
-SUITES = {'pkernfs_boot', 'pkernfs_region', 'pkernfs_pci', 'pkernfs_second_stage', 'pkernfs_fuzz',
+SUITES = {'pkernfs_boot', 'pkernfs_region', 'pkernfs_pci', 'pkernfs_second_stage', 'pkernfs_fuzz', 'pkernfs_units',
           'pkernfs-format', 'pkernfs-alloc', 'pkernfs-bad', 'pkernfs-table', 'pkernfs-journal'}
 # Said twice, the second one counts.
 VARIANTS = {'journal': {'APPEND': 'kunit.filter_glob=pkernfs-journal kunit.filter=speed<slow',
