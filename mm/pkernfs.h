@@ -15,6 +15,7 @@
 const char *pkernfs_parse_entry(const char *entry, u64 *base, u64 *bytes);
 
 struct dev_pagemap;
+struct page;
 struct pkernfs_region;
 
 /* --- mm/pkernfs.c --------------------------------------------------------- */
@@ -31,5 +32,8 @@ void pkernfs_sysfs_add_region(struct pkernfs_region *r);
 
 void pkernfs_vmemmap_share(const struct dev_pagemap *pgmap);
 int pkernfs_vmemmap_unshare(const struct dev_pagemap *pgmap);
+#if IS_ENABLED(CONFIG_KUNIT)
+struct page *pkernfs_vmemmap_page(void);
+#endif
 
 #endif

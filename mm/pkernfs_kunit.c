@@ -3,9 +3,13 @@
  * pkernfs: KUnit tests of the carve-out and of the image's mark.
  */
 
+#include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/io.h>
+#include <linux/memremap.h>
 #include <linux/mm.h>
+#include <linux/page_ref.h>
+#include <linux/pgtable.h>
 #include <linux/pkernfs.h>
 #include <linux/pkernfs_image.h>
 #include <linux/string.h>
@@ -213,6 +217,80 @@ static void pkernfs_test_ranges(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, pkernfs_region_get(pkernfs_region_count()));
 }
 
+/* A granule has eight tables, of which seven are one: so many for one granule alone. */
+#define PKERNFS_TEST_TABLES	6
+
+/* Pages for tables that were asked for, and the one that there is not. */
+static struct page *pkernfs_test_table[PKERNFS_TEST_TABLES];
+static unsigned int pkernfs_test_asked, pkernfs_test_missing;
+
+/* In the place of pkernfs_vmemmap_page(). With a reference more, so that it stays. */
+static struct page *pkernfs_test_table_page(void)
+{
+	struct page *page = NULL;
+
+	if (pkernfs_test_asked == ARRAY_SIZE(pkernfs_test_table))
+		return NULL;
+	if (pkernfs_test_asked != pkernfs_test_missing)
+		page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	if (page)
+		get_page(page);
+	pkernfs_test_table[pkernfs_test_asked++] = page;
+	return page;
+}
+
+/* Tables of a run's struct pages that are free already. */
+static unsigned int pkernfs_test_tables_free(const struct dev_pagemap *pgmap)
+{
+	unsigned long at = (unsigned long)pfn_to_page(PHYS_PFN(pgmap->range.start));
+	unsigned long end = at + (range_len(&pgmap->range) >> PAGE_SHIFT) * sizeof(struct page);
+	unsigned int bad = 0;
+
+	for (; at < end; at += PMD_SIZE)
+		bad += page_ref_count(pmd_page(pmdp_get(pmd_off_k(at)))) != 1;
+	return bad;
+}
+
+/*
+ * A region whose granules of 1 GiB are to go, and each of the pages for page tables that
+ * this takes is missing in turn: it is mapped as it was, those that were there are free
+ * again, and no table is that is in use.
+ */
+static void pkernfs_test_tables(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	const struct dev_pagemap *huge = NULL;
+	struct pkernfs_sb *sb;
+	unsigned int i;
+
+	for (i = 0; i < r->pgmaps; i++)
+		if (r->pgmap[i].vmemmap_shift == PKERNFS_HUGE_SHIFT - PAGE_SHIFT)
+			huge = &r->pgmap[i];
+	if (!huge)
+		kunit_skip(test, "no granules of 1 GiB");
+	KUNIT_ASSERT_NOT_NULL(test, r->sb);
+	sb = kunit_kmalloc(test, sizeof(*sb), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, sb);
+	*sb = *r->sb;
+	memset(&sb->huge, 0, sizeof(sb->huge));
+
+	KUNIT_EXPECT_EQ(test, pkernfs_test_tables_free(huge), 0);
+	kunit_activate_static_stub(test, pkernfs_vmemmap_page, pkernfs_test_table_page);
+	for (pkernfs_test_missing = 0; pkernfs_test_missing < PKERNFS_TEST_TABLES;
+	     pkernfs_test_missing++) {
+		pkernfs_test_asked = 0;
+		KUNIT_EXPECT_EQ(test, pkernfs_region_remap(r, sb), -ENOMEM);
+		KUNIT_EXPECT_EQ(test, pkernfs_test_asked, pkernfs_test_missing + 1);
+		KUNIT_EXPECT_EQ(test, pkernfs_test_tables_free(huge), 0);
+		for (i = 0; i < pkernfs_test_missing; i++) {
+			KUNIT_EXPECT_EQ(test, page_ref_count(pkernfs_test_table[i]), 1);
+			__free_page(pkernfs_test_table[i]);
+		}
+	}
+	kunit_deactivate_static_stub(test, pkernfs_vmemmap_page);
+	KUNIT_EXPECT_PTR_EQ(test, r->virt, phys_to_virt(r->base));
+}
+
 static void pkernfs_test_pages(struct kunit *test)
 {
 	struct pkernfs_region *r = pkernfs_test_region(test);
@@ -292,6 +370,7 @@ static struct kunit_case pkernfs_region_cases[] = {
 	KUNIT_CASE(pkernfs_test_mark_short),
 	KUNIT_CASE(pkernfs_test_mark_bad),
 	KUNIT_CASE(pkernfs_test_ranges),
+	KUNIT_CASE(pkernfs_test_tables),
 	KUNIT_CASE(pkernfs_test_pages),
 	KUNIT_CASE(pkernfs_test_pin),
 	{}

@@ -16,6 +16,8 @@
  * before a run is unmapped. That is the one time that takes memory.
  */
 
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
 #include <linux/list.h>
 #include <linux/memory_hotplug.h>
 #include <linux/memremap.h>
@@ -168,6 +170,13 @@ void pkernfs_vmemmap_share(const struct dev_pagemap *pgmap)
 	mem_hotplug_done();
 }
 
+/* Memory for a table. */
+VISIBLE_IF_KUNIT struct page *pkernfs_vmemmap_page(void)
+{
+	KUNIT_STATIC_STUB_REDIRECT(pkernfs_vmemmap_page);
+	return alloc_page(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
+}
+
 /* Give each place a table of its own; or only tell how many that takes. */
 static unsigned int pkernfs_vmemmap_walk(struct pkernfs_vmemmap *v, bool change)
 {
@@ -217,7 +226,7 @@ int pkernfs_vmemmap_unshare(const struct dev_pagemap *pgmap)
 	if (!pkernfs_vmemmap_run(&v, pgmap))
 		return 0;
 	for (n = pkernfs_vmemmap_walk(&v, false); n; n--) {
-		page = alloc_page(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
+		page = pkernfs_vmemmap_page();
 		if (!page) {
 			pkernfs_vmemmap_free(&v);
 			return -ENOMEM;
