@@ -16,11 +16,13 @@
 #   iov      release, with virtual functions
 #   kvm      release, with KVM
 #   efi      release, with EFI
+#   xfstests, xfstests-debug, xfstests-bare   test, debug and bare, with what tests of
+#            xfstests want of a kernel
 #
 # A flavour whose inputs did not change is not touched.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
-flavour=${1:?usage: build.sh debug|faults|test|release|bare|peers-hooked|peers-bare|bench|numa|iov|kvm|efi}
+flavour=${1:?usage: build.sh debug|faults|test|release|bare|peers-hooked|peers-bare|bench|numa|iov|kvm|efi|xfstests|xfstests-debug|xfstests-bare}
 ksrc=$("$repo/tools/kernel/fetch.sh")
 
 base=$hooks/base.config own=$hooks/pkernfs.config test=$hooks/test.config
@@ -34,6 +36,9 @@ release) fragments="$base $own" ;;
 bare)	tree=$overlay_bare fragments=$base ;;
 peers-hooked) fragments="$base $own $hooks/peers.config" ;;
 peers-bare) tree=$overlay_bare fragments="$base $hooks/peers.config" ;;
+xfstests) fragments="$base $own $test $hooks/xfstests.config" ;;
+xfstests-debug) fragments="$base $own $test $debug $hooks/xfstests.config" ;;
+xfstests-bare) tree=$overlay_bare fragments="$base $hooks/xfstests.config" ;;
 bench|numa|iov|kvm|efi) fragments="$base $own $hooks/$flavour.config" ;;
 *)	die "no such flavour: $flavour" ;;
 esac
@@ -94,7 +99,7 @@ seed() {
 	done
 }
 case $flavour in
-debug|faults) seeds= ;;
+debug|faults|xfstests-debug) seeds= ;;
 peers-*) seeds="$overlay/build-peers-hooked $overlay_bare/build-peers-bare" ;;
 *)	seeds="$overlay/build-release $overlay/build-test $overlay_bare/build-bare" ;;
 esac

@@ -50,7 +50,7 @@ def build(scenarios):
     Those that share nothing are built side by side, as linking leaves CPUs idle. The
     others begin as copies of the first of them."""
     flavours = list(dict.fromkeys(f for s in scenarios for f in s.flavours()))
-    apart = [f for f in flavours if f in ('debug', 'faults')]
+    apart = [f for f in flavours if f in ('debug', 'faults', 'xfstests-debug')]
     alike = sorted((f for f in flavours if f not in apart), key=lambda f: f != 'release')
     try:
         env.source()

@@ -30,10 +30,11 @@ work=$cache/xfstests image=$work/root.cpio
 mkdir -p "$work"
 exec 9>"$work/.lock"
 flock 9
-stamp=$({
+built=$({
 	(cd "$xfstests" && find . -name .git -prune -o -type f -printf '%p %s %T@\n' | sort)
-	cat "$own/teach.sh" "$0"
+	cat "$0"
 } | sha256sum)
+stamp=$({ echo "$built"; cat "$own/teach.sh"; } | sha256sum)
 if [ -e "$image" ] && [ "$(cat "$work/.stamp" 2>/dev/null)" = "$stamp" ]; then
 	echo "$image"
 	exit
@@ -58,11 +59,15 @@ if [ ! -e "$root/.complete" ]; then
 	done
 	touch "$root/.complete"
 fi
-rm -rf "$root/xfstests"
-mkdir -p "$root/xfstests" "$root/mnt/test" "$root/mnt/scratch"
-(cd "$xfstests" && tar -c --exclude=.git .) | tar -x -C "$root/xfstests"
+if [ "$(cat "$work/.built" 2>/dev/null)" != "$built" ]; then
+	rm -rf "$work/.built" "$root/xfstests"
+	mkdir -p "$root/xfstests" "$root/mnt/test" "$root/mnt/scratch"
+	(cd "$xfstests" && tar -c --exclude=.git .) | tar -x -C "$root/xfstests"
+	run chroot "$root" make -C /xfstests -j"$(nproc)"
+	echo "$built" >"$work/.built"
+fi
+(cd "$xfstests" && tar -c common) | tar -x -C "$root/xfstests"
 run "$own/teach.sh" "$root/xfstests"
-run chroot "$root" make -C /xfstests -j"$(nproc)"
 # What is needed to build it is not needed to run it.
 (cd "$work/fs" && find r \( -path r/var/cache -o -path r/var/lib/apt -o -path r/usr/share/doc \
 		-o -path r/usr/share/man -o -path r/usr/share/locale -o -path r/usr/include \

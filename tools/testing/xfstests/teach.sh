@@ -23,17 +23,22 @@ done
 
 cat >>common/rc <<'EOF'
 
-# pkernfs. Each function asks again, as a run may have sections of several filesystems.
-_pkernfs_instead() {
-	eval "$(declare -f "$1" | sed "1s/.*/_before_pkernfs$1 ()/")"
-	eval "$1() {
-		if [ \"\$FSTYP\" = pkernfs ]; then _pkernfs$1 \"\$@\"
-		else _before_pkernfs$1 \"\$@\"; fi
-	}"
-}
+# pkernfs: regions of memory. What is called in the place of what: instead() of teach.sh.
 _pkernfs_scratch_mkfs() {
 	# a region of memory, not a device; the old filesystem is not missed
 	mkfs.pkernfs -q -f $MKFS_OPTIONS $* $SCRATCH_DEV
+}
+# A region has its size from the kernel's command line: blocks of the pool, which files do not
+# get, are what leaves $1 bytes for files. Its blocks are of 4 KiB, whatever $2 says.
+_pkernfs_try_scratch_mkfs_sized() {
+	local bytes=$(_get_device_size $SCRATCH_DEV)
+	local inodes=$(sed -rn 's/.*--inodes[ =]([0-9]+).*/\1/p' <<<"$MKFS_OPTIONS")
+	local pool=$(((bytes * 1024 - $1 - 2097152) / 4096 - 65 - ${inodes:-20000} / 8))
+	[ $pool -ge 64 ] || _notrun "$SCRATCH_DEV too small"
+	_pkernfs_scratch_mkfs --pool $pool --small $(($1 / 4096 / 64 + 1))
+}
+_pkernfs_get_device_size() {
+	echo $(($(cat /sys/fs/pkernfs/$1/size) >> 10))
 }
 # A mount checks nothing that was mounted before: the metadata stay loaded.
 _pkernfs_fsck() {
@@ -61,8 +66,28 @@ _pkernfs_check_dev_fs() {
 	_log_err "$1 cannot be mounted again"
 	return 1
 }
-_pkernfs_instead _scratch_mkfs
-_pkernfs_instead _repair_test_fs
-_pkernfs_instead _check_test_fs
-_pkernfs_instead _check_dev_fs
 EOF
+
+# Each function asks, as a run may have sections of several filesystems.
+instead() {
+	grep -q "^$1()" common/rc || {
+		echo "teach.sh: there is no $1 in common/rc" >&2
+		exit 1
+	}
+	sed -i "s/^$1()/_before_pkernfs$1()/" common/rc
+	cat >>common/rc <<-EOF
+		$1() {
+			if [ "\$FSTYP" = pkernfs ]; then _pkernfs$1 "\$@"
+			else _before_pkernfs$1 "\$@"; fi
+		}
+	EOF
+}
+for f in _scratch_mkfs _try_scratch_mkfs_sized _get_device_size _repair_test_fs _check_test_fs \
+		_check_dev_fs; do
+	instead $f
+done
+
+# A test has check's environment: it need not look for a hundred programs again, with a
+# process for each, which is a second where the CPU is emulated.
+sed -i 's/^export \([A-Z0-9_]*\)=\("\$(type -P .*)"\)$/[ -n "${\1+set}" ] || export \1=\2/' \
+	common/config

@@ -7,29 +7,34 @@ teaches it pkernfs, how the root filesystem is made (root and debootstrap are ne
 and two lists with reasons: tests that are excluded, and tests that find something missing
 in pkernfs and are not run. A test that fails on pkernfs must fail on the tmpfs of the bare
 kernel, too, and one that is not run must not run there unless it is in the second list.
-The variant runs in a debug kernel.
+The tests are dealt out to machines of one CPU, some at a time: most of a test is processes
+that begin and end, which QEMU is the slower with the more CPUs it has. XFSTESTS_RESULTS=FILE
+keeps what was found, and what is there is not run again: the way to go on with a run that
+was ended. The variant runs in a debug kernel.
 """
 
 import os
 import re
 import shutil
 import subprocess
+from concurrent import futures
 
-from pkboot import dma, env
+from pkboot import dma, env, machine
 from pkboot.result import BuildError, Failure
 
 MANUAL = True
-KERNEL = 'test'
-VARIANTS = {'debug': {'KERNEL': 'debug'}}
+KERNEL = 'xfstests'
+VARIANTS = {'debug': {'KERNEL': 'xfstests-debug'}}
 MEMORY = '6G'
 PKERNFS = '2G@4G,2G@6G'
-TIMEOUT = 3 * 3600
+TIMEOUT = 3600
+_PART = 20           # tests of one machine
+_BARE = 'xfstests-bare'
 FOLDER = os.path.join(env.REPO, 'tools/testing/xfstests')
 
 
 def FILES():
-    return [('/bin/mkfs.pkernfs', dma.ctl()), ('/bin/fsck.pkernfs', dma.ctl()),
-            ('/test/exclude', os.path.join(FOLDER, 'exclude'))]
+    return [('/bin/mkfs.pkernfs', dma.ctl()), ('/bin/fsck.pkernfs', dma.ctl())]
 
 
 GUEST = r'''
@@ -46,8 +51,8 @@ stage1() {
 	mount -t tmpfs tmpfs /r/tmp
 	mount -t tmpfs tmpfs /r/dev/shm
 	cp /bin/mkfs.pkernfs /bin/fsck.pkernfs /r/usr/sbin/
-	sed 's/#.*//; s/ .*//' /test/exclude >/r/xfstests/exclude
 	hostname guest
+	ifconfig lo 127.0.0.1 up
 	fstyp=$(arg fstyp)
 	cat >/r/xfstests/local.config <<-EOF
 		export FSTYP=$fstyp
@@ -59,7 +64,7 @@ stage1() {
 	tests=$(cat /test/tests)
 	phase tests
 	chroot /r env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb \
-		sh -c "cd /xfstests && ./check -E exclude $tests" >/dev/ttyS1 2>&1 </dev/null || :
+		sh -c "cd /xfstests && ./check $tests" >/dev/ttyS1 2>&1 </dev/null || :
 	echo "== done" >/dev/ttyS1
 }
 '''
@@ -82,47 +87,124 @@ def listed(name):
         return [line.split()[0] for line in f if line.strip() and not line.startswith('#')]
 
 
-def results(t, name, root, fstyp, tests, **over):
-    """Which tests passed, failed, were not run, by the words of check."""
-    wanted = os.path.join(t.dir, name + '-tests')
-    with open(wanted, 'w') as f:
-        f.write(' '.join(tests) + '\n')
-    m = t.machine(name, append='fstyp=' + fstyp, files=FILES() + [('/test/tests', wanted)],
-                  **over)
-    with open(root, 'rb') as more, open(os.path.join(m.tmp, 'initrd'), 'ab') as f:
-        shutil.copyfileobj(more, f)
-    m.start().finish()
-    text = m.data()
-    t.check('\n== done' in text, '%s: check did not come to its end' % name)
-    said = {what: re.findall(r'generic/\d+', ' '.join(re.findall('^%s: (.*)' % what, text, re.M)))
-            for what in ('Ran', 'Not run', 'Failures')}
-    return {'pass': [test for test in said['Ran']
-                     if test not in said['Not run'] + said['Failures']],
-            'fail': said['Failures'], 'notrun': said['Not run']}
+def named(root, args):
+    """Tests by name, and those of groups: -g GROUP."""
+    names, args = [], list(args)
+    while args:
+        arg = args.pop(0)
+        if arg != '-g':
+            names.append(arg)
+            continue
+        group = args.pop(0)
+        with open(os.path.join(os.path.dirname(root),
+                               'fs/r/xfstests/tests/generic/group.list')) as f:
+            names += ['generic/' + words[0] for words in map(str.split, f)
+                      if words and words[0].isdigit() and group in words[1:]]
+    return [name for name in dict.fromkeys(names) if name not in listed('exclude')]
+
+
+def ends(text):
+    """How tests have ended, by the lines of check: {test: (how, why)}.
+
+    Of one that is the last, and is not said to have ended, why is None."""
+    found = {}
+    for hit in re.finditer(r'^(generic/\d+)(.*?)(?=^generic/\d+ |^Ran: |\Z)', text, re.M | re.S):
+        test, said = hit.group(1), hit.group(2).strip()
+        if said.startswith('[not run]'):
+            found[test] = 'notrun', said.split(']', 1)[1].split('\n')[0].strip()
+        elif re.fullmatch(r'\d+s', said):
+            found[test] = 'pass', said
+        else:
+            done = hit.end() < len(text)
+            found[test] = 'fail', ' '.join(said.split())[:200] if done else None
+    for test in ' '.join(re.findall('^Failures: (.*)', text, re.M)).split():
+        if found[test][0] != 'fail':
+            found[test] = 'fail', 'it is among the failures'
+    return found
+
+
+class Run:
+    """What was found so far: {(filesystem, test): (how, why)}."""
+
+    def __init__(self, t, root):
+        self.t = t
+        self.root = root
+        self.found = {}
+        self.trouble = []
+        self.file = os.environ.get('XFSTESTS_RESULTS') or os.path.join(t.dir, 'results')
+        if os.path.exists(self.file):
+            with open(self.file) as f:
+                for line in f:
+                    fstyp, how, test, *why = line.split(None, 3)
+                    self.found[fstyp, test] = how, why[0].strip() if why else ''
+
+    def add(self, fstyp, ended):
+        for test, (how, why) in ended.items():
+            self.found[fstyp, test] = how, why
+        with open(self.file, 'a') as f:
+            f.writelines('%s %s %s %s\n' % (fstyp, how, test, why)
+                         for test, (how, why) in ended.items())
+
+    def machine(self, name, fstyp, tests, **over):
+        """One machine; what is left of the tests when it has died, that of which it died not."""
+        wanted = os.path.join(self.t.dir, name + '-tests')
+        with open(wanted, 'w') as f:
+            f.write(' '.join(tests) + '\n')
+        m = self.t.machine(name, smp=1, append='fstyp=' + fstyp, files=FILES() + [('/test/tests', wanted)],
+                           **over)
+        with open(self.root, 'rb') as more, open(os.path.join(m.tmp, 'initrd'), 'ab') as f:
+            shutil.copyfileobj(more, f)
+        try:
+            m.start().finish()
+        except Failure as e:
+            self.trouble.append('%s: %s' % (name, e))
+        text = m.data()
+        ended = ends(text)
+        left = [test for test in tests if test not in ended]
+        died = '\n== done' not in text
+        for test in ended:
+            if ended[test][1] is None:
+                ended[test] = 'fail', 'the machine ended in it' if died else 'it has no end'
+        if died and not ended:
+            raise Failure('%s: check did not begin' % name)
+        if not died and left:
+            raise Failure('%s: check knows nothing of %s' % (name, ' '.join(left)))
+        self.add(fstyp, ended)
+        return left
+
+    def tests(self, name, fstyp, tests, **over):
+        """Run them, but for those whose end is known; again with those left if it dies."""
+        tests = [test for test in tests if (fstyp, test) not in self.found]
+        while tests:
+            tests = self.machine(name, fstyp, tests, **over)
+            name += '+'
+
+    def part(self, n, tests):
+        """On pkernfs, then what does not pass on tmpfs."""
+        self.tests('pkernfs-%02d' % n, 'pkernfs', tests)
+        self.tests('tmpfs-%02d' % n, 'tmpfs', [
+            test for test in tests if self.found['pkernfs', test][0] != 'pass'],
+            kernel=_BARE, pkernfs=None)
 
 
 def run(t):
     root = archive()
     if not root:
         t.skip('XFSTESTS=/path is not set')
-    args = os.environ.get('XFSTESTS_ARGS', '-g quick').split()
-    ours = results(t, 'pkernfs', root, 'pkernfs', args)
+    tests = named(root, os.environ.get('XFSTESTS_ARGS', '-g quick').split())
+    r = Run(t, root)
+    parts = -(-len(tests) // _PART)
+    with futures.ThreadPoolExecutor(machine.SLOTS) as pool:
+        list(pool.map(lambda n: r.part(n, tests[n::parts]), range(parts)))
+    ours, bare = ({how: [test for test in tests if r.found.get((fstyp, test), ' ')[0] == how]
+                   for how in ('pass', 'fail', 'notrun')} for fstyp in ('pkernfs', 'tmpfs'))
     t.check(ours['pass'], 'no test passed')
-    known, runs = [], []
-    if ours['fail'] + ours['notrun']:
-        bare = results(t, 'tmpfs', root, 'tmpfs', ours['fail'] + ours['notrun'],
-                       kernel='bare', pkernfs=None)
-        known = [test for test in bare['fail'] if test in ours['fail']]
-        runs = [test for test in ours['notrun'] if test in bare['pass'] + bare['fail']]
-    with open(os.path.join(t.dir, 'results'), 'w') as f:
-        for how in ours:
-            f.writelines('%s %s\n' % (how, test) for test in ours[how])
-        f.writelines('tmpfs fail %s\n' % test for test in known)
-        f.writelines('tmpfs run %s\n' % test for test in runs)
+    known = [test for test in bare['fail'] if test in ours['fail']]
+    runs = [test for test in ours['notrun'] if test in bare['pass'] + bare['fail']]
     t.note('%d passed, %d not run, of which %d run on tmpfs, %d failed, of which %d on tmpfs too'
            % (len(ours['pass']), len(ours['notrun']), len(runs), len(ours['fail']), len(known)))
     reasons = listed('notrun')
-    bad = ['%s: %s' % (what, ' '.join(tests)) for what, tests in (
+    bad = r.trouble + ['%s: %s' % (what, ' '.join(tests)) for what, tests in (
         ('failed', [test for test in ours['fail'] if test not in known]),
         ('not run, but run on tmpfs', [test for test in runs if test not in reasons]),
         ('in the list of tests that are not run, but run', [
