@@ -233,27 +233,37 @@ class Machine:
                     found.append(hit.group(3))
         return found
 
-    def traced_in(self, begin, end):
-        """Names of what was traced between two PHASE lines, the last such pair.
+    def traced(self):
+        """(line, event, words): what was traced, in its order, and after which line.
 
-        By the trace of the lines themselves: the console's times are those at which they
-        were read here, which is late on a busy host. TRACE has to have 'serial_write'.
+        The lines are those of the console, by the trace of its writes: the console's times
+        are those at which they were read here, which is late on a busy host. Each line comes
+        by itself first, with no event. TRACE has to have 'serial_write'.
         """
-        begin, end = 'PHASE %s\r\n' % begin, 'PHASE %s\r\n' % end
-        said, names, found = '', None, None
+        said, line = '', ''
         with open(self.trace_log) as f:
-            for line in f:
-                hit = re.match(r'\d+@[\d.]+:(\w+)(?: write addr 0x00 val 0x(..))?', line)
-                if hit and hit.group(2):
-                    said = said[-80:] + chr(int(hit.group(2), 16))
-                    if said.endswith(begin):
-                        names = []
-                    elif said.endswith(end) and names is not None:
-                        found, names = names, None
-                elif hit and names is not None:
-                    names.append(hit.group(1))
+            for text in f:
+                hit = re.match(r'\d+@[\d.]+:(\w+) (write addr 0x00 val 0x(..))?(.*)', text)
+                if hit and hit.group(3):
+                    said += chr(int(hit.group(3), 16))
+                    if said.endswith('\n'):
+                        said, line = '', said.strip()
+                        yield line, None, None
+                elif hit:
+                    yield line, hit.group(1), hit.group(4)
+
+    def traced_in(self, begin, end):
+        """Names of what was traced between two PHASE lines, the last such pair."""
+        names, found = None, None
+        for line, event, _ in self.traced():
+            if event and names is not None:
+                names.append(event)
+            elif not event and line.endswith('PHASE ' + begin):
+                names = []
+            elif not event and line.endswith('PHASE ' + end) and names is not None:
+                found, names = names, None
         if found is None:
-            raise Failure('the trace does not show: ' + begin.strip())
+            raise Failure('the trace does not show: PHASE ' + begin)
         return found
 
     # --- its end ------------------------------------------------------------
