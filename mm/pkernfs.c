@@ -128,6 +128,27 @@ bool pkernfs_region_overlaps(phys_addr_t base, u64 bytes)
 }
 
 /**
+ * pkernfs_region_touching - the first region that a range touches
+ * @base: physical address of its first byte
+ * @bytes: length
+ *
+ * Return: the region, or NULL.
+ */
+struct pkernfs_region *pkernfs_region_touching(phys_addr_t base, u64 bytes)
+{
+	unsigned int i;
+	u64 last;
+
+	if (check_add_overflow((u64)base, bytes, &last))
+		last = U64_MAX;
+	for (i = 0; i < pkernfs_nr_regions; i++)
+		if (base < pkernfs_regions[i].base + pkernfs_regions[i].bytes &&
+		    last > pkernfs_regions[i].base)
+			return &pkernfs_regions[i];
+	return NULL;
+}
+
+/**
  * pkernfs_region_new - put a range into the list; boot only
  * @base: physical address
  * @bytes: length

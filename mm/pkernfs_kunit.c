@@ -214,6 +214,9 @@ static void pkernfs_test_ranges(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, pkernfs_region_overlaps(r->base, ~0ULL));
 	KUNIT_EXPECT_FALSE(test, pkernfs_region_overlaps(r->base, 0));
 	KUNIT_EXPECT_FALSE(test, pkernfs_region_overlaps(r->base - 1, 1));
+	KUNIT_EXPECT_PTR_EQ(test, pkernfs_region_touching(r->base - 1, 2), r);
+	KUNIT_EXPECT_PTR_EQ(test, pkernfs_region_touching(r->base, ~0ULL), r);
+	KUNIT_EXPECT_NULL(test, pkernfs_region_touching(r->base - 1, 1));
 	KUNIT_EXPECT_NULL(test, pkernfs_region_get(pkernfs_region_count()));
 }
 
@@ -338,15 +341,18 @@ static void __init pkernfs_test_claim(struct kunit *test)
 {
 	struct pkernfs_region *r = pkernfs_test_region(test);
 	unsigned int count = pkernfs_region_count();
+	const char *why = "none";
 
-	KUNIT_EXPECT_PTR_EQ(test, pkernfs_region_claim(r->base, r->bytes), r);
-	KUNIT_EXPECT_NULL(test, pkernfs_region_claim(r->base, r->bytes / 2));
-	KUNIT_EXPECT_NULL(test, pkernfs_region_claim(r->base - SZ_2M, SZ_16M));
-	KUNIT_EXPECT_NULL(test, pkernfs_region_claim(r->base + 4096, SZ_16M));
-	KUNIT_EXPECT_NULL(test, pkernfs_region_claim(SZ_2M, SZ_16M));
-	KUNIT_EXPECT_NULL(test, pkernfs_region_claim(r->base, 0));
-	KUNIT_EXPECT_NULL(test, pkernfs_region_claim(1ULL << 50, SZ_16M));
-	KUNIT_EXPECT_NULL(test, pkernfs_region_claim(-(u64)SZ_2M, SZ_16M));
+	KUNIT_EXPECT_PTR_EQ(test, pkernfs_region_claim(r->base, r->bytes, &why), r);
+	KUNIT_EXPECT_NULL(test, why);
+	KUNIT_EXPECT_NULL(test, pkernfs_region_claim(r->base, r->bytes / 2, &why));
+	KUNIT_EXPECT_NULL(test, pkernfs_region_claim(r->base - SZ_2M, SZ_16M, &why));
+	KUNIT_EXPECT_NULL(test, pkernfs_region_claim(r->base + 4096, SZ_16M, &why));
+	KUNIT_EXPECT_NULL(test, pkernfs_region_claim(SZ_2M, SZ_16M, &why));
+	KUNIT_EXPECT_NULL(test, pkernfs_region_claim(r->base, 0, &why));
+	KUNIT_EXPECT_NULL(test, pkernfs_region_claim(1ULL << 50, SZ_16M, &why));
+	KUNIT_EXPECT_NULL(test, pkernfs_region_claim(-(u64)SZ_2M, SZ_16M, &why));
+	KUNIT_EXPECT_STREQ(test, why, "is not a possible one");
 	KUNIT_EXPECT_EQ(test, pkernfs_region_count(), count);
 }
 

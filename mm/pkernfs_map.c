@@ -306,6 +306,7 @@ static bool __init pkernfs_map(struct pkernfs_region *r)
  * pkernfs_region_claim - make a region of what only the hardware told of
  * @base: physical address
  * @bytes: length
+ * @why: set if it cannot be had: what the range is, or does
  *
  * For a kernel that was not told of the region on its command line and finds it
  * through a remapping unit. Initcalls after postcore and before the PCI scan.
@@ -313,38 +314,36 @@ static bool __init pkernfs_map(struct pkernfs_region *r)
  * map that the kernel before has handed on. The region can be adopted from, and
  * cannot be mounted.
  *
- * Return: the region (an existing one if it is the same), or NULL; the log says
- * why.
+ * Return: the region (an existing one if it is the same), or NULL.
  */
-struct pkernfs_region * __init pkernfs_region_claim(phys_addr_t base, u64 bytes)
+struct pkernfs_region * __init pkernfs_region_claim(phys_addr_t base, u64 bytes,
+						    const char **why)
 {
 	struct pkernfs_region *r = pkernfs_region_find(base, bytes);
-	const char *why = NULL;
 	u64 end;
 
+	*why = NULL;
 	if (r && r->base == base && r->bytes == bytes)
 		return r;
 
 	if (bytes < PKERNFS_MIN_BYTES || !IS_ALIGNED(base | bytes, PKERNFS_GRANULE_SIZE) ||
 	    check_add_overflow((u64)base, bytes, &end))
-		why = "not a possible region";
+		*why = "is not a possible one";
 	else if (pkernfs_region_overlaps(base, bytes))
-		why = "overlaps a region of pkernfs=";
+		*why = "overlaps a region of pkernfs=";
 	else if (!e820__mapped_all(base, end, E820_TYPE_RESERVED))
-		why = "not Reserved in the memory map";
-	if (!why) {
-		r = pkernfs_region_new(base, bytes, ~0U);
-		if (!r)
-			why = "too many regions";
-	}
-	if (why) {
-		pr_err("[mem %#010llx+%#llx] told of by the hardware: %s\n",
-		       (u64)base, bytes, why);
+		*why = "is not Reserved in the memory map";
+	if (*why)
+		return NULL;
+	r = pkernfs_region_new(base, bytes, ~0U);
+	if (!r) {
+		*why = "is one too many";
 		return NULL;
 	}
-
-	if (!pkernfs_map(r))
+	if (!pkernfs_map(r)) {
+		*why = "cannot be mapped";
 		return NULL;
+	}
 	r->reason = "not named on the command line (pkernfs=)";
 	pkernfs_sysfs_add_region(r);
 	return r;

@@ -111,7 +111,9 @@ extern struct kobject *pkernfs_kobj;
 unsigned int pkernfs_region_count(void);
 struct pkernfs_region *pkernfs_region_get(unsigned int i);
 struct pkernfs_region *pkernfs_region_find(phys_addr_t phys, u64 bytes);
-struct pkernfs_region * __init pkernfs_region_claim(phys_addr_t base, u64 bytes);
+struct pkernfs_region * __init pkernfs_region_claim(phys_addr_t base, u64 bytes,
+						    const char **why);
+struct pkernfs_region *pkernfs_region_touching(phys_addr_t base, u64 bytes);
 bool pkernfs_region_overlaps(phys_addr_t base, u64 bytes);
 
 /* --- fs/pkernfs/core.c: metadata in memory, before and without a mount ---- */

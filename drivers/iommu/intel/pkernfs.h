@@ -101,7 +101,7 @@ int pkernfs_hold_leaf(struct pkernfs_region *r, const struct pkernfs_ss_leaf *le
 int pkernfs_adopt_entry(struct pkernfs_device *pd);
 int pkernfs_handover_unit(struct intel_iommu *iommu);
 int pkernfs_discover_units(struct list_head *units);
-bool pkernfs_handover_region(phys_addr_t at, struct pkernfs_region **r);
+int pkernfs_handover_region(phys_addr_t at, struct pkernfs_region **r, struct pkernfs_why *why);
 u16 pkernfs_config_read(u16 segment, u16 rid, u8 reg);
 void pkernfs_force_mode(bool scalable);
 int pkernfs_handover_room(struct pkernfs_device *next, struct intel_iommu *iommu);

@@ -500,21 +500,27 @@ static void pkernfs_stop_unnamed(const struct pkernfs_region *r, const struct pk
  * Translation is on when firmware protects the machine against DMA, too, and its
  * tables are in reserved memory. Ours are in a region, or have at least one of
  * two marks; with neither they are nobody's that we know.
+ *
+ * 1: @r is the region. 0: not ours. Negative: none can be had, for the reason @why; @r is
+ * one that is in its place, to tell of it, or NULL.
  */
-bool __init pkernfs_handover_region(phys_addr_t at, struct pkernfs_region **r)
+int __init pkernfs_handover_region(phys_addr_t at, struct pkernfs_region **r,
+				   struct pkernfs_why *why)
 {
 	struct pkernfs_handover *h;
+	const char *reason;
 	bool ours, whole;
 	u64 base, bytes;
 
-	KUNIT_STATIC_STUB_REDIRECT(pkernfs_handover_region, at, r);
+	KUNIT_STATIC_STUB_REDIRECT(pkernfs_handover_region, at, r, why);
 	*r = pkernfs_region_find(at, 2 * PKERNFS_BLOCK_SIZE);
 	if (*r)
-		return true;
+		return 1;
+	strscpy(why->text, "no region is there, and its header proves nothing");
 	/* Nobody named the region on the command line: the header does. */
 	h = memremap(at, PKERNFS_BLOCK_SIZE, MEMREMAP_WB);
 	if (!h)
-		return true;
+		return -ENXIO;
 	ours = h->magic == cpu_to_le32(PKERNFS_HANDOVER_MAGIC) ||
 	       le64_to_cpu(h->self) == at;
 	base = le64_to_cpu(h->region_base);
@@ -525,9 +531,15 @@ bool __init pkernfs_handover_region(phys_addr_t at, struct pkernfs_region **r)
 		base <= at && bytes >= 2 * PKERNFS_BLOCK_SIZE &&
 		at - base <= bytes - 2 * PKERNFS_BLOCK_SIZE;
 	memunmap(h);
-	if (whole)
-		*r = pkernfs_region_claim(base, bytes);
-	return ours;
+	if (!whole)
+		return ours ? -ENXIO : 0;
+	*r = pkernfs_region_claim(base, bytes, &reason);
+	if (*r)
+		return 1;
+	*r = pkernfs_region_touching(base, bytes);
+	snprintf(why->text, sizeof(why->text), "its region is %#llx@%#llx, which %s", bytes,
+		 base, reason);
+	return -ENXIO;
 }
 
 /* What was computed of each unit for another mode is computed again. */
@@ -596,6 +608,7 @@ static int __init pkernfs_discover_unit(struct intel_iommu *iommu, bool *mode_se
 	unsigned int good, named;
 	phys_addr_t root, at;
 	u64 rtaddr;
+	int found;
 
 	if (!(readl(iommu->reg + DMAR_GSTS_REG) & DMA_GSTS_TES))
 		return 0;
@@ -607,10 +620,11 @@ static int __init pkernfs_discover_unit(struct intel_iommu *iommu, bool *mode_se
 	if (!e820__mapped_all(at, root + PKERNFS_BLOCK_SIZE, E820_TYPE_RESERVED))
 		return 0;
 
-	if (!pkernfs_handover_region(at, &r))
+	found = pkernfs_handover_region(at, &r, &why);
+	if (!found)
 		return 0;
-	if (!r) {
-		reason = "no region is there";
+	if (found < 0) {
+		reason = why.text;
 		goto unprovable;
 	}
 	reason = pkernfs_prove_unit(iommu, at, rtaddr & PKERNFS_RTADDR_TTM, r, &t, &why);

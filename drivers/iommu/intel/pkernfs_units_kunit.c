@@ -178,10 +178,11 @@ static struct pkernfs_fuzz *pkernfs_units_fuzz;
 static struct list_head *pkernfs_units_list;
 static unsigned int pkernfs_units_stopped;	/* a bit for each of the rids */
 
-static bool pkernfs_units_region(phys_addr_t at, struct pkernfs_region **r)
+static int pkernfs_units_region(phys_addr_t at, struct pkernfs_region **r,
+				struct pkernfs_why *why)
 {
 	*r = &pkernfs_units_fuzz->r;
-	return true;
+	return 1;
 }
 
 static void pkernfs_units_mode(bool scalable)

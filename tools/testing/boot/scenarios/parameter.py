@@ -2,18 +2,20 @@
 """The next kernel is booted with no pkernfs=, or one that names other memory (S10).
 
 The hardware tells of the handover: the device is adopted, or handed over again,
-and its DMA goes on. The region is shown and cannot be mounted. A third kernel with the
-right parameter has everything.
+and its DMA goes on. The region is shown and cannot be mounted. Where pkernfs= names the
+right address and a smaller size, no region can be had that the handover is in: the device
+is cut off. A third kernel with the right parameter has everything.
 """
 
-from pkboot import live
+from pkboot import damage, live
+from pkboot.result import Failure
 
 KERNEL = 'release'
 LIKE = live
 STAGES = 3
 TIMEOUT = 90
 
-GUEST = r'''
+_COMMON = r'''
 told_by_hardware=/sys/fs/pkernfs/region100
 
 # not_mounted REGION TEXT: the mount is refused, and says so
@@ -22,6 +24,9 @@ not_mounted() {
 	dmesg | tail -3 | grep -qF "pkernfs: $2" || fail "mount of $1: $(dmesg | tail -3)"
 }
 
+'''
+
+GUEST = _COMMON + r'''
 stage1() {
 	region_make
 	k2_sed='%(edit)s'
@@ -54,10 +59,63 @@ stage3() {
 }
 '''
 
+_OVERLAPS = 'its region is 0x10000000@0x20000000, which overlaps a region of pkernfs='
+# K2's region begins where the right one does, and ends before the handover's tables.
+GUEST_SMALLER = _COMMON + damage.STAGE1.replace('region_make\n', r"""region_make
+	dd if=/dev/urandom of=/mnt/random bs=1M count=9 2>/dev/null
+	md5sum </mnt/random >/mnt/sum
+	k2_sed='s/pkernfs=[^ ]*/pkernfs=128M@512M/'
+""") + r'''
+stage2() {
+	phase userland
+	want_state ordinary
+	grep -q '%(why)s' $region/handover_reason || fail "$(cat $region/handover_reason)"
+	pkernfsctl status | grep -q 'cut off: .*%(why)s' || fail "$(pkernfsctl status)"
+	not_mounted region0 "region 0: superblock: belongs to another region (is pkernfs= right?)"
+	mkfs.pkernfs -q region0 2>/dev/null && fail "it is formatted"
+	sleep 1
+	phase end
+	await_host
+	k2_sed='s/pkernfs=[^ ]*//; s/$/ pkernfs=256M@512M/'
+	kexec_load_next -s
+	kexec_jump
+}
+
+stage3() {
+	region_mount
+	want_state ordinary
+	[ "$(cat /mnt/file)$(md5sum </mnt/random)" = "whole$(cat /mnt/sum)" ] ||
+		fail "a file has changed"
+	[ "$(stat -c %%s /mnt/vm0/ram)" = 167772160 ] || fail "the RAM file has changed"
+	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
+	say "MOUNTED"
+	await_host
+	rm -r /mnt/vm0 || fail "a file is still held"
+}
+''' % {'why': _OVERLAPS}
+
+
+def third(u):
+    """What has landed is there in a kernel that knows the region, too."""
+    u.m.send('go on')
+    u.m.wait('MOUNTED')
+    left = u.d.scan()
+    if left['found'] != u.d.watch['landed'] or left['twice'] or left['damaged']:
+        raise Failure('%d landed, but in the third kernel there are %s' %
+                      (u.d.watch['landed'], left))
+    stale = [text for _, text in u.m.console.lines if '00:04.0 is stale, ' in text]
+    u.t.check(len(stale) == 1, '%d lines say that the record is stale' % len(stale))
+
 
 def run(t):
+    damage.run(t, lambda r, _: (), adopted=False, name='smaller', named=False, then=third,
+               says='in reserved memory at .*, but ' + _OVERLAPS, guest=GUEST_SMALLER,
+               k2_append=damage.NO_DRIVER)
     for name, edit, refused in (
             ('no', 's/pkernfs=[^ ]* *//',
+             'there is no region 0 (pkernfs= on the command line)'),
+            # No RAM, as the kernel before has handed on the region as Reserved.
+            ('larger', 's/pkernfs=[^ ]*/pkernfs=288M@512M/',
              'there is no region 0 (pkernfs= on the command line)'),
             ('wrong', 's/pkernfs=[^ ]*/pkernfs=64M@896M/', 'region 0 is not formatted')):
         u = live.Update(t, name, guest=GUEST % {'edit': edit, 'refused': refused})
