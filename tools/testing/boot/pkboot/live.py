@@ -96,6 +96,22 @@ stage2() {
        'after': after or ':'}
 
 
+# A VMM is replaced, and nothing else: it leaves the device frozen, and the next one of the
+# same kernel takes it back.
+GUEST_IN_PLACE = r'''
+stage1() {
+	region_make
+	vmm run --bind --size 160M %s || fail "the first VMM: $?"
+	want_state detached
+	phase gone
+	sleep 0.5
+	vmm_back %s
+	want_state ordinary
+	await_host
+}
+''' % (FIRST, SECOND)
+
+
 class Gap(Failure):
     """Longer between two landings than may be."""
 

@@ -150,6 +150,7 @@ def run(t):
     refused(u.m)
     waited(u.m)
     u.all_landed()
+    u.no_gap(ratio=1, floor_ms=live.SHARED_MS)
     u.never_cleared(since='frozen')
     p = u.d.undisturbed()
     t.note('%d domains in turn' % p['dids'])

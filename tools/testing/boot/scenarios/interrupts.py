@@ -2,10 +2,10 @@
 """An interrupt that was raised while nobody listened arrives (S7).
 
 Raised after QUIESCE_IRQ, by the NIC itself and without a frame: in the first
-kernel after the VMM's end, or in the second before the next VMM's start. It
-arrives once, on the new eventfd. If the VMM was killed before QUIESCE_IRQ, each
-vector is raised once. INTx is level-triggered: all that is raised before it is
-handled is one interrupt.
+kernel after the VMM's end, or in the second before the next VMM's start; or between two
+VMMs of one kernel. It arrives once, on the new eventfd. If the VMM was killed before
+QUIESCE_IRQ, each vector is raised once. INTx is level-triggered: all that is raised
+before it is handled is one interrupt.
 """
 
 from pkboot import dma, live
@@ -18,7 +18,8 @@ DEVICES = live.DEVICES
 STAGES = 4
 TIMEOUT = 90
 
-# One machine, three updates: before the jump, after it, and a killed VMM.
+# One machine, four updates: before the jump, in one kernel, after the jump, and a killed
+# VMM.
 GUEST = r'''
 first() {
 	vmm "$@" freeze info quiesce save || fail "the VMM before the update: $?"
@@ -36,6 +37,9 @@ stage1() {
 stage2() {
 	region_mount
 	load_armed -c
+	first restore run=1s report
+	say "CASE in one kernel"
+	pkernfs-vmm raise --bdf $nic || fail "raise: $?"
 	first restore run=1s report
 	say "CASE after the jump"
 	kexec_jump
@@ -79,7 +83,7 @@ def new_irqs(t):
 def run(t):
     found = new_irqs(t)
     t.note(', '.join('%s: %s' % (c, i) for c, i in found.items()))
-    for case in 'before the jump', 'after the jump':
+    for case in 'before the jump', 'in one kernel', 'after the jump':
         if found[case] != ([1] if t.s.name == 'interrupts-intx' else [0, 1, 0]):
             raise Failure('%s: %s interrupts on the vectors' % (case, found[case]))
     if min(found['killed']) < 1:
