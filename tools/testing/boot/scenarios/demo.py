@@ -26,6 +26,9 @@ def run(t):
                         r'kernel downtime [\d.]+ s', lines[-1])
     if not last or last.group(1) != last.group(2) or int(last.group(1)) < 5000:
         raise Failure('the last line: ' + lines[-1])
+    drawn = '\n'.join(lines).split('frames landed per ')[1:]
+    if len(drawn) != 1 or not re.search(r'\^jump\b', drawn[0]) or '\u2588' not in drawn[0]:
+        raise Failure('there is no timeline with the jump in it')
     picture = [s for s in lines if s.startswith('the same as a picture: ')][0].split(': ')[1]
     with open(os.path.join(picture)) as f:
         svg = f.read()
