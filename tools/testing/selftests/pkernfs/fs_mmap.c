@@ -107,9 +107,10 @@ static void test_shared(void)
 	ok(zeroes(p, 12345) && zeroes(p + 12346, GRANULE - 12346), "zeroes around");
 	ok(pread(fd, &byte, 1, 3 * GRANULE + 12345) == 1 && byte == 4, "read sees the store");
 	ok(pwrite(fd, "x", 1, 5) == 1 && p[5] == 'x', "and the load the write");
-	q = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0);
-	ok(q != MAP_FAILED && q[5] == 'x', "MAP_SYNC");
-	munmap(q, 4096);
+	q = mmap(NULL, GRANULE, PROT_READ | PROT_WRITE, MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0);
+	ok(q != MAP_FAILED && q[5] == 'x' && huge_bytes(q, GRANULE) == GRANULE,
+	   "MAP_SYNC, by a PMD too");
+	munmap(q, GRANULE);
 	ok(pfn_of(p + GRANULE) && pfn_of(p + GRANULE) % 512 == 0, "granule alignment of PFNs");
 	ok(pfn_of(p + 7 * GRANULE) == pfn_of(p) + 7 * 512, "one run of memory");
 	ok(!msync(p, 16 * MIB, MS_SYNC), "msync");

@@ -276,12 +276,12 @@ static void test_times(void)
 
 static void test_read_only(void)
 {
-	int fd, ro;
+	int fd, ro, status = 0;
 	char *p;
 
 	touch("r");
 	fd = open("r", O_RDWR);
-	ftruncate(fd, GRANULE);
+	ftruncate(fd, 2 * GRANULE);
 	pwrite(fd, "data", 4, 0);
 	fails(mount(NULL, ".", NULL, MS_REMOUNT | MS_RDONLY, NULL), EBUSY,
 	      "remount read-only with a file open to write");
@@ -297,9 +297,15 @@ static void test_read_only(void)
 	fails(sys_rename("r", "s", 0), EROFS, "rename");
 	ro = open("r", O_RDONLY);
 	ok(read(ro, back, 4) == 4 && !memcmp(back, "data", 4), "read");
-	p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, ro, 0);
+	p = mmap(NULL, 2 * GRANULE, PROT_READ, MAP_SHARED, ro, 0);
 	ok(!memcmp(p, "data", 4), "a mapping to read");
-	munmap(p, 4096);
+	memset(back, 1, 4);
+	ok(pread(ro, back, 4, GRANULE) == 4 && !memcmp(back, "\0\0\0", 4), "zeroes in a hole");
+	if (!fork())
+		_exit(*(volatile char *)(p + GRANULE));
+	wait(&status);
+	ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS, "that is SIGBUS in a mapping");
+	munmap(p, 2 * GRANULE);
 	close(ro);
 	ok(!mount(NULL, ".", NULL, MS_REMOUNT, NULL) && !unlink("r"), "remount to write");
 }
