@@ -25,21 +25,25 @@ def FILES():
     return dma.files(pkernfs=True)
 
 
-GUEST = r'''
+_SCRIPT = r'''
 cycle() {
 	mkfs.pkernfs -q -f -H 1 region0 || fail "mkfs -H 1"
 	mkfs.pkernfs -q -f -H 2 region0 || fail "mkfs -H 2"
 }
 stage1() {
 	for i in $(seq %d); do cycle; done
+	mkfs.pkernfs -q -f -H %d region0 || fail "mkfs -H %d"
 	kexec_load_next -c
 	kexec_jump
 }
 stage2() {
-	[ "$(cat $region/huge)" = 2 ] || fail "not two granules"
-	mkfs.pkernfs -q -f -H 1 region0 || fail "mkfs -H 1"
+	[ "$(cat $region/huge)" = %d ] || fail "not so many granules"
+	mkfs.pkernfs -q -f -H %d region0 || fail "mkfs"
 }
-''' % _CYCLES
+'''
+GUEST = _SCRIPT % (_CYCLES, 2, 2, 2, 1)
+# Only a run of one granule is such that it could be shared once more when it is already.
+VARIANTS = {'one': {'GUEST': _SCRIPT % (1, 1, 1, 1, 2)}}
 
 
 def run(t):
