@@ -20,6 +20,7 @@ static const char * const pkernfs_test_names[] = {
 	[PKERNFS_TEST_SSADS]		= "ssads",
 	[PKERNFS_TEST_INIT_FAILS]	= "init-fails",
 	[PKERNFS_TEST_STUCK_LOCKS]	= "stuck-locks",
+	[PKERNFS_TEST_TAKE_FAILS]	= "take-fails",
 };
 
 static unsigned long pkernfs_test_knobs;

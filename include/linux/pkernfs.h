@@ -331,6 +331,7 @@ void pkernfs_record_drop_stale(struct pkernfs_region *r);
  * @PKERNFS_TEST_SSADS: remapping units are said to set dirty bits; the test has to
  * @PKERNFS_TEST_INIT_FAILS: the IOMMU driver's start fails after devices were adopted
  * @PKERNFS_TEST_STUCK_LOCKS: CPUs that are stopped at kexec hold a unit's locks
+ * @PKERNFS_TEST_TAKE_FAILS: the IOMMU driver does not take an adopted device over
  */
 enum pkernfs_test_knob {
 	PKERNFS_TEST_CLEAR_FIRST,
@@ -339,6 +340,7 @@ enum pkernfs_test_knob {
 	PKERNFS_TEST_SSADS,
 	PKERNFS_TEST_INIT_FAILS,
 	PKERNFS_TEST_STUCK_LOCKS,
+	PKERNFS_TEST_TAKE_FAILS,
 };
 
 #ifdef CONFIG_PKERNFS_TEST

@@ -469,6 +469,7 @@ struct iommu_domain *pkernfs_vtd_adopted(struct device *dev, bool alone)
 	f = pkernfs_to_fixed(pd->fixed);
 	info = dev_iommu_priv_get(dev);
 	if (!alone || f->iommu != info->iommu || info->ats_supported || info->pasid_supported ||
+	    pkernfs_test(PKERNFS_TEST_TAKE_FAILS) ||
 	    cache_tag_assign_domain(&f->d, dev, IOMMU_NO_PASID)) {
 		pkernfs_device_fail(pd, alone ? "the IOMMU driver cannot take it over" :
 				    "its IOMMU group has other devices");
