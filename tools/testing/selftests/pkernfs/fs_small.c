@@ -472,7 +472,8 @@ static void test_statfs(void)
 	if (statfs(".", &st))
 		die("statfs");
 	bytes = (uint64_t)st.f_bavail * st.f_bsize;
-	ok(free_bytes() - bytes == region_attr("small_free") * PAGE, "small granules are free only");
+	ok(free_bytes() - bytes == region_attr("small_free") * PAGE,
+	   "small granules are free only");
 	ok(!fallocate(fd, 0, 0, bytes), "a file of all that is available");
 	fails(fallocate(fd, 0, bytes, 1), ENOSPC, "one more byte");
 	drop(fd, "available");
