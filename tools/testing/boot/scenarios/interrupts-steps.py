@@ -169,7 +169,7 @@ def run(t):
         m.send('seen')
     m.finish()
     # QEMU may send one twice: see pkboot/kvm.py
-    sent = kvm.messages(m, 0, m.wait('PHASE cycled')[1]).get(1, 0)
+    sent = kvm.messages(m, 0, m.wait('REPORT')[1]).get(1, 0)
     t.check(raised <= cycled['irq1'] <= sent and not cycled['irq0'],
             '%d raised in cycles, %d messages: %s' % (raised, sent, cycled))
     found = steps(m)
