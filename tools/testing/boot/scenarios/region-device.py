@@ -185,10 +185,13 @@ stage1() {
 	mv /tmp/saved /tmp/kept
 
 	vmm run --bind --size 32M --ring 1024 freeze || fail "the VMM: $?"
+	top=$(sed -n 's/.* root \(0x[0-9a-f]*\) tables.*/\1/p' /sys/kernel/debug/pkernfs/devices)
+	[ $((top)) != 0 ] || fail "no table: $(cat /sys/kernel/debug/pkernfs/devices)"
 	busy "with a frozen device" "memory is in use"
 	umount /mnt
 	busy "with a frozen device, not mounted" "memory is in use"
 	! used $tail 320 || fail "records can be read"
+	! used $((($top - $(cat $region/base)) / 4096)) || fail "tables can be read"
 	grep -q '"inode": 2,' /tmp/dump || fail "dump shows no inode"
 	dump.pkernfs region0 >/tmp/out || fail "dump"
 	! grep -q ^record /tmp/out || fail "a record is shown"
