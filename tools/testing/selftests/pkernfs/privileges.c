@@ -10,6 +10,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/pkernfs.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -127,6 +128,12 @@ static void as(uid_t uid, int but, void (*run)(void))
 	tap_failed = shared[1];
 }
 
+/* A read of the region itself, which is all that its guests have in memory */
+static int device(void)
+{
+	return get("/dev/pkernfs0");
+}
+
 /* What is everybody's to see, and root's to do */
 static void user_outside(void)
 {
@@ -136,7 +143,9 @@ static void user_outside(void)
 	fails(put(ARMED, "1"), EACCES, "arming by a user");
 	fails(put(ARMED, "0"), EACCES, "disarming by a user");
 	fails(get("/sys/fs/pkernfs/region0/granules_busy"), EACCES, "pins for a user");
+	fails(get("/sys/fs/pkernfs/region0/bad_addresses"), EACCES, "bad pages for a user");
 	fails(get("/sys/kernel/debug/pkernfs/devices"), EACCES, "debugfs for a user");
+	fails(device(), EACCES, "/dev/pkernfs0 for a user");
 	ok(!get(ARMED) && !get("/sys/fs/pkernfs/region0/state"), "a user sees states");
 }
 
@@ -203,6 +212,7 @@ static void root_no_admin(void)
 
 	fails(mount("region0", "/tmp", "pkernfs", 0, NULL), EPERM, "mount without CAP_SYS_ADMIN");
 	fails(format(), EPERM, "FORMAT without CAP_SYS_ADMIN");
+	fails(device(), EPERM, "/dev/pkernfs0 without CAP_SYS_ADMIN");
 	fails(simple(fd, PKERNFS_RELEASE), EPERM, "RELEASE without CAP_SYS_ADMIN");
 	ok(info(fd, &phys) == PKERNFS_STATE_DETACHED && !phys, "INFO without CAP_SYS_ADMIN");
 	fails(put(ARMED, "1"), ENOENT, "arming without CAP_SYS_ADMIN, and no image");
@@ -215,6 +225,23 @@ static void root_no_boot(void)
 	fails(format(), ENODEV, "FORMAT without CAP_SYS_BOOT, of no region");
 }
 
+/* All capabilities of a user namespace are none of the first one's. */
+static void root_inside(void)
+{
+	int fd = open("user/nic", O_RDWR);
+	uint64_t phys;
+
+	ok(!unshare(CLONE_NEWUSER | CLONE_NEWNS), "a user namespace");
+	fails(mount("region0", "/tmp", "pkernfs", 0, NULL), EPERM, "mount inside of it");
+	fails(umount("/mnt"), EINVAL, "umount inside of it");
+	fails(format(), EPERM, "FORMAT inside of it");
+	fails(device(), EPERM, "/dev/pkernfs0 inside of it");
+	fails(put(ARMED, "1"), EPERM, "arming inside of it");
+	fails(put(ARMED, "0"), EPERM, "disarming inside of it");
+	fails(simple(fd, PKERNFS_RELEASE), EPERM, "RELEASE inside of it");
+	ok(info(fd, &phys) == PKERNFS_STATE_DETACHED && !phys, "INFO inside of it, no addresses");
+}
+
 static void root_all(void)
 {
 	int fd = open("user/nic", O_RDWR);
@@ -222,6 +249,8 @@ static void root_all(void)
 
 	ok(!get("/sys/kernel/debug/pkernfs/devices"), "debugfs for root");
 	ok(!get("/sys/fs/pkernfs/region0/granules_busy"), "pins for root");
+	ok(!get("/sys/fs/pkernfs/region0/bad_addresses"), "bad pages for root");
+	ok(!device(), "/dev/pkernfs0 for root");
 	ok(info(fd, &phys) == PKERNFS_STATE_DETACHED && phys, "INFO with addresses");
 	ok(!simple(fd, PKERNFS_RELEASE), "RELEASE");
 	ok(!unlink("user/nic"), "and the file may go");
@@ -267,6 +296,7 @@ int main(int argc, char **argv)
 	as(USER, -1, user_detached);
 	as(0, CAP_SYS_ADMIN, root_no_admin);
 	as(0, CAP_SYS_BOOT, root_no_boot);
+	as(0, -1, root_inside);
 	as(0, -1, root_all);
 	close(fd);
 	close(ram);
