@@ -60,6 +60,38 @@ static int change_process(void)
 	return ioctl(iommufd, IOMMU_IOAS_CHANGE_PROCESS, &c);
 }
 
+/* What VFIO's type 1 had, for those who still call it, changes an IOAS as well. */
+static int compat_ioas(void)
+{
+	struct iommu_vfio_ioas set = {
+		.size = sizeof(set), .ioas_id = ioas, .op = IOMMU_VFIO_IOAS_SET,
+	};
+
+	return ioctl(iommufd, IOMMU_VFIO_IOAS, &set);
+}
+
+static int compat_map(void *p, size_t bytes, uint64_t iova)
+{
+	struct vfio_iommu_type1_dma_map m = {
+		.argsz = sizeof(m),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)p,
+		.iova = iova,
+		.size = bytes,
+	};
+
+	return ioctl(iommufd, VFIO_IOMMU_MAP_DMA, &m);
+}
+
+static int compat_unmap(uint64_t iova, size_t bytes)
+{
+	struct vfio_iommu_type1_dma_unmap u = {
+		.argsz = sizeof(u), .iova = iova, .size = bytes,
+	};
+
+	return ioctl(iommufd, VFIO_IOMMU_UNMAP_DMA, &u);
+}
+
 /* What would change the IOAS of a frozen device, which would not see it; and what not. */
 static void changes(void *p, int ram, uint32_t other)
 {
@@ -67,6 +99,8 @@ static void changes(void *p, int ram, uint32_t other)
 	fails(map(p, GRANULE, IOVA + 2 * RAM, true), EBUSY, "IOAS map");
 	fails(map_file(ram, 0, GRANULE, IOVA + 2 * RAM, true), EBUSY, "IOAS map_file");
 	fails(copy(ioas, IOVA + 2 * RAM, other, IOVA, GRANULE), EBUSY, "IOAS copy");
+	fails(compat_map(p, GRANULE, IOVA + 2 * RAM), EBUSY, "VFIO's MAP_DMA");
+	fails(compat_unmap(IOVA, RAM), EBUSY, "VFIO's UNMAP_DMA");
 	fails(change_process(), EBUSY, "IOAS change_process");
 	ok(!copy(other, IOVA + 2 * RAM, ioas, IOVA, GRANULE), "IOAS copy from it into another");
 }
@@ -80,6 +114,8 @@ static void changes_unfrozen(void *p, int ram, uint32_t other)
 	   "IOAS map_file");
 	ok(!copy(ioas, IOVA + 2 * RAM, other, IOVA, GRANULE) &&
 	   !unmap(IOVA + 2 * RAM, GRANULE), "IOAS copy");
+	ok(!compat_ioas() && !compat_map(p, GRANULE, IOVA + 2 * RAM) &&
+	   !compat_unmap(IOVA + 2 * RAM, GRANULE), "VFIO's MAP_DMA and UNMAP_DMA");
 	/* For IOASes of files alone, which these are not */
 	fails(change_process(), EINVAL, "IOAS change_process");
 }
