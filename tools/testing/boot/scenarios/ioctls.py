@@ -4,7 +4,7 @@
 from pkboot import dma, selftests
 
 MEMORY = '1G'
-PKERNFS = '64M@512M'
+PKERNFS = '64M@512M,16M@640M'
 DEVICES = (dma.NIC,)
 TIMEOUT = 120
 
@@ -17,9 +17,11 @@ GUEST = r'''
 stage1() {
 	local cdev
 	region_make
+	mkdir /tmp/other
+	mkfs.pkernfs -q region1 && mount -t pkernfs region1 /tmp/other || fail "region 1: $?"
 	cdev=$(vfio_cdev)
 	pool=$(cat $region/pool_free)
-	ioctl_args /mnt $cdev >/tmp/tap 2>&1 ||
+	ioctl_args /mnt $cdev /tmp/other >/tmp/tap 2>&1 ||
 		fail "$(grep -v '^ok' /tmp/tap | tr '\n' ' ')"
 	say "TAP $(grep -c '^ok' /tmp/tap) passed"
 	nothing_left $pool

@@ -2,13 +2,14 @@
 """An image that was not armed: devices are stopped before the jump (S10).
 
 So they are in a variant: the image was armed, and the region that the device is frozen
-into has been formatted since, with features that the image does not know.
+into has been formatted since, with features that the image does not know; or a new user
+is in the middle of an attach, and stays there.
 
 The files stay. No frame lands after the jump, and none outside the region: the device
 is reset, and its own driver, which switches bus mastering on first, finds no ring.
 """
 
-from pkboot import dma, live
+from pkboot import dma, live, selftests
 from pkboot.result import Failure
 
 KERNEL = 'release'
@@ -32,6 +33,7 @@ stage1() {
 	%(reset)s
 	vmm run --bind --size 160M --iova 128M phase=quiet run=1s freeze info phase=frozen run=500ms \
 		quiesce save phase=leave || fail "the VMM: $?"
+	%(then)s
 	kexec_jump
 }
 
@@ -45,24 +47,39 @@ stage2() {
 	await_host
 }
 '''
+_BUSY = r'''
+	mkdir /tmp/second
+	mkfs.pkernfs -q region1 || fail "mkfs of another region: $?"
+	mount -t pkernfs region1 /tmp/second || fail "mount of another region: $?"
+	busy_user /tmp/second /dev/vfio/devices/$(ls /sys/bus/pci/devices/$nic/vfio-dev) \
+		>/tmp/busy 2>&1 &
+	sleep 1
+	[ "$(cat /tmp/busy)" = attaching ] && grep -q '^State:.D' /proc/$!/status ||
+		fail "the user is not busy: $(cat /tmp/busy)"
+'''
 _BY_BUS = live.PORT_GUEST + _ALL
 _NEW = 'kexec_load_next -c'
-GUEST = _BY_BUS % {'load': _NEW, 'reset': 'reset_by_bus'}
+GUEST = _BY_BUS % {'load': _NEW, 'reset': 'reset_by_bus', 'then': ':'}
 VARIANTS = {
-    'features': {'GUEST': _BY_BUS % {'load': _OLD, 'reset': 'reset_by_bus'},
+    'features': {'GUEST': _BY_BUS % {'load': _OLD, 'reset': 'reset_by_bus', 'then': ':'},
                  'QUICK': False},
+    'busy': {'GUEST': _BY_BUS % {'load': 'load_armed -c', 'reset': 'reset_by_bus',
+                                 'then': _BUSY},
+             'PKERNFS': PKERNFS + ',16M@768M', 'QUICK': False},
     'igb': {**live.IGB['igb'], 'TRACE': ('pci_cfg_write',),
-            'GUEST': _ALL % {'load': _NEW, 'reset': ':'}},
+            'GUEST': _ALL % {'load': _NEW, 'reset': ':', 'then': ':'}},
 }
 
 
-def why(t):
-    return 'the loaded image ' + (
-        'will not adopt it' if t.s.name == 'not-armed-features' else 'was not armed')
+WHY = {
+    'not-armed-features': 'the loaded image will not adopt it',
+    'not-armed-busy': 'its user cannot be stopped',
+}
 
 
 def run(t):
-    u = live.Update(t)
+    u = live.Update(t, span=PKERNFS, files=dma.files(pkernfs=True) +
+                    selftests.vfio_files('busy_user'))
     m, d = u.m, u.d
     m.start()
     m.wait('STEP ring')
@@ -78,7 +95,8 @@ def run(t):
     d.translated()
     d.timeline('quiet')
     t.note('%d frames landed before the jump' % left['found'])
-    said = sum('is stopped before the jump: ' + why(t) in text for _, text in m.console.lines)
+    why = WHY.get(t.s.name, 'the loaded image was not armed')
+    said = sum('is stopped before the jump: ' + why in text for _, text in m.console.lines)
     t.check(said == 1, '%d lines say that the device was stopped' % said)
     if left['outside'] or left['damaged'] or left['found'] < 300:
         raise Failure('frames in RAM: %s' % left)

@@ -4,10 +4,11 @@
  * a refusal leaves nothing behind. The device is bound to vfio-pci, has MSI-X, and
  * can be frozen.
  *
- * usage: ioctl_args MOUNT VFIO_CDEV
+ * usage: ioctl_args MOUNT VFIO_CDEV OTHER_MOUNT
  */
 #include <linux/pkernfs.h>
 #include <stddef.h>
+#include <sys/wait.h>
 
 #include "fs_vfio.h"
 
@@ -127,6 +128,38 @@ static struct pkernfs_info info(int fd)
 	if (ioctl(fd, PKERNFS_INFO, &arg))
 		die("INFO");
 	return arg;
+}
+
+/*
+ * A map goes on for as long as somebody likes: it pins a hole of a filesystem that is
+ * frozen. FREEZE does not wait for ever.
+ */
+static void changing(int fd, const char *other)
+{
+	int dir = open(other, O_RDONLY), hole = openat(dir, "hole", O_CREAT | O_RDWR, 0600);
+	int status = -1;
+	pid_t pid;
+	void *p;
+
+	ftruncate(hole, GRANULE);
+	p = mmap(NULL, GRANULE, PROT_READ | PROT_WRITE, MAP_SHARED, hole, 0);
+	if (p == MAP_FAILED || ioctl(dir, FIFREEZE, 0))
+		die(other);
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		_exit(map(p, GRANULE, IOVA + 2 * RAM, true) != 0);
+	sleep(1);
+	fails(freeze(fd), EBUSY, "FREEZE while its IOAS is being changed");
+	ok(!!strstr(info(fd).reason, "being changed"), "INFO says why: %s", info(fd).reason);
+	ok(!waitpid(pid, &status, WNOHANG), "and the change still goes on");
+	ok(!ioctl(dir, FITHAW, 0) && waitpid(pid, &status, 0) == pid && !status,
+	   "now it comes to its end");
+	ok(!unmap(IOVA + 2 * RAM, GRANULE), "and is undone");
+	munmap(p, GRANULE);
+	ok(!unlinkat(dir, "hole", 0), "the hole is free");
+	close(hole);
+	close(dir);
 }
 
 static int freeze_but(int fd, const struct pkernfs_iova_range *out, uint32_t count)
@@ -262,7 +295,7 @@ int main(int argc, char **argv)
 	int fd, ro, ram;
 	void *anon, *p;
 
-	if (argc < 3)
+	if (argc < 4)
 		die("usage");
 	vfio_open(argv[2]);
 	enter(argc, argv);
@@ -304,6 +337,7 @@ int main(int argc, char **argv)
 	other = new_ioas();
 	ok(!copy(other, IOVA, ioas, IOVA, GRANULE), "another IOAS");
 	changes_unfrozen(p, ram, other);
+	changing(fd, argv[3]);
 
 	ro = open("nic", O_RDONLY);
 	fails(freeze(ro), EBADF, "FREEZE by a file that is open to read");
