@@ -210,6 +210,12 @@ class Machine:
         self.proc.stdin.write(line.encode() + b'\n')
         self.proc.stdin.flush()
 
+    def cpu_time(self):
+        """Seconds of the host's CPUs that QEMU has used until now."""
+        with open('/proc/%d/stat' % self.proc.pid) as f:
+            fields = f.read().rpartition(')')[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
     def qmp(self):
         return qmp.Qmp(os.path.join(self.tmp, 'qmp'))
 

@@ -38,13 +38,14 @@ stage2() {
 
 
 def revoked(m):
-    """Between the jump and the next kernel the VMM has said what it got."""
+    """Between the jump and the next kernel the VMM has said what it got; False if nothing."""
     lines = [text for _, text in m.console.lines]
     at, = [n for n, text in enumerate(lines) if 'PHASE jump' in text]
     _, end = [n for n, text in enumerate(lines) if 'Linux version' in text]
     said = [dma.values(text) for text in lines[at:end] if 'STEP revoked' in text]
-    if said != [{'signal': int(signal.SIGBUS), 'errno': errno.EIO}]:
-        raise Failure('its BAR was not taken away: %s' % (said or 'the VMM says nothing'))
+    if said and said != [{'signal': int(signal.SIGBUS), 'errno': errno.EIO}]:
+        raise Failure('its BAR was not taken away: %s' % said)
+    return bool(said)
 
 
 def masked(u):
@@ -55,15 +56,22 @@ def masked(u):
                       (control, vectors))
 
 
-def run(t):
-    u = live.Update(t)
+def update(t, name):
+    u = live.Update(t, name)
     u.begin(rate=300)
     u.m.wait('PHASE stay')
     control, vectors = u.d.msix()
     if control & 0xc000 != 0x8000 or all(v & 1 for v in vectors):
         raise Failure('no vector is on: MSI-X control %#x, vectors %s' % (control, vectors))
     u.end(look=lambda: masked(u))
-    revoked(u.m)
     u.all_landed()
     u.no_gap(ratio=1, floor_ms=live.SHARED_MS)
     u.translated()
+    return revoked(u.m)
+
+
+def run(t):
+    # Between the loss of its BAR and the jump are milliseconds, and on a busy host the CPU
+    # that the VMM is on may not run in them.
+    if not any(update(t, name) for name in ('vm', 'vm-again', 'vm-third')):
+        raise Failure('its BAR was not taken away: the VMM says nothing')
