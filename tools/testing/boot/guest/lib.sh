@@ -2,8 +2,10 @@
 # What the scenarios' guest scripts share.
 
 # One line on the console, whole, in order with the kernel's own.
+# The kernel takes no more than 1 KiB at a time.
 say() {
-	echo "<5>$*" >/dev/kmsg
+	local text="$*"
+	echo "<5>${text:0:960}" >/dev/kmsg
 }
 
 # A phase begins; the host takes the time.

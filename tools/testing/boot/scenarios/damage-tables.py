@@ -28,14 +28,17 @@ def root(r, walk):
 
 
 def leaf(r, walk):
-    # 39 bits: the top table has a GiB an entry, and the frozen range begins at 4 GiB.
+    # An entry of the top table has a GiB at least, and the frozen range is in the first.
     r.put64(int(walk['top'], 16) + 8 * 300 - r.base, 1 << 7 | 3)
     return []
 
 
 def last(r, walk):
     """The offset of the last leaf: guest RAM is 160 MiB, from IOVA 128 MiB on."""
-    table = r.u64(int(walk['top'], 16) - r.base) & ~0xfff
+    table = int(walk['top'], 16)
+    # From the top, which the width tells of: all of it is in the first GiB.
+    for _ in range(walk['aw']):
+        table = r.u64(table - r.base) & ~0xfff
     return table + (128 + 160 - 2) // 2 * 8 - r.base
 
 
