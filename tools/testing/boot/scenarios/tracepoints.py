@@ -70,10 +70,11 @@ def run(t):
     u.go(rate=300)
     u.all_landed()
     did = str(re.search(r' did=(\d+) ', u.m.wait(r'INFO .*')[2].group()).group(1))
-    jump = u.m.wait('PHASE jump')[1]
-    for when, wanted in ((lambda now: now < jump, _FIRST), (lambda now: now > jump, _SECOND)):
-        lines = [text.split('TRACE ', 1)[1] for now, text in u.m.console.lines
-                 if 'TRACE ' in text and when(now)]
+    # By place: what is read at once has one time.
+    jump = u.m.wait('PHASE jump')[0]
+    for part, wanted in ((slice(jump), _FIRST), (slice(jump, None), _SECOND)):
+        lines = [text.split('TRACE ', 1)[1] for _, text in u.m.console.lines[part]
+                 if 'TRACE ' in text]
         at = 0
         for want in wanted:
             hit = [n for n, line in enumerate(lines[at:], at)
