@@ -20,8 +20,11 @@ told_by_hardware=/sys/fs/pkernfs/region100
 
 # not_mounted REGION TEXT: the mount is refused, and says so
 not_mounted() {
+	local before
+	before=$(dmesg | grep -cF "pkernfs: $2") || true
 	mount -t pkernfs $1 /mnt 2>/dev/null && fail "$1 is mounted"
-	dmesg | tail -3 | grep -qF "pkernfs: $2" || fail "mount of $1: $(dmesg | tail -3)"
+	[ "$(dmesg | grep -cF "pkernfs: $2")" -gt "$before" ] ||
+		fail "mount of $1: $(dmesg | tail -3)"
 }
 
 '''
