@@ -204,3 +204,15 @@ is() {
 	done
 	fail "device $1 is $(device_state), not $2"
 }
+
+# until_said N TEXT: wait until N lines of VMMs have it. VMMs begin and end one after the
+# other: while a CPU maps or unmaps the BARs of one device, QEMU loses accesses of other CPUs
+# to those of other devices (7.2: about one in 10^5, 10.0 likewise).
+until_said() {
+	local i
+	for i in $(seq 300); do
+		[ "$(dmesg | grep -c "$2")" -lt $1 ] || return 0
+		sleep 0.1
+	done
+	fail "not $1 times: $2"
+}

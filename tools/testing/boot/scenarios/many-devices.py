@@ -47,7 +47,9 @@ stage1() {
 	mkfifo /tmp/c0 /tmp/c1 /tmp/c2
 	set -- --size 64M --ring 16384 --bind
 	one 0 run "$@" --share /tmp/share wait freeze unfreeze freeze wait quiesce save &
+	until_said 1 "STEP ring"
 	one 1 run "$@" --iova 8G --join /tmp/share wait freeze wait quiesce save &
+	until_said 2 "STEP ring"
 	one 2 run "$@" wait freeze wait quiesce save &
 	await_host
 	load_armed -c
@@ -89,7 +91,7 @@ stage2() {
 	sleep 1
 	phase end
 	await_host
-	go 0 1 2
+	for n in 0 1 2; do go $n; until_said $((n + 1)) "STEP closed"; done
 	wait
 	# What is saved is a file and has blocks of its own; it was there before, too.
 	[ "$(pool)" = "$(cat /mnt/room)" ] || fail "pool: $(pool), before $(cat /mnt/room)"

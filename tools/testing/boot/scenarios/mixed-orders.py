@@ -84,6 +84,7 @@ stage1() {
 	mkfifo /tmp/c0 /tmp/c1 /tmp/c2 /tmp/c3
 	for n in 0 1 2 3; do
 		one $n run --size 40M --ring 16384 --bind wait freeze info wait quiesce save &
+		until_said $((n + 1)) "STEP ring"
 	done
 	await_host
 	load_armed -c

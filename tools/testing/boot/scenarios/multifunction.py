@@ -57,6 +57,7 @@ stage1() {
 	begin
 	set -- --size 64M --ring 16384 --bind
 	one 0 run "$@" wait freeze info wait quiesce save &
+	until_said 1 "STEP ring"
 	one 1 run "$@" wait freeze info wait '!hot-reset' quiesce save &
 	await_host
 	load_armed -c
