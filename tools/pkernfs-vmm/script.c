@@ -120,8 +120,12 @@ void script_serve(struct vmm *vmm, int ms)
 		if (came || vmm->quiesced || vmm->vcpu || !vmm->live) {
 			quiet_since = vmm_now_ns();
 		} else if (vmm_now_ns() - quiet_since > SCRIPT_STALL_MS * 1000000ULL) {
-			/* Something here means that its interrupt was lost. */
-			if (vmm->driver->poll(vmm))
+			/*
+			 * Something here means that its interrupt was lost, unless
+			 * it came while this process waited for a CPU, or comes now.
+			 */
+			if (vmm->driver->poll(vmm) &&
+			    !poll(fds + 1, vmm->vectors, SCRIPT_STALL_MS))
 				vmm->stalls++;
 			quiet_since = vmm_now_ns();
 		}
