@@ -46,6 +46,21 @@ stage2() {
 	await_host
 }
 '''
+
+def guest_given_up(why):
+    """The device's state in sysfs says why; what was cut off is given up and leaves nothing."""
+    return GUEST_CUT.replace('\tsleep 1\n', r'''
+	want_state failed
+	grep -q "%s" /sys/fs/pkernfs/devices/$nic/reason ||
+		fail "reason: $(cat /sys/fs/pkernfs/devices/$nic/reason)"
+	pkernfsctl release /mnt/vm0/nic0 || fail "release"
+	[ -z "$(ls /sys/fs/pkernfs/devices)" ] || fail "a device is left"
+	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
+	rm -r /mnt/vm0 || fail "a file is still held"
+	sleep 1
+''' % why)
+
+
 GUEST_GOES_ON = STAGE1 + r'''
 stage2() {
 	phase userland

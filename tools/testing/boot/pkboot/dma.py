@@ -123,6 +123,16 @@ def reports(machine):
     return {r['run']: r for r in found}
 
 
+def start_all(t, machine, nics, rate):
+    """Starts the machine; frames for each of these NICs come when all have their rings."""
+    found = [Dma(t, machine, span=t.s.PKERNFS, nic=n) for n in nics]
+    machine.start()
+    machine.wait_each('STEP ring', len(found))
+    for d in found:
+        d.start(rate=rate)
+    return found
+
+
 class Dma:
     """What is sent into a machine, and what lands there."""
 

@@ -205,6 +205,13 @@ class Machine:
             self.finish()
         raise Failure('console did not say /%s/ in time' % pattern)
 
+    def wait_each(self, pattern, times, start=0):
+        """Wait for so many lines of the console that match; returns the last one's index."""
+        at = start - 1
+        for _ in range(times):
+            at = self.wait(pattern, start=at + 1)[0]
+        return at
+
     def send(self, line):
         """Type a line on the console; the guest's await_host reads it."""
         self.proc.stdin.write(line.encode() + b'\n')

@@ -16,16 +16,7 @@ QUICK = False
 TRACE = ('pci_cfg_write', 'vtd_dmar_enable')
 _KNOB = damage.NO_DRIVER + ' pkernfs_test=init-fails'
 K2_APPEND = _KNOB
-GUEST = damage.GUEST_CUT.replace('\tsleep 1\n', r'''
-	want_state failed
-	grep -q "$(arg says | tr _ ' ')" /sys/fs/pkernfs/devices/$nic/reason ||
-		fail "reason: $(cat /sys/fs/pkernfs/devices/$nic/reason)"
-	pkernfsctl release /mnt/vm0/nic0 || fail "release"
-	[ -z "$(ls /sys/fs/pkernfs/devices)" ] || fail "a device is left"
-	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
-	rm -r /mnt/vm0 || fail "a file is still held"
-	sleep 1
-''')
+GUEST = damage.guest_given_up("$(arg says | tr _ ' ')")
 _SCALABLE = {'IOMMU': 'intremap=on,x-scalable-mode=on',
              'APPEND': 'intel_iommu=sm_on'}
 VARIANTS = {

@@ -102,22 +102,15 @@ stage2() {
 
 def run(t):
     m = t.machine(files=dma.files(pkernfs=True))
-    nics = [dma.Dma(t, m, span=t.s.PKERNFS, nic=n) for n in range(3)]
-    m.start()
-    at = -1
-    for _ in nics:
-        at = m.wait('STEP ring', start=at + 1)[0]
+    nics = dma.start_all(t, m, range(3), rate=300)
     nics[0].poll('0000:00:04.0', '0000:01:00.0', '0000:04:00.0')
-    for d in nics:
-        d.start(rate=300)
     m.send('frames come')
     at, _, _ = m.wait('PHASE jump')
     m.wait('PHASE end', start=at)
     for d in nics:
         d.stop()
     m.send('no more frames')
-    for _ in nics:
-        at = m.wait('STEP closed', start=at + 1)[0]
+    m.wait_each('STEP closed', len(nics), start=at + 1)
     left = [d.scan() for d in nics]
     m.send('seen')
     m.finish()

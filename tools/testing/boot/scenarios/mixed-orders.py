@@ -181,30 +181,22 @@ def run(t):
     plan = Plan(seed)
     t.note('seed %d: %s' % (seed, plan.text))
     m = t.machine(files=dma.files(pkernfs=True), guest=_COMMON + plan.guest)
-    nics = [dma.Dma(t, m, span=t.s.PKERNFS, nic=n) for n in range(4)]
-    m.start()
-    at = -1
-    for _ in nics:
-        at = m.wait('STEP ring', start=at + 1)[0]
+    nics = dma.start_all(t, m, range(4), rate=40)
     # One of those that are never stopped
     kept = nics[plan.last[0]]
     kept.poll(*(_BDFS[n] for n in plan.last))
-    for d in nics:
-        d.start(rate=40)
     m.send('frames come')
     at, _, _ = m.wait('STOP these')
     for n in plan.ordinary:
         nics[n].stop()
     m.send('no more frames for some')
-    for _ in plan.ordinary:
-        at = m.wait('STEP report', start=at + 1)[0]
+    at = m.wait_each('STEP report', len(plan.ordinary), start=at + 1)
     m.send('seen')
     at, _, _ = m.wait('PHASE end', start=at)
     for n in plan.last:
         nics[n].stop()
     m.send('no more frames')
-    for _ in plan.last:
-        at = m.wait('STEP closed', start=at + 1)[0]
+    m.wait_each('STEP closed', len(plan.last), start=at + 1)
     left = [d.scan() for d in nics]
     m.send('seen')
     m.finish()

@@ -144,22 +144,15 @@ stage2() {
 def go(t, name, guest, nics):
     """One machine, whose NICs with these numbers get frames."""
     m = t.machine(name, files=dma.files(pkernfs=True), guest=_COMMON + guest)
-    dmas = [dma.Dma(t, m, span=t.s.PKERNFS, nic=n) for n in nics]
-    m.start()
-    at = -1
-    for _ in dmas:
-        at = m.wait('STEP ring', start=at + 1)[0]
+    dmas = dma.start_all(t, m, nics, rate=60)
     dmas[0].poll(*('0000:' + _FUNCTIONS[n] for n in nics))
-    for d in dmas:
-        d.start(rate=60)
     m.send('frames come')
     at, _, _ = m.wait('PHASE jump')
     at, _, _ = m.wait('PHASE end', start=at)
     for d in dmas:
         d.stop()
     m.send('no more frames')
-    for _ in dmas:
-        at = m.wait('STEP closed', start=at + 1)[0]
+    m.wait_each('STEP closed', len(dmas), start=at + 1)
     left = [d.scan() for d in dmas]
     m.send('seen')
     m.finish()

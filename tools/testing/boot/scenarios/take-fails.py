@@ -19,16 +19,7 @@ VARIANTS = {'scalable': {'IOMMU': 'intremap=on,x-scalable-mode=on',
                          'APPEND': 'intel_iommu=sm_on'}}
 _WHY = 'the IOMMU driver cannot take it over'
 
-GUEST = damage.GUEST_CUT.replace('\tsleep 1\n', r'''
-	want_state failed
-	grep -q "%s" /sys/fs/pkernfs/devices/$nic/reason ||
-		fail "reason: $(cat /sys/fs/pkernfs/devices/$nic/reason)"
-	pkernfsctl release /mnt/vm0/nic0 || fail "release"
-	[ -z "$(ls /sys/fs/pkernfs/devices)" ] || fail "a device is left"
-	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
-	rm -r /mnt/vm0 || fail "a file is still held"
-	sleep 1
-''' % _WHY).replace('\tawait_host\n}', r'''
+GUEST = damage.guest_given_up(_WHY).replace('\tawait_host\n}', r'''
 	await_host
 	mkdir /mnt/vm0
 	mkfifo /tmp/control
