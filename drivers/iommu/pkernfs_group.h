@@ -6,6 +6,8 @@
  */
 #ifdef CONFIG_PKERNFS_FS
 
+#include <linux/pkernfs_pci.h>
+
 /**
  * pkernfs_group_replace - bring the one device of a group to another domain
  * @dev: device
@@ -40,7 +42,9 @@ int pkernfs_group_replace(struct device *dev, const struct pkernfs_group_change 
 		ret = -ESTALE;
 	else if (how->unless && *how->unless)
 		ret = -EBUSY;
-	else if (group->domain != domain)
+	if (!ret && how->stop)
+		pkernfs_pci_stop(to_pci_dev(dev));
+	if (!ret && group->domain != domain)
 		ret = __iommu_attach_device(domain, dev, group->domain);
 	if (!ret)
 		group->domain = domain;

@@ -58,25 +58,23 @@ static void pkernfs_pci_unmask(struct pkernfs_pci *pp, struct vfio_pci_core_devi
 	pp->masked = false;
 }
 
-/**
- * pkernfs_pci_owes - is a vector still to be signalled for an earlier kernel?
- * @pd: kept device
- *
- * Return: true if its user has not connected them all since it took over a device
- * whose interrupts were uncertain.
+/*
+ * Is a vector still to be signalled for an earlier kernel? Then its user has not connected
+ * them all since it took over a device whose interrupts were uncertain.
  */
-bool pkernfs_pci_owes(struct pkernfs_device *pd)
+static bool pkernfs_pci_owes(struct pkernfs_pci *pp)
 {
-	int count = pci_msix_vec_count(pd->pdev);
-	struct pkernfs_pci *pp = pd->pci;
+	int count = pci_msix_vec_count(pp->pdev);
 
 	guard(spinlock_irqsave)(&pkernfs_pci_lock);
-	return pp && count > 0 && find_first_bit(pp->raise, count) < count;
+	return count > 0 && find_first_bit(pp->raise, count) < count;
 }
 
 /**
  * pkernfs_pci_quiesce_irq - mask all interrupts for good
  * @pd: frozen device whose user is there; at kexec, any kept device
+ * @drained: its user asks for it, and will have taken what came before; else interrupts
+ *	stay as certain as they were
  * @why: the reason if it cannot be done
  *
  * When it returns, each interrupt raised before has been handled, that is, the
@@ -85,9 +83,11 @@ bool pkernfs_pci_owes(struct pkernfs_device *pd)
  * next one to open the device can.
  *
  * Context: process, transition lock.
- * Return: 0, or the errno that is also in @why (everything is as before).
+ * Return: 0; -ESTALE the user that froze it has gone; or the errno that is also in @why
+ * (everything is as before).
  */
-int pkernfs_pci_quiesce_irq(struct pkernfs_device *pd, struct pkernfs_refusal *why)
+int pkernfs_pci_quiesce_irq(struct pkernfs_device *pd, bool drained,
+			    struct pkernfs_refusal *why)
 {
 	struct pkernfs_pci *pp = pd->pci;
 	struct vfio_pci_core_device *vdev;
@@ -97,6 +97,11 @@ int pkernfs_pci_quiesce_irq(struct pkernfs_device *pd, struct pkernfs_refusal *w
 		return pkernfs_refuse(why, -EINVAL, ~0ULL, "it is not kept");
 
 	vdev = pkernfs_vfio_user_lock(pp);
+	/* Another one may have come since, with interrupts of its own. */
+	if (drained && pkernfs_device_state(pd) != PKERNFS_STATE_FROZEN) {
+		pkernfs_vfio_user_unlock();
+		return -ESTALE;
+	}
 	if (vdev)
 		pkernfs_vfio_irq_lock(vdev);
 	error = pp->pdev->msi_enabled ? -EOPNOTSUPP : pkernfs_pci_mask(pp, vdev);
@@ -108,6 +113,12 @@ int pkernfs_pci_quiesce_irq(struct pkernfs_device *pd, struct pkernfs_refusal *w
 		pkernfs_vfio_irq_unlock(vdev);
 	if (!error)
 		pkernfs_msix_sync(pp->pdev, vdev);
+	if (!error && drained) {
+		pd->irq_quiesced = true;
+		/* Masked now; but what an earlier kernel may have lost can still be owed. */
+		if (!pkernfs_pci_owes(pp))
+			WRITE_ONCE(pd->rec->irq, cpu_to_le32(PKERNFS_RECORD_IRQ_QUIESCED));
+	}
 	pkernfs_vfio_user_unlock();
 	if (error)
 		return pkernfs_refuse(why, error, ~0ULL, error == -EOPNOTSUPP ?

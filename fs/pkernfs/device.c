@@ -548,7 +548,7 @@ static void pkernfs_prepare_device(struct pkernfs_device *pd)
 		return;
 	}
 	/* A user that did not say it has drained: uncertain stays uncertain. */
-	if (!pd->irq_quiesced && pkernfs_pci_quiesce_irq(pd, &pd->why))
+	if (!pd->irq_quiesced && pkernfs_pci_quiesce_irq(pd, false, &pd->why))
 		pr_warn("pkernfs: %s: vectors could not be masked\n", pci_name(pd->pdev));
 }
 

@@ -187,14 +187,8 @@ static int pkernfs_device_quiesce(struct pkernfs_device *pd)
 		return pkernfs_refuse_not_frozen(pd);
 	if (pd->irq_quiesced)
 		return 0;
-	ret = pkernfs_pci_quiesce_irq(pd, &pd->why);
-	if (ret)
-		return ret;
-	pd->irq_quiesced = true;
-	/* Masked now; but what an earlier kernel may have lost can still be owed. */
-	if (!pkernfs_pci_owes(pd))
-		WRITE_ONCE(pd->rec->irq, cpu_to_le32(PKERNFS_RECORD_IRQ_QUIESCED));
-	return 0;
+	ret = pkernfs_pci_quiesce_irq(pd, true, &pd->why);
+	return ret == -ESTALE ? pkernfs_refuse_stale(pd) : ret;
 }
 
 static int pkernfs_device_unfreeze(struct pkernfs_device *pd)
@@ -236,9 +230,10 @@ static int pkernfs_device_release(struct pkernfs_device *pd)
 	if (READ_ONCE(pd->waits))
 		return pkernfs_refuse(&pd->why, -EBUSY, ~0ULL, PKERNFS_HAS_USER);
 	if (pkernfs_device_on_fixed(pd)) {
-		pkernfs_pci_stop(pd->pdev);
+		if (pkernfs_test(PKERNFS_TEST_RELEASE_WAITS))
+			pkernfs_test_pause();
 		ret = pkernfs_iommu_release(pd);
-		if (ret == -EBUSY)
+		if (ret == -EBUSY || ret == -ESTALE)
 			return pkernfs_refuse(&pd->why, ret, ~0ULL, PKERNFS_HAS_USER);
 		if (ret)
 			return pkernfs_refuse(&pd->why, ret, ~0ULL,

@@ -21,6 +21,7 @@ static const char * const pkernfs_test_names[] = {
 	[PKERNFS_TEST_INIT_FAILS]	= "init-fails",
 	[PKERNFS_TEST_STUCK_LOCKS]	= "stuck-locks",
 	[PKERNFS_TEST_TAKE_FAILS]	= "take-fails",
+	[PKERNFS_TEST_RELEASE_WAITS]	= "release-waits",
 };
 
 static unsigned long pkernfs_test_knobs;
@@ -42,6 +43,14 @@ bool pkernfs_test(enum pkernfs_test_knob knob)
 void pkernfs_test_window(void)
 {
 	mdelay(5);
+}
+
+/**
+ * pkernfs_test_pause - let others do what they want to
+ */
+void pkernfs_test_pause(void)
+{
+	msleep(3000);
 }
 
 static int pkernfs_test_parse(const char *list)

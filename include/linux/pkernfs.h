@@ -332,6 +332,7 @@ void pkernfs_record_drop_stale(struct pkernfs_region *r);
  * @PKERNFS_TEST_INIT_FAILS: the IOMMU driver's start fails after devices were adopted
  * @PKERNFS_TEST_STUCK_LOCKS: CPUs that are stopped at kexec hold a unit's locks
  * @PKERNFS_TEST_TAKE_FAILS: the IOMMU driver does not take an adopted device over
+ * @PKERNFS_TEST_RELEASE_WAITS: RELEASE pauses between its checks and what it does
  */
 enum pkernfs_test_knob {
 	PKERNFS_TEST_CLEAR_FIRST,
@@ -341,14 +342,17 @@ enum pkernfs_test_knob {
 	PKERNFS_TEST_INIT_FAILS,
 	PKERNFS_TEST_STUCK_LOCKS,
 	PKERNFS_TEST_TAKE_FAILS,
+	PKERNFS_TEST_RELEASE_WAITS,
 };
 
 #ifdef CONFIG_PKERNFS_TEST
 bool pkernfs_test(enum pkernfs_test_knob knob);
 void pkernfs_test_window(void);
+void pkernfs_test_pause(void);
 #else
 static inline bool pkernfs_test(enum pkernfs_test_knob knob) { return false; }
 static inline void pkernfs_test_window(void) { }
+static inline void pkernfs_test_pause(void) { }
 #endif
 
 #endif

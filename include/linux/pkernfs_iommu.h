@@ -59,12 +59,14 @@ void pkernfs_vtd_init_failed(void);
  * @to: where the new domain is found once the group's mutex is held; NULL: the
  *	domain that the core wants for the group, as at a detach
  * @unless: -EBUSY if a domain is found there; NULL: do not look
+ * @stop: stop the device first, once nothing is in the way any more
  * @try: -EBUSY if the group's mutex is held
  */
 struct pkernfs_group_change {
 	struct iommu_domain *from;
 	struct iommu_domain **to;
 	struct iommu_domain **unless;
+	bool stop;
 	bool try;
 };
 

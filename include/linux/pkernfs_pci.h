@@ -43,8 +43,8 @@ void pkernfs_pci_reset_later(u16 segment, u16 rid);
 
 /* --- drivers/pci/pkernfs_irq.c: for device.c -------------------------------- */
 
-bool pkernfs_pci_owes(struct pkernfs_device *pd);
-int pkernfs_pci_quiesce_irq(struct pkernfs_device *pd, struct pkernfs_refusal *why);
+int pkernfs_pci_quiesce_irq(struct pkernfs_device *pd, bool drained,
+			    struct pkernfs_refusal *why);
 void pkernfs_pci_unquiesce_irq(struct pkernfs_device *pd);
 
 /* --- drivers/pci/pkernfs_record.c: for device.c ------------------------------ */

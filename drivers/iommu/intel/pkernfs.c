@@ -546,16 +546,17 @@ int pkernfs_iommu_unfreeze(struct pkernfs_device *pd)
 #define PKERNFS_UNBLOCK_TRIES	100
 
 /**
- * pkernfs_iommu_release - take a stopped device off its fixed domain
- * @pd: detached or adopted device, bus mastering off
+ * pkernfs_iommu_release - stop a device and take it off its fixed domain
+ * @pd: detached or adopted device
  *
- * Return: 0, -EBUSY when a user has attached it, or an errno
+ * Return: 0; -EBUSY a user has attached it, -ESTALE and has it already, or an errno:
+ * it is as before then, and at work
  */
 int pkernfs_iommu_release(struct pkernfs_device *pd)
 {
 	struct iommu_domain *blocked = intel_iommu_ops.blocked_domain;
 	const struct pkernfs_group_change block = {
-		.from = pd->fixed, .to = &blocked, .unless = &pd->waits,
+		.from = pd->fixed, .to = &blocked, .unless = &pd->waits, .stop = true,
 	};
 	const struct pkernfs_group_change unblock = { .from = blocked };
 	unsigned int tries;

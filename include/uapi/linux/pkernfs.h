@@ -116,7 +116,8 @@ struct pkernfs_freeze {
  * pending transactions waited for), then everything held for it is dropped.
  * The file is empty and ordinary after it. Errors: -EPERM without CAP_SYS_ADMIN; -EBUSY
  * a VFIO user is there: one that froze the device, or has attached it and is still
- * mapping; -ESTALE a user has just taken the device over.
+ * mapping; -ESTALE a user has just taken the device over. Nothing was done then, and the
+ * device is at work.
  *
  * Of all three: -EBADF the file is not open for writing; -EINVAL it has no device;
  * -ESHUTDOWN a kexec has begun. Of the first two: -EINVAL the device was not frozen in
