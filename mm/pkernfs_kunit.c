@@ -264,6 +264,7 @@ static void pkernfs_test_tables(struct kunit *test)
 	struct pkernfs_region *r = pkernfs_test_region(test);
 	const struct dev_pagemap *huge = NULL;
 	struct pkernfs_sb *sb;
+	struct folio *last;
 	unsigned int i;
 
 	for (i = 0; i < r->pgmaps; i++)
@@ -277,6 +278,11 @@ static void pkernfs_test_tables(struct kunit *test)
 	*sb = *r->sb;
 	memset(&sb->huge, 0, sizeof(sb->huge));
 
+	KUNIT_EXPECT_EQ(test, pkernfs_test_tables_free(huge), 0);
+	/* One that shares nothing with others any more, if there are others */
+	last = page_folio(pfn_to_page(PHYS_PFN(huge->range.end)));
+	KUNIT_EXPECT_EQ(test, pkernfs_vmemmap_own(last), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_vmemmap_own(last), 0);
 	KUNIT_EXPECT_EQ(test, pkernfs_test_tables_free(huge), 0);
 	kunit_activate_static_stub(test, pkernfs_vmemmap_page, pkernfs_test_table_page);
 	for (pkernfs_test_missing = 0; pkernfs_test_missing < PKERNFS_TEST_TABLES;

@@ -8,9 +8,11 @@
  * seven become one, and one for all granules of a run where their tail pages are alike
  * as well (compound_info_has_mask()).
  *
- * Whoever looks at a struct page meanwhile sees what he saw before. No struct page of a
- * tail is written to but when it is made and before it goes: the one page that there is
- * of them would not allow it either.
+ * Whoever looks at a struct page meanwhile sees what he saw before. One of a tail is written
+ * to when it is made, before it goes, and with CONFIG_PAGE_MAPCOUNT when a PTE that leads to
+ * its page comes or goes. What pages of one granule count in one place is right in sum, as the
+ * folio knows how many of them are mapped; from two granules it would not be. So a granule
+ * has its own table before such a PTE comes: pkernfs_vmemmap_own().
  *
  * vmemmap_free() takes each table to be there once, so it has to be like that again
  * before a run is unmapped. That is the one time that takes memory.
@@ -42,6 +44,7 @@ struct pkernfs_vmemmap {
 	struct page *tail;		/* what its tail struct pages are mapped to */
 	pte_t *shared;			/* the table that others may share, */
 	struct page *shared_tail;	/* and what that maps */
+	pte_t *spare;			/* the last one that went to @tables */
 	struct list_head tables;	/* spare ones */
 };
 
@@ -128,7 +131,10 @@ static void pkernfs_vmemmap_share_table(struct pkernfs_vmemmap *v, unsigned long
 		return;
 	}
 	pkernfs_vmemmap_set(addr, v->shared);
-	list_add(&virt_to_page(table)->lru, &v->tables);
+	/* One that was made for the granule alone is there seven times. */
+	if (table != v->spare)
+		list_add(&virt_to_page(table)->lru, &v->tables);
+	v->spare = table;
 }
 
 static void pkernfs_vmemmap_free(struct pkernfs_vmemmap *v)
@@ -177,10 +183,56 @@ VISIBLE_IF_KUNIT struct page *pkernfs_vmemmap_page(void)
 	return alloc_page(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
 }
 
+/* A table of which every entry leads to the one page of tail struct pages. */
+static pte_t *pkernfs_vmemmap_fill(struct page *page, struct page *tail)
+{
+	pte_t *table = page_address(page);
+	unsigned int i;
+
+	for (i = 0; i < PTRS_PER_PTE; i++)
+		set_pte(table + i, mk_pte(tail, PAGE_KERNEL));
+	page_ref_add(tail, PTRS_PER_PTE);
+	return table;
+}
+
+/**
+ * pkernfs_vmemmap_own - end what a granule shares with others
+ * @folio: one that a PTE is about to lead into
+ *
+ * What its own places share stays shared.
+ *
+ * Context: @folio is locked; may sleep
+ * Return: 0, also where there is nothing to do; -ENOMEM
+ */
+int pkernfs_vmemmap_own(struct folio *folio)
+{
+	const unsigned long at = (unsigned long)&folio->page;
+	struct pkernfs_vmemmap v = { .at = at };
+	pte_t *table;
+	struct page *page;
+	unsigned int i;
+
+	if (!IS_ENABLED(CONFIG_PAGE_MAPCOUNT) ||
+	    folio_order(folio) != PKERNFS_HUGE_SHIFT - PAGE_SHIFT ||
+	    !IS_ALIGNED(at, PMD_SIZE) || !pkernfs_vmemmap_granule(&v))
+		return 0;
+	table = pkernfs_vmemmap_table(at + PMD_SIZE);
+	if (!table || pte_page(table[0]) == v.tail)
+		return 0;
+	page = pkernfs_vmemmap_page();
+	if (!page)
+		return -ENOMEM;
+	table = pkernfs_vmemmap_fill(page, v.tail);
+	for (i = 1; i < PKERNFS_HUGE_TABLES; i++)
+		pkernfs_vmemmap_set(at + i * PMD_SIZE, table);
+	flush_tlb_kernel_range(at + PMD_SIZE, at + PKERNFS_HUGE_VMEMMAP);
+	return 0;
+}
+
 /* Give each place a table of its own; or only tell how many that takes. */
 static unsigned int pkernfs_vmemmap_walk(struct pkernfs_vmemmap *v, bool change)
 {
-	unsigned int i, n, count = 0;
+	unsigned int i, count = 0;
 
 	v->shared = NULL;
 	for (v->at = v->start; v->at < v->end; v->at += PKERNFS_HUGE_VMEMMAP) {
@@ -200,10 +252,7 @@ static unsigned int pkernfs_vmemmap_walk(struct pkernfs_vmemmap *v, bool change)
 				continue;
 			page = list_first_entry(&v->tables, struct page, lru);
 			list_del(&page->lru);
-			table = page_address(page);
-			for (n = 0; n < PTRS_PER_PTE; n++)
-				set_pte(table + n, mk_pte(v->tail, PAGE_KERNEL));
-			page_ref_add(v->tail, PTRS_PER_PTE);
+			table = pkernfs_vmemmap_fill(page, v->tail);
 			pkernfs_vmemmap_set(v->at + i * PMD_SIZE, table);
 		}
 		cond_resched();

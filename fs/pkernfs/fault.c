@@ -228,6 +228,8 @@ static vm_fault_t pkernfs_fault_insert(struct vm_fault *vmf, struct page *page,
 		ret = vmf_insert_folio_pmd(vmf, folio, write);
 	else if (pmd_trans_huge(pmd))
 		ret = VM_FAULT_NOPAGE;		/* the page is mapped already */
+	else if (pkernfs_vmemmap_own(folio))
+		ret = VM_FAULT_OOM;
 	else
 		ret = vmf_insert_page_mkwrite(vmf, page, write);
 	folio_unlock(folio);

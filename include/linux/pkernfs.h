@@ -155,9 +155,10 @@ int pkernfs_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 			   unsigned long nr_pages, int flags);
 bool pkernfs_bad_phys(struct pkernfs_region *r, phys_addr_t phys, u64 bytes);
 
-/* --- mm/pkernfs_map.c, mm/pkernfs_poison.c ------------------------------------ */
+/* --- mm/pkernfs_map.c, mm/pkernfs_poison.c, mm/pkernfs_vmemmap.c ---------------- */
 
 int pkernfs_folio_pin(struct folio *folio);
+int pkernfs_vmemmap_own(struct folio *folio);
 bool pkernfs_region_fits(const struct pkernfs_region *r, const struct pkernfs_sb *sb);
 int pkernfs_region_remap(struct pkernfs_region *r, const struct pkernfs_sb *sb);
 #ifdef CONFIG_MEMORY_FAILURE
