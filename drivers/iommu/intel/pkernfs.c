@@ -235,7 +235,8 @@ static int pkernfs_fixed_attach(struct iommu_domain *domain, struct device *dev,
 
 	ret = domain_attach_iommu(&f->d, f->iommu);
 	if (ret) {
-		pkernfs_refuse(&pd->why, ret, ~0ULL, "no domain id left");
+		pkernfs_refuse(&pd->why, ret, ~0ULL,
+			       ret == -ENOMEM ? "no memory" : "no domain id left");
 		goto out_unlock;
 	}
 	f->did = domain_id_iommu(&f->d, f->iommu);

@@ -110,7 +110,8 @@ struct pkernfs_freeze {
  * PKERNFS_UNFREEZE: same kernel, same VFIO user: the live domain is back in one
  * atomic write, the vectors as before QUIESCE_IRQ. Errors: -EXDEV the HWPT does not
  * translate any more as it did at FREEZE, by a change that was under way then; -EBUSY its
- * IOAS is being changed; -ENOMEM; -ENOSPC no domain id. The device stays frozen then.
+ * IOAS is being changed; -EOPNOTSUPP that has got what FREEZE refuses; -ENOMEM; -ENOSPC no
+ * domain id. The device stays frozen then.
  *
  * PKERNFS_RELEASE: give up on the device: it is stopped (bus mastering off,
  * pending transactions waited for), then everything held for it is dropped.
@@ -283,7 +284,7 @@ struct pkernfs_region_info {
  * Has the region looked at as the next kernel would, mounted or not, and with no
  * operation under way meanwhile. Changes nothing.
  *
- * Errors: -ENOMEM.
+ * Errors: -ENOMEM; -ENXIO its memory could not be mapped.
  */
 struct pkernfs_region_check {
 	__u32 size;
