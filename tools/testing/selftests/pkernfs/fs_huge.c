@@ -336,7 +336,7 @@ static void test_emptied(int fd)
 /* --- memory errors -------------------------------------------------------------------- */
 
 /* Pages that the kernel counts as mapped */
-static long nr_mapped(void)
+static long pages_mapped(void)
 {
 	FILE *f = fopen("/proc/vmstat", "r");
 	char line[256];
@@ -357,8 +357,8 @@ static long nr_mapped(void)
  */
 static void test_counted(void)
 {
-	const char *name[] = { "vm/first", "vm/second" };
-	long before = nr_mapped(), slack = 4 * MIB / PAGE;
+	static const char * const name[] = { "vm/first", "vm/second" };
+	long before = pages_mapped(), slack = 4 * MIB / PAGE;
 	char *page[2], *p;
 	int fd[2], i;
 
@@ -373,10 +373,10 @@ static void test_counted(void)
 		munmap(page[i], PAGE);
 	for (i = 0; i < 2; i++) {
 		p = map_at(NULL, fd[i], GIB, 0);
-		ok(maps(p, GIB) && labs(nr_mapped() - before - (long)(GIB / PAGE)) < slack,
-		   "%ld pages are mapped, %ld were", nr_mapped(), before);
+		ok(maps(p, GIB) && labs(pages_mapped() - before - (long)(GIB / PAGE)) < slack,
+		   "%ld pages are mapped, %ld were", pages_mapped(), before);
 		munmap(p, GIB);
-		ok(labs(nr_mapped() - before) < slack, "and %ld after it", nr_mapped());
+		ok(labs(pages_mapped() - before) < slack, "and %ld after it", pages_mapped());
 		close(fd[i]);
 		unlink(name[i]);
 	}
