@@ -10,7 +10,7 @@ as its record says, or it is stopped and nothing is left of it. After all of it
 kmemleak finds nothing.
 """
 
-from pkboot import dma, selftests
+from pkboot import dma, faults, selftests
 
 KERNEL = 'faults'       # built for this alone
 MANUAL = True
@@ -19,29 +19,12 @@ PKERNFS = '64M@512M'
 DEVICES = (dma.NIC,)
 # The suite is run when the guest has said what may fail.
 KUNIT = True
-APPEND = 'kunit.autorun=0 kmemleak=on'
+APPEND = 'kunit.autorun=0 ' + faults.APPEND
 TIMEOUT = 240
-# A failed allocation says so.
-IGNORE = (r'page allocation failure',)
+IGNORE = faults.IGNORE
+FILES = faults.files
 
-
-def FILES():
-    return dma.files(pkernfs=True) + selftests.vfio_files('faults')
-
-
-GUEST = r'''
-debug=/sys/kernel/debug
-
-# Every allocation of this kernel may fail, for who counts them.
-may_fail() {
-	local what
-	for what in failslab fail_page_alloc; do
-		echo N >$debug/$what/ignore-gfp-wait
-		echo 0 >$debug/$what/verbose
-	done
-	echo 0 >$debug/fail_page_alloc/min-order
-}
-
+GUEST = faults.GUEST + r'''
 adoption() {
 	local suite=$debug/kunit/pkernfs_adopt_faults
 	echo run >$suite/run
@@ -49,15 +32,6 @@ adoption() {
 		fail "$(tr '\n' ' ' <$suite/results)"
 	sed -n 's/.*# \(pkernfs_faults_.*: .* allocations, .*\)/TAP \1/p' $suite/results |
 		while read -r line; do say "$line"; done
-}
-
-# What nothing points to for 5 s; a value may look like a pointer for a while.
-no_leaks() {
-	sleep 6
-	echo scan >$debug/kmemleak
-	echo scan >$debug/kmemleak
-	cat $debug/kmemleak >/tmp/leaks
-	[ ! -s /tmp/leaks ] || { cat /tmp/leaks >/dev/kmsg; fail "memory is lost"; }
 }
 
 stage1() {
@@ -71,10 +45,7 @@ stage1() {
 	cdev=$(vfio_cdev)
 	echo >$dev/reset_method
 	pool=$(cat $region/pool_free)
-	faults /mnt $cdev >/tmp/tap 2>&1 ||
-		fail "$(grep -v '^ok' /tmp/tap | tr '\n' ' ')"
-	sed -n 's/^ok.* - \(.*: .* points, .*\)/TAP \1/p' /tmp/tap |
-		while read -r line; do say "$line"; done
+	swept $cdev
 	nothing_left $pool
 	echo $nic >$dev/driver/unbind || fail "unbind"
 	no_leaks

@@ -5,21 +5,27 @@
  * call succeeds; at the end nothing is held.
  *
  * usage: faults MOUNT VFIO_CDEV
+ *        faults MOUNT VFIO_CDEV RAM DEVICE [release]
  *
  * Needs a kernel with fault injection; the device is bound to vfio-pci, is enabled,
  * and has no reset, so that opening it takes no time.
+ *
+ * The second way is for a device that a VMM has left at work, detached, in the file
+ * DEVICE, with its RAM in the file RAM: it is left like that, too, and never ceases to
+ * work meanwhile. What stops it comes when nobody needs it any more: RELEASE.
  */
 #include <linux/pkernfs.h>
 
 #include "fs_vfio.h"
 
-#define RAM	(4 * MIB)
-#define IOVA	(1UL << 32)
+#define IOVA	(1UL << 32)	/* where pkernfs-vmm has RAM, too */
 #define MOST	400		/* calls of one kind: it has to come to an end */
 
 static const char *cdev;
 static int nth, file;
 static void *ram;
+static size_t ram_bytes = 4 * MIB;
+static bool at_work;		/* the device does DMA */
 
 /* The @n-th point of this thread fails from now on; 0: none. */
 static void inject(int n)
@@ -106,8 +112,8 @@ static int user_map(void)
 	if (!ioas)
 		ioas = alloc.out_ioas_id;
 	/* What fails to be copied back is mapped all the same. */
-	unmap(IOVA, RAM);
-	return map(ram, RAM, IOVA, true);
+	unmap(IOVA, ram_bytes);
+	return map(ram, ram_bytes, IOVA, true);
 }
 
 static int user_attach(void)
@@ -134,16 +140,28 @@ static void user_all(void)
 		die("a user");
 }
 
+/* Points of a call that succeeds. */
+static int points(int (*call)(void))
+{
+	char left[16] = "";
+
+	inject(100 * MOST);
+	if (call() || pread(nth, left, sizeof(left) - 1, 0) <= 0)
+		die("points");
+	inject(0);
+	return 100 * MOST - atoi(left);
+}
+
 /*
- * Each point of @call in turn. It begins in state @before and ends, when it
+ * Each point of @call in turn, up to @last if not 0. It begins in state @before and ends, when it
  * succeeds, in @after, from where @undo leads back (NULL: nothing to do).
  */
-static void sweep(const char *name, int (*call)(void), int before, int after,
-		  void (*undo)(void))
+static void sweep_to(int last, const char *name, int (*call)(void), int before, int after,
+		     void (*undo)(void))
 {
 	int n, failed = 0, wrong = 0;
 
-	for (n = 1; n < MOST; n++) {
+	for (n = 1; n < MOST && (!last || n <= last); n++) {
 		bool hit;
 		int ret, error;
 
@@ -171,6 +189,12 @@ static void sweep(const char *name, int (*call)(void), int before, int after,
 			break;
 	}
 	ok(n < MOST && !wrong, "%s: %d points, %d of them fail it", name, n - 1, failed);
+}
+
+static void sweep(const char *name, int (*call)(void), int before, int after,
+		  void (*undo)(void))
+{
+	sweep_to(0, name, call, before, after, undo);
 }
 
 static void undo_freeze(void)
@@ -232,12 +256,92 @@ static void released(void)
 	leave();
 }
 
-int main(int argc, char **argv)
+/* What a VMM has left: the device, detached, and the RAM that it works in. */
+static void take_over(const char *ram_path, const char *device)
 {
-	uint64_t before;
+	struct stat st;
+	int fd = open(ram_path, O_RDWR);
+
+	file = open(device, O_RDWR);
+	if (file < 0 || fd < 0 || fstat(fd, &st))
+		die("files");
+	ram_bytes = st.st_size;
+	ram = mmap(NULL, ram_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (ram == MAP_FAILED)
+		die("mmap");
+	close(fd);
+	ok(state() == PKERNFS_STATE_DETACHED, "left by a VMM");
+}
+
+/* From an attached user to a device without one, and back */
+static void frozen(void)
+{
+	sweep("FREEZE", freeze, PKERNFS_STATE_ORDINARY, PKERNFS_STATE_FROZEN, undo_freeze);
+	again_frozen();
+	sweep("UNFREEZE", unfreeze, PKERNFS_STATE_FROZEN, PKERNFS_STATE_ORDINARY, again_frozen);
+	sweep("QUIESCE_IRQ", quiesce, PKERNFS_STATE_FROZEN, PKERNFS_STATE_FROZEN, requiesce);
+	sweep("INFO", get_info, PKERNFS_STATE_FROZEN, PKERNFS_STATE_FROZEN, NULL);
+	leave();
+	ok(state() == PKERNFS_STATE_DETACHED, "detached");
+}
+
+static void taken_back(void)
+{
+	int last = 0;
+
+	sweep("open", user_open, PKERNFS_STATE_DETACHED, PKERNFS_STATE_DETACHED, user_close);
+	reopen();
+	sweep("BIND", user_bind, PKERNFS_STATE_DETACHED, PKERNFS_STATE_DETACHED, reopen);
+	rebind();
+	sweep("map", user_map, PKERNFS_STATE_DETACHED, PKERNFS_STATE_DETACHED, rebind);
+	remap();
+	/* The copy to the user is the last point, and takes the device from its work. */
+	if (at_work) {
+		last = points(user_attach) - 1;
+		refrozen();
+	}
+	sweep_to(last, "ATTACH", user_attach, PKERNFS_STATE_DETACHED, PKERNFS_STATE_ORDINARY,
+		 refrozen);
+}
+
+static void given_up(void)
+{
+	sweep("RELEASE", release, PKERNFS_STATE_DETACHED, PKERNFS_STATE_ORDINARY, released);
+	if (state() != PKERNFS_STATE_ORDINARY)
+		ok(!release(), "RELEASE");
+}
+
+static void alone(void)
+{
+	uint64_t before = free_bytes();
 	int ram_fd;
 
-	if (argc < 3)
+	file = open("nic", O_CREAT | O_RDWR, 0600);
+	ram_fd = open("ram", O_CREAT | O_RDWR, 0600);
+	if (file < 0 || ram_fd < 0 || ftruncate(ram_fd, ram_bytes))
+		die("files");
+	ram = mmap(NULL, ram_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ram_fd, 0);
+	if (ram == MAP_FAILED)
+		die("mmap");
+	fill(ram, ram_bytes, 7);
+
+	user_all();
+	frozen();
+	taken_back();
+	user_close();
+	given_up();
+
+	ok(filled(ram, ram_bytes, 7), "memory is as it was");
+	munmap(ram, ram_bytes);
+	ok(!unlink("ram") && !unlink("nic"), "all may go");
+	close(file);
+	close(ram_fd);
+	ok(free_bytes() == before, "and has left nothing");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 3 || argc == 4)
 		die("usage");
 	cdev = argv[2];
 	vfio = -1;
@@ -253,41 +357,19 @@ int main(int argc, char **argv)
 	if (nth < 0)
 		die("fail-nth");
 
-	before = free_bytes();
-	file = open("nic", O_CREAT | O_RDWR, 0600);
-	ram_fd = open("ram", O_CREAT | O_RDWR, 0600);
-	if (file < 0 || ram_fd < 0 || ftruncate(ram_fd, RAM))
-		die("files");
-	ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_SHARED, ram_fd, 0);
-	if (ram == MAP_FAILED)
-		die("mmap");
-	fill(ram, RAM, 7);
-
+	if (argc == 3) {
+		alone();
+		return tap_done();
+	}
+	at_work = argc == 5;
+	take_over(argv[3], argv[4]);
+	if (!at_work) {
+		given_up();
+		return tap_done();
+	}
 	user_all();
-	sweep("FREEZE", freeze, PKERNFS_STATE_ORDINARY, PKERNFS_STATE_FROZEN, undo_freeze);
-	again_frozen();
-	sweep("UNFREEZE", unfreeze, PKERNFS_STATE_FROZEN, PKERNFS_STATE_ORDINARY, again_frozen);
-	sweep("QUIESCE_IRQ", quiesce, PKERNFS_STATE_FROZEN, PKERNFS_STATE_FROZEN, requiesce);
-	sweep("INFO", get_info, PKERNFS_STATE_FROZEN, PKERNFS_STATE_FROZEN, NULL);
+	frozen();
+	taken_back();
 	leave();
-	ok(state() == PKERNFS_STATE_DETACHED, "detached");
-	sweep("open", user_open, PKERNFS_STATE_DETACHED, PKERNFS_STATE_DETACHED, user_close);
-	reopen();
-	sweep("BIND", user_bind, PKERNFS_STATE_DETACHED, PKERNFS_STATE_DETACHED, reopen);
-	rebind();
-	sweep("map", user_map, PKERNFS_STATE_DETACHED, PKERNFS_STATE_DETACHED, rebind);
-	remap();
-	sweep("ATTACH", user_attach, PKERNFS_STATE_DETACHED, PKERNFS_STATE_ORDINARY, refrozen);
-	user_close();
-	sweep("RELEASE", release, PKERNFS_STATE_DETACHED, PKERNFS_STATE_ORDINARY, released);
-	if (state() != PKERNFS_STATE_ORDINARY)
-		ok(!release(), "RELEASE");
-
-	ok(filled(ram, RAM, 7), "memory is as it was");
-	munmap(ram, RAM);
-	ok(!unlink("ram") && !unlink("nic"), "all may go");
-	close(file);
-	close(ram_fd);
-	ok(free_bytes() == before, "and has left nothing");
 	return tap_done();
 }
