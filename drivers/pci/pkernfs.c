@@ -17,6 +17,7 @@
 #define pr_fmt(fmt) "pkernfs: " fmt
 
 #include <linux/init.h>
+#include <linux/pkernfs_iommu.h>
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
 #include <linux/suspend.h>
@@ -510,6 +511,7 @@ static int __init pkernfs_pci_reset_stopped(void)
 	struct pkernfs_pci_stopped *stopped, *next;
 	struct pci_dev *pdev;
 
+	pkernfs_iommu_settle();
 	list_for_each_entry_safe(stopped, next, &pkernfs_pci_stopped, node) {
 		pdev = pci_get_domain_bus_and_slot(stopped->segment,
 						   PCI_BUS_NUM(stopped->rid),

@@ -33,6 +33,11 @@ void pkernfs_iommu_free(struct pkernfs_device *pd);
 struct iommu_domain *pkernfs_vtd_adopted(struct device *dev, bool alone);
 bool pkernfs_vtd_second_stage(struct device *dev, struct intel_iommu *iommu);
 
+/* --- drivers/iommu/intel/pkernfs_entry.c ----------------------------------- */
+
+void __pkernfs_let_go(struct device *dev);
+void pkernfs_iommu_settle(void);
+
 /* --- drivers/iommu/intel/pkernfs_fixed.c ----------------------------------- */
 
 int pkernfs_iommu_ranges(struct pkernfs_device *pd,
@@ -142,6 +147,18 @@ static inline bool pkernfs_domain_gone(struct iommu_domain *domain)
 }
 
 /**
+ * pkernfs_let_go - the IOMMU driver is about to forget a device
+ * @dev: device, in its place
+ *
+ * As when it could not be met in full. An adopted one is stopped before it is blocked.
+ */
+static inline void pkernfs_let_go(struct device *dev)
+{
+	if (static_branch_unlikely(&pkernfs_iommu_key))
+		__pkernfs_let_go(dev);
+}
+
+/**
  * pkernfs_adopted_domain - domain that the kernel before left for a device
  * @group: group that has no domain yet
  *
@@ -219,6 +236,7 @@ static inline bool pkernfs_keep_domain(struct iommu_domain *old,
 static inline bool pkernfs_may_attach(const struct iommu_domain *old,
 				      const struct iommu_domain *new) { return false; }
 static inline bool pkernfs_domain_gone(struct iommu_domain *domain) { return false; }
+static inline void pkernfs_let_go(struct device *dev) { }
 static inline struct iommu_domain *
 pkernfs_adopted_domain(struct iommu_group *group) { return NULL; }
 static inline int pkernfs_iopt_frozen(struct io_pagetable *iopt) { return 0; }

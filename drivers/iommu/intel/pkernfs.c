@@ -440,6 +440,9 @@ void __pkernfs_domain_gone(struct iommu_domain *domain)
 	struct pkernfs_device *pd = pkernfs_to_fixed(domain)->pd;
 
 	iommu_group_mutex_assert(&pd->pdev->dev);
+	/* It has been let go, and is there. */
+	if (pd->state == PKERNFS_STATE_FAILED)
+		return;
 	pd->gone = true;
 	pkernfs_fixed_left(pd);
 }

@@ -15,6 +15,8 @@
  */
 #include <linux/pci.h>
 #include <linux/pkernfs.h>
+#include <linux/pkernfs_iommu.h>
+#include <linux/pkernfs_pci.h>
 #include <linux/slab.h>
 
 #include "iommu.h"
@@ -243,7 +245,7 @@ void pkernfs_entry_take(struct pkernfs_fixed *f, struct device *dev)
 /**
  * pkernfs_entry_cut_off - take a stopped device's entry out of this kernel's tables
  * @f: fixed domain
- * @dev: the device, known to the IOMMU driver
+ * @dev: the device; NULL: the IOMMU driver does not know it, or is about to forget it
  * @rid: bus << 8 | devfn
  *
  * After it the device is as one that has no domain yet.
@@ -270,7 +272,7 @@ void pkernfs_entry_cut_off(struct pkernfs_fixed *f, struct device *dev, u16 rid)
 		__iommu_flush_cache(iommu, at, sizeof(*at));
 	}
 	pkernfs_entry_forget(f);
-	if (sm_supported(iommu) && intel_pasid_setup_sm_context(dev))
+	if (dev && sm_supported(iommu) && intel_pasid_setup_sm_context(dev))
 		dev_warn(dev, "pkernfs: no context entry, its DMA stays blocked\n");
 }
 
@@ -282,4 +284,56 @@ void pkernfs_entry_forget(struct pkernfs_fixed *f)
 {
 	pkernfs_pasid_table_free(f->pasid_table);
 	f->pasid_table = NULL;
+}
+
+/* --- A driver that does not have it ----------------------------------------------- */
+
+/* Nobody could take back what the IOMMU driver does not have, nor have it released. */
+static void pkernfs_entry_lost(struct pkernfs_device *pd)
+{
+	struct pkernfs_fixed *f = pkernfs_to_fixed(pd->fixed);
+
+	pkernfs_device_fail(pd, "the IOMMU driver does not keep it");
+	/* One that has come to its domain is blocked by the IOMMU core. */
+	if (!f->did || !list_empty(&f->d.devices))
+		return;
+	pkernfs_entry_cut_off(f, NULL, pd->rid);
+	domain_detach_iommu(&f->d, f->iommu);
+	f->did = 0;
+}
+
+/**
+ * __pkernfs_let_go - see pkernfs_let_go()
+ * @dev: any device
+ */
+void __pkernfs_let_go(struct device *dev)
+{
+	struct pkernfs_device *pd;
+	struct pci_dev *pdev;
+
+	if (!dev_is_pci(dev))
+		return;
+	pdev = to_pci_dev(dev);
+	pd = pkernfs_device_find(pci_domain_nr(pdev->bus), pci_dev_id(pdev));
+	/* One that is unplugged is not kept any more, or gone. */
+	if (pd && pd->pdev == pdev && pd->state == PKERNFS_STATE_ADOPTED && pd->fixed &&
+	    pkernfs_pci_kept(pdev) && !pci_dev_is_disconnected(pdev))
+		pkernfs_entry_lost(pd);
+}
+
+/**
+ * pkernfs_iommu_settle - the IOMMU driver has started
+ *
+ * A device that it has not brought to its fixed domain by now it never will.
+ *
+ * Context: boot
+ */
+void __init pkernfs_iommu_settle(void)
+{
+	struct pkernfs_device *pd;
+
+	list_for_each_entry(pd, &pkernfs_devices, node)
+		if (pd->state == PKERNFS_STATE_ADOPTED && pd->fixed &&
+		    list_empty(&pkernfs_to_fixed(pd->fixed)->d.devices))
+			pkernfs_entry_lost(pd);
 }
