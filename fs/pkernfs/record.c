@@ -13,6 +13,7 @@
 #include <linux/crc32c.h>
 #include <linux/pci.h>
 #include <linux/pkernfs.h>
+#include <linux/pkernfs_iommu.h>
 
 #include "device.h"
 
@@ -131,6 +132,7 @@ static struct pkernfs_device *pkernfs_record_device(struct pkernfs_region *r, u3
 	struct pkernfs_dev_record *rec = pkernfs_record(r, slot);
 	struct pkernfs_device *pd = pkernfs_device_new(r, le16_to_cpu(rec->pci.segment),
 						       le16_to_cpu(rec->pci.rid));
+	int ret;
 
 	if (!pd)
 		return NULL;
@@ -138,8 +140,10 @@ static struct pkernfs_device *pkernfs_record_device(struct pkernfs_region *r, u3
 	pd->rec = rec;
 	pd->state = state;
 	pd->irq_quiesced = rec->irq == cpu_to_le32(PKERNFS_RECORD_IRQ_QUIESCED);
-	if (pkernfs_device_add(pd)) {
-		pkernfs_load_say(pr_err, "pkernfs: record %u: device is named twice\n", slot);
+	ret = pkernfs_device_add(pd);
+	if (ret) {
+		pkernfs_load_say(pr_err, "pkernfs: record %u: %s\n", slot,
+				 ret == -EBUSY ? "device is named twice" : "no memory");
 		pkernfs_device_put(pd);
 		return NULL;
 	}
@@ -183,7 +187,7 @@ struct pkernfs_device *pkernfs_record_adopt(struct pkernfs_region *r, u32 slot)
 /**
  * pkernfs_record_cut_off - a remapping unit's handover proves nothing
  * @r: the region that it is in
- * @drhd_base: the unit
+ * @drhd_base: the unit, 0: all
  * @reason: why; no newline
  *
  * Which devices were handed over cannot be told. But a sound record that names the unit
@@ -202,11 +206,14 @@ void pkernfs_record_cut_off(struct pkernfs_region *r, u64 drhd_base, const char 
 		struct pkernfs_dev_record *rec = pkernfs_record(r, slot);
 
 		if (pkernfs_record_check(rec, slot, &why) ||
-		    le64_to_cpu(rec->iommu.drhd_base) != drhd_base)
+		    (drhd_base && le64_to_cpu(rec->iommu.drhd_base) != drhd_base))
 			continue;
 		pd = pkernfs_record_device(r, slot, PKERNFS_STATE_FAILED);
 		if (pd)
 			pkernfs_device_fail(pd, "%s", reason);
+		else
+			pkernfs_iommu_stop_rid(le16_to_cpu(rec->pci.segment),
+					       le16_to_cpu(rec->pci.rid));
 	}
 }
 

@@ -705,6 +705,22 @@ int __init pkernfs_discover_units(struct list_head *units)
 	return n;
 }
 
+/*
+ * Without memory for the list of units, or with acpi=off. What the hardware lets through
+ * cannot be told then, and is not changed: who has a sound record may be at work.
+ */
+static void __init pkernfs_discover_none(int error)
+{
+	struct pkernfs_why why;
+	unsigned int i;
+
+	if (is_kdump_kernel())
+		return;
+	snprintf(why.text, sizeof(why.text), "the remapping units cannot be found (%d)", error);
+	for (i = 0; i < pkernfs_region_count(); i++)
+		pkernfs_record_cut_off(pkernfs_region_get(i), 0, why.text);
+}
+
 /**
  * pkernfs_iommu_discover - find and prove what the kernel before handed over
  *
@@ -730,8 +746,10 @@ int __init pkernfs_iommu_discover(void)
 	down_write(&dmar_global_lock);
 	ret = dmar_table_init();
 	up_write(&dmar_global_lock);
-	if (ret)
+	if (ret) {
+		pkernfs_discover_none(ret);
 		return 0;
+	}
 
 	pkernfs_test_ssads();
 	if (is_kdump_kernel()) {

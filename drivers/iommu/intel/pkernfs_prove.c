@@ -286,13 +286,16 @@ static const char *pkernfs_prove_header(struct intel_iommu *iommu, phys_addr_t a
 static int pkernfs_expect_device(struct pkernfs_device *pd)
 {
 	const struct pkernfs_dev_record *rec = pd->rec;
+	int ret;
 
 	/* Where this fails PCI is not told, and gives the function no protection. */
 	if (pkernfs_ino_set_device(pd->region, le64_to_cpu(rec->ino),
 				   le32_to_cpu(rec->generation), pd))
 		return pkernfs_device_fail(pd, "its record names a file that is not there");
-	if (pkernfs_pci_expect(pd))
-		return pkernfs_device_fail(pd, "its record names a function that cannot be");
+	ret = pkernfs_pci_expect(pd);
+	if (ret)
+		return pkernfs_device_fail(pd, ret == -ENOMEM ? "no memory" :
+					   "its record names a function that cannot be");
 	return 0;
 }
 

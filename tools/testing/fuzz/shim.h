@@ -497,6 +497,7 @@ struct intel_iommu {
 struct pkernfs_device;
 
 extern int pkernfs_iommu_key;
+void pkernfs_iommu_stop_rid(u16 segment, u16 rid);
 int pkernfs_pci_expect(struct pkernfs_device *pd);
 #define trace_pkernfs_adopt(pd, ret)	((void)(pd), (void)(ret))
 

@@ -56,6 +56,10 @@ int pkernfs_device_fail(struct pkernfs_device *pd, const char *fmt, ...)
 	return -EUCLEAN;
 }
 
+void pkernfs_iommu_stop_rid(u16 segment, u16 rid)
+{
+}
+
 int pkernfs_pci_expect(struct pkernfs_device *pd)
 {
 	return 0;
