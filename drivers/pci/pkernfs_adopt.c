@@ -121,6 +121,7 @@ void __pkernfs_pci_add(struct pci_dev *pdev)
 	pp = pkernfs_pci_expected(pdev, &path);
 	if (!pp)
 		return;
+	pkernfs_test_fail_begin();
 	pp->pdev = pci_dev_get(pdev);
 	pp->pd->pdev = pci_dev_get(pdev);
 	pkernfs_pci_hold(pp);
@@ -132,6 +133,7 @@ void __pkernfs_pci_add(struct pci_dev *pdev)
 		pci_read_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS, &ctrl);
 	if ((ctrl & PCI_MSIX_FLAGS_ENABLE) && pkernfs_msix_mask_table(pdev, NULL))
 		pkernfs_pci_fail(pp, pdev, "MSI-X table", 0, 1);
+	pkernfs_test_fail_end("its function");
 }
 
 /*

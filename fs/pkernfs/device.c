@@ -614,9 +614,11 @@ static int __init pkernfs_device_boot(void)
 {
 	unsigned int i;
 
+	pkernfs_test_fail_begin();
 	for (i = 0; i < pkernfs_region_count(); i++)
 		pkernfs_core_load(pkernfs_region_get(i));
 	pkernfs_iommu_discover();
+	pkernfs_test_fail_end("discovery");
 	for (i = 0; i < pkernfs_region_count(); i++) {
 		struct pkernfs_region *r = pkernfs_region_get(i);
 

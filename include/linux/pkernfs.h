@@ -322,7 +322,7 @@ struct pkernfs_device *pkernfs_record_adopt(struct pkernfs_region *r, u32 slot);
 void pkernfs_record_cut_off(struct pkernfs_region *r, u64 drhd_base, const char *reason);
 void pkernfs_record_drop_stale(struct pkernfs_region *r);
 
-/* --- fs/pkernfs/test.c: knobs of the tests, none in a release kernel -------- */
+/* --- fs/pkernfs/test*.c: knobs of the tests, none in a release kernel -------- */
 
 /**
  * enum pkernfs_test_knob - parts that a test can leave out, or make believe
@@ -354,6 +354,14 @@ void pkernfs_test_pause(void);
 static inline bool pkernfs_test(enum pkernfs_test_knob knob) { return false; }
 static inline void pkernfs_test_window(void) { }
 static inline void pkernfs_test_pause(void) { }
+#endif
+
+#if defined(CONFIG_PKERNFS_TEST) && defined(CONFIG_FUNCTION_ERROR_INJECTION)
+void pkernfs_test_fail_begin(void);
+void pkernfs_test_fail_end(const char *what);
+#else
+static inline void pkernfs_test_fail_begin(void) { }
+static inline void pkernfs_test_fail_end(const char *what) { }
 #endif
 
 #endif
