@@ -83,9 +83,6 @@ static const char *pkernfs_inode_damage(struct pkernfs_core *c,
 			return "inode: directory with one link";
 		break;
 	case S_IFLNK:
-		if (strnlen(ser->target, PKERNFS_SYMLINK_MAX) != le64_to_cpu(ser->size) ||
-		    !ser->size || le64_to_cpu(ser->size) >= PKERNFS_SYMLINK_MAX)
-			return "inode: symbolic link without an end";
 		break;
 	case S_IFCHR:
 	case S_IFBLK:
@@ -128,6 +125,8 @@ static int pkernfs_load_inode(struct pkernfs_core *c, u32 ino, const char **why)
 		return pkernfs_extent_load(c, n, why);
 	if (S_ISDIR(mode))
 		return pkernfs_dirent_load(c, n, why);
+	if (S_ISLNK(mode))
+		return pkernfs_symlink_load(c, n, why);
 	return 0;
 }
 

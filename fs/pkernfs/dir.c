@@ -79,8 +79,7 @@ static int pkernfs_iterate(struct file *file, struct dir_context *ctx)
  * name is an orphan for the next kernel.
  */
 static void pkernfs_new_ser(struct pkernfs_core *c, struct pkernfs_node *n,
-			    struct inode *inode, struct inode *dir, const char *target,
-			    bool named)
+			    struct inode *inode, struct inode *dir, bool named)
 {
 	struct pkernfs_inode_ser *ser = pkernfs_tx_fresh(c, n->ino);
 
@@ -91,10 +90,6 @@ static void pkernfs_new_ser(struct pkernfs_core *c, struct pkernfs_node *n,
 	ser->gid = cpu_to_le32(i_gid_read(inode));
 	ser->nlink = cpu_to_le32(S_ISDIR(inode->i_mode) ? 2 : named);
 	ser->parent = cpu_to_le64(S_ISDIR(inode->i_mode) ? dir->i_ino : 0);
-	if (target) {
-		ser->size = cpu_to_le64(strlen(target));
-		strscpy(ser->target, target, sizeof(ser->target));
-	}
 	if (S_ISCHR(inode->i_mode) || S_ISBLK(inode->i_mode))
 		ser->rdev = cpu_to_le32(new_encode_dev(inode->i_rdev));
 	/* By the clock that all changes go by, or the first could be older than the file. */
@@ -126,8 +121,10 @@ static int pkernfs_make_tx(struct pkernfs_core *c, struct inode *dir,
 		pkernfs_dirent_add(c, d, &at, name, n->ino,
 				   fs_umode_to_dtype(inode->i_mode));
 	}
-	pkernfs_new_ser(c, n, inode, dir, target, name);
-	err = pkernfs_acl_tx(c, n, acls, &blocks);
+	pkernfs_new_ser(c, n, inode, dir, name);
+	err = target ? pkernfs_symlink_tx(c, n, target) : 0;
+	if (!err)
+		err = pkernfs_acl_tx(c, n, acls, &blocks);
 	if (err)
 		goto drop;
 	if (S_ISDIR(inode->i_mode))
@@ -144,6 +141,7 @@ static int pkernfs_make_tx(struct pkernfs_core *c, struct inode *dir,
 	pkernfs_inode_init(inode, n);
 	return 0;
 drop:
+	pkernfs_symlink_drop(c, n);
 	pkernfs_xattr_drop(c, &blocks);
 	pkernfs_dirent_drop(c, &at);
 free:
@@ -216,8 +214,6 @@ static struct dentry *pkernfs_mkdir(struct mnt_idmap *idmap, struct inode *dir,
 static int pkernfs_symlink(struct mnt_idmap *idmap, struct inode *dir,
 			   struct dentry *dentry, const char *target)
 {
-	if (strlen(target) >= PKERNFS_SYMLINK_MAX)
-		return -ENAMETOOLONG;
 	return pkernfs_make(idmap, dir, dentry, S_IFLNK | 0777, target, 0);
 }
 
@@ -419,7 +415,7 @@ static int pkernfs_move(struct pkernfs_core *c, struct inode *old_dir,
 			n = NULL;
 			goto drop;
 		}
-		pkernfs_new_ser(c, n, whiteout, old_dir, NULL, true);
+		pkernfs_new_ser(c, n, whiteout, old_dir, true);
 		pkernfs_dirent_set(c, from, &at_old, n->ino, DT_CHR);
 	} else {
 		pkernfs_dirent_del(c, from, &at_old);

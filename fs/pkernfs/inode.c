@@ -101,7 +101,8 @@ void pkernfs_inode_init(struct inode *inode, struct pkernfs_node *n)
 		break;
 	case S_IFLNK:
 		inode->i_op = &pkernfs_symlink_iops;
-		inode->i_link = n->ser->target;
+		if (!ser->chain)
+			inode->i_link = n->ser->target;
 		break;
 	default:
 		inode->i_op = &pkernfs_special_iops;
@@ -393,8 +394,18 @@ int pkernfs_getattr(struct mnt_idmap *idmap, const struct path *path,
 	return 0;
 }
 
+/* Mostly the VFS has it from i_link. */
+static const char *pkernfs_get_link(struct dentry *dentry, struct inode *inode,
+				    struct delayed_call *done)
+{
+	/* While nobody holds the inode, a block may become another's. */
+	if (!dentry && !inode->i_link)
+		return ERR_PTR(-ECHILD);
+	return pkernfs_symlink_target(pkernfs_sb_core(inode->i_sb), pkernfs_node(inode));
+}
+
 const struct inode_operations pkernfs_symlink_iops = {
-	.get_link	= simple_get_link,
+	.get_link	= pkernfs_get_link,
 	.setattr	= pkernfs_setattr,
 	.getattr	= pkernfs_getattr,
 	.update_time	= pkernfs_inode_update_time,

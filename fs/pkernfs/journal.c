@@ -87,7 +87,7 @@ void pkernfs_block_seal(void *block)
 /**
  * pkernfs_block_sound - is this the block that a chain says it is?
  * @block: the block
- * @magic: PKERNFS_EXTENT_MAGIC or PKERNFS_DIR_MAGIC
+ * @magic: of its kind, PKERNFS_EXTENT_MAGIC and others
  * @ino: inode whose chain it is in
  * @generation: of that inode
  */

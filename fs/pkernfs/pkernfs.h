@@ -109,7 +109,7 @@ struct pkernfs_extent {
  * @extents: number of them
  * @room: elements allocated
  * @slots: which slots are used, PKERNFS_SLOTS bits; regular files only
- * @chain: block numbers of the extent or directory blocks
+ * @chain: block numbers of the extent or directory blocks; of a link's target
  * @chains: number of them
  * @chain_room: elements allocated
  * @holds: sum of the hold counts of its granules
@@ -417,6 +417,13 @@ void pkernfs_dirent_set(struct pkernfs_core *c, struct pkernfs_node *n,
 			const struct pkernfs_place *at, u32 ino, u8 type);
 void pkernfs_dirent_keep(struct pkernfs_node *n, const struct pkernfs_place *at);
 void pkernfs_dirent_drop(struct pkernfs_core *c, const struct pkernfs_place *at);
+
+/* --- symlink.c ---------------------------------------------------------------- */
+
+int pkernfs_symlink_load(struct pkernfs_core *c, struct pkernfs_node *n, const char **why);
+int pkernfs_symlink_tx(struct pkernfs_core *c, struct pkernfs_node *n, const char *target);
+void pkernfs_symlink_drop(struct pkernfs_core *c, struct pkernfs_node *n);
+const char *pkernfs_symlink_target(struct pkernfs_core *c, const struct pkernfs_node *n);
 
 /* --- xattr.c ----------------------------------------------------------------- */
 

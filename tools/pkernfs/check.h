@@ -63,7 +63,7 @@ extern const struct problem_info problem_info[PROBLEMS];
  * @dir: directory: where its name is
  * @seen: directory: 1: leads to the root, 2: being looked at
  * @entries: directory: names in it
- * @block: directory: its chain
+ * @block: its chain
  * @blocks: number of them
  */
 struct node {

@@ -2,6 +2,7 @@
 /*
  * The check of inodes: what each says of itself, and its attributes.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -138,21 +139,66 @@ static bool check_identity(struct check *k, uint32_t ino)
 	return false;
 }
 
+/* The block that the target of a link is in; NULL: it is none. */
+static struct pkernfs_link_block_ser *check_link_block(struct check *k, uint32_t ino)
+{
+	uint64_t block = le64toh(image_inode(k->img, ino)->chain);
+	struct node *n = &k->node[ino];
+
+	/* Where there may be none, none is right. */
+	if (!check_chain_block(k, ino, PKERNFS_LINK_MAGIC,
+			       check_has(k, PKERNFS_INCOMPAT_LINKS) ? block : ~0ULL, 0))
+		return NULL;
+	n->block = malloc(sizeof(*n->block));
+	if (!n->block)
+		image_die(k->img, "no memory");
+	n->block[n->blocks++] = block;
+	return image_block(k->img, block);
+}
+
+/* Let a target end where it may. */
+static void check_target_end(struct check *k, uint32_t ino, char *target, size_t room)
+{
+	struct pkernfs_inode_ser *ser = check_inode_change(k, ino);
+
+	if (!target[0])
+		target[0] = '?';
+	target[room - 1] = 0;
+	ser->size = htole64(strlen(target));
+	check_inode_seal(ser);
+}
+
 static void check_symlink(struct check *k, uint32_t ino)
 {
 	struct pkernfs_inode_ser *ser = image_inode(k->img, ino);
-	size_t length = strnlen(ser->target, PKERNFS_SYMLINK_MAX);
+	size_t room = PKERNFS_SYMLINK_MAX, length;
+	struct pkernfs_link_block_ser *b = NULL;
+	char *target = ser->target;
 
-	if (length && length < PKERNFS_SYMLINK_MAX && length == le64toh(ser->size))
+	if (ser->chain) {
+		b = check_link_block(k, ino);
+		if (!b) {
+			if (!ser->chain)
+				check_target_end(k, ino, target, room);
+			return;
+		}
+		target = b->target;
+		room = PKERNFS_LINK_BYTES;
+	}
+	length = strnlen(target, room);
+	if (length && length < room && length == le64toh(ser->size) &&
+	    (!b || (!b->pad && !b->reserved)))
 		return;
 	if (!check_found(k, P_SYMLINK, "inode %u", ino))
 		return;
-	ser = check_inode_change(k, ino);
-	if (!length)
-		ser->target[0] = '?';
-	ser->target[PKERNFS_SYMLINK_MAX - 1] = 0;
-	ser->size = htole64(strlen(ser->target));
-	check_inode_seal(ser);
+	if (b)
+		image_change(k->img, le64toh(ser->chain));
+	check_target_end(k, ino, target, room);
+	if (b) {
+		b->pad = 0;
+		b->reserved = 0;
+		check_block_seal(b);
+	}
 }
 
 /* false: it is no more */
@@ -227,10 +273,8 @@ static void check_inode(struct check *k, uint32_t ino)
 		k->node[ino].mended = true;
 	}
 	check_wish(k, ino);
-	if (S_ISLNK(le16toh(ser->mode)))
-		check_symlink(k, ino);
-	else if (!S_ISREG(le16toh(ser->mode)) && !S_ISDIR(le16toh(ser->mode)) &&
-		 !check_special(k, ino))
+	if (!S_ISREG(le16toh(ser->mode)) && !S_ISDIR(le16toh(ser->mode)) &&
+	    !S_ISLNK(le16toh(ser->mode)) && !check_special(k, ino))
 		return;
 	k->node[ino].mode = le16toh(ser->mode);
 }
@@ -476,6 +520,8 @@ void check_inodes(struct check *k)
 			check_extent_blocks(k, ino);
 		else if (S_ISDIR(k->node[ino].mode))
 			check_dir_load(k, ino);
+		else if (S_ISLNK(k->node[ino].mode))
+			check_symlink(k, ino);
 	}
 	for (mended = 0; mended < 2; mended++)
 		for (ino = PKERNFS_ROOT_INO; ino < k->inodes; ino++)

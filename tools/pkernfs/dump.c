@@ -292,6 +292,19 @@ static void dump_xattr(struct image *img, const struct pkernfs_inode_ser *ser)
 	}
 }
 
+static void dump_target(struct image *img, const struct pkernfs_inode_ser *ser)
+{
+	const struct pkernfs_link_block_ser *b;
+
+	if (!ser->chain) {
+		text("target", ser->target, sizeof(ser->target));
+	} else if (area_has(&img->sb.pool, le64toh(ser->chain))) {
+		b = image_block(img, le64toh(ser->chain));
+		if (le32toh(b->magic) == PKERNFS_LINK_MAGIC)
+			text("target", b->target, sizeof(b->target));
+	}
+}
+
 /* What the memory of a file is made of, in bytes */
 static uint64_t granule(uint16_t flags)
 {
@@ -329,7 +342,7 @@ static void dump_inode(struct image *img, uint32_t ino)
 	number("xattr", le32toh(ser->xattr));
 	good(le32toh(ser->crc) == image_inode_crc(ser) && le64toh(ser->ino) == ino);
 	if (S_ISLNK(mode))
-		text("target", ser->target, sizeof(ser->target));
+		dump_target(img, ser);
 	if (S_ISREG(mode))
 		number("granule", granule(le16toh(ser->flags)));
 	if (S_ISCHR(mode) || S_ISBLK(mode))
@@ -343,6 +356,8 @@ static void dump_inode(struct image *img, uint32_t ino)
 		dump_chain(img, ser, PKERNFS_EXTENT_MAGIC);
 	} else if (S_ISDIR(mode)) {
 		dump_chain(img, ser, PKERNFS_DIR_MAGIC);
+	} else if (S_ISLNK(mode)) {
+		dump_chain(img, ser, PKERNFS_LINK_MAGIC);
 	}
 	dump_xattr(img, ser);
 	list_end();

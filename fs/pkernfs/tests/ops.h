@@ -10,7 +10,7 @@
 #include "../pkernfs.h"
 
 #define PKERNFS_TEST_INODES	64
-#define PKERNFS_TEST_OPS	46
+#define PKERNFS_TEST_OPS	48
 
 /**
  * struct pkernfs_test_op - an operation to be stopped
@@ -31,6 +31,7 @@ extern const struct pkernfs_test_op pkernfs_test_ops[PKERNFS_TEST_OPS];
 int pkernfs_test_create(struct pkernfs_core *c, const char *name, u32 *ino);
 int pkernfs_test_mknod(struct pkernfs_core *c, const char *name, umode_t mode, u32 rdev,
 		       u32 *ino);
+int pkernfs_test_symlink(struct pkernfs_core *c, const char *name, u32 len, u32 *ino);
 int pkernfs_test_mkdir(struct pkernfs_core *c, u32 dir, const char *name, u32 *ino);
 int pkernfs_test_unlink(struct pkernfs_core *c, const char *name);
 int pkernfs_test_link(struct pkernfs_core *c, u32 ino, const char *name);

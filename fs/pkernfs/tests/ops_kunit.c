@@ -16,24 +16,38 @@ static struct qstr pkernfs_test_name(const char *name)
 
 /* --- names ------------------------------------------------------------------- */
 
+/* A target so long, at least one byte. */
+static int pkernfs_test_target(struct pkernfs_core *c, struct pkernfs_node *n, u32 len)
+{
+	static char target[PKERNFS_LINK_BYTES + 1];
+
+	memset(target, 'x', sizeof(target));
+	target[clamp_t(u32, len, 1, sizeof(target) - 1)] = 0;
+	return pkernfs_symlink_tx(c, n, target);
+}
+
+/* @rdev: of a symbolic link the length of its target. */
 static struct pkernfs_node *pkernfs_test_node(struct pkernfs_core *c, umode_t mode,
 					      u32 nlink, u32 rdev)
 {
 	struct pkernfs_node *n = pkernfs_node_new(c, S_ISREG(mode));
 	struct pkernfs_inode_ser *ser;
+	int err;
 
 	if (IS_ERR(n))
 		return n;
 	ser = pkernfs_tx_fresh(c, n->ino);
 	ser->mode = cpu_to_le16(mode);
 	ser->nlink = cpu_to_le32(nlink);
-	if (S_ISLNK(mode)) {
-		strscpy(ser->target, "where it leads to", sizeof(ser->target));
-		ser->size = cpu_to_le64(strlen(ser->target));
-	} else {
+	if (!S_ISLNK(mode)) {
 		ser->rdev = cpu_to_le32(rdev);
+		return n;
 	}
-	return n;
+	err = pkernfs_test_target(c, n, rdev);
+	if (!err)
+		return n;
+	pkernfs_node_free(c, n);
+	return ERR_PTR(err);
 }
 
 /* No name: as O_TMPFILE does it. */
@@ -69,6 +83,7 @@ static int pkernfs_test_create_tx(struct pkernfs_core *c, struct pkernfs_node *d
 	pkernfs_dirent_keep(d, &at);
 	return 0;
 free:
+	pkernfs_symlink_drop(c, n);
 	pkernfs_node_free(c, n);
 	return err;
 }
@@ -97,6 +112,11 @@ int pkernfs_test_mknod(struct pkernfs_core *c, const char *name, umode_t mode, u
 		       u32 *ino)
 {
 	return pkernfs_test_make(c, PKERNFS_ROOT_INO, name, mode | 0644, rdev, NULL, ino);
+}
+
+int pkernfs_test_symlink(struct pkernfs_core *c, const char *name, u32 len, u32 *ino)
+{
+	return pkernfs_test_make(c, PKERNFS_ROOT_INO, name, S_IFLNK | 0777, len, NULL, ino);
 }
 
 int pkernfs_test_mkdir(struct pkernfs_core *c, u32 dir, const char *name, u32 *ino)
@@ -426,7 +446,21 @@ static int pkernfs_run_symlink(struct pkernfs_core *c)
 {
 	u32 ino;
 
-	return pkernfs_test_make(c, PKERNFS_ROOT_INO, "symlink", S_IFLNK | 0777, 0, NULL, &ino);
+	return pkernfs_test_symlink(c, "symlink", 17, &ino);
+}
+
+static int pkernfs_run_symlink_long(struct pkernfs_core *c)
+{
+	u32 ino;
+
+	return pkernfs_test_symlink(c, "symlink", PKERNFS_LINK_BYTES - 1, &ino);
+}
+
+static int pkernfs_setup_symlink_orphan(struct pkernfs_core *c)
+{
+	u32 ino;
+
+	return pkernfs_test_symlink(c, NULL, PKERNFS_SYMLINK_MAX, &ino);
 }
 
 static int pkernfs_run_link(struct pkernfs_core *c)
@@ -779,6 +813,7 @@ const struct pkernfs_test_op pkernfs_test_ops[PKERNFS_TEST_OPS] = {
 	{ "create that raises the mark", pkernfs_setup_mark, pkernfs_run_mark },
 	{ "create in a new block of names", pkernfs_setup_block, pkernfs_run_block },
 	{ "symlink", pkernfs_setup_two, pkernfs_run_symlink },
+	{ "symlink with a block", pkernfs_setup_two, pkernfs_run_symlink_long },
 	{ "mknod", pkernfs_setup_two, pkernfs_run_mknod },
 	{ "mkdir", pkernfs_setup_two, pkernfs_run_mkdir },
 	{ "link", pkernfs_setup_two, pkernfs_run_link },
@@ -798,6 +833,7 @@ const struct pkernfs_test_op pkernfs_test_ops[PKERNFS_TEST_OPS] = {
 	{ "link of what has no name", pkernfs_setup_tmpfile, pkernfs_run_link_tmpfile },
 	{ "free what has no name", pkernfs_setup_tmpfile, pkernfs_run_free_tmpfile },
 	{ "free an inode with attributes", pkernfs_setup_attr_orphan, pkernfs_run_free_tmpfile },
+	{ "free a symlink with a block", pkernfs_setup_symlink_orphan, pkernfs_run_free_tmpfile },
 	{ "free an inode with data", pkernfs_setup_data_orphan, pkernfs_run_free_tmpfile },
 	{ "mode and owner", pkernfs_setup_two, pkernfs_run_chmod },
 	{ "mode, owner and ACL", pkernfs_setup_acl, pkernfs_run_chmod_acl },

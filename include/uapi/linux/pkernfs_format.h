@@ -17,8 +17,9 @@
  *	handover	what a kernel leaves for the next one: per remapping unit a
  *			header block, right after it the root table, then
  *			context tables
- *	pool		4 KiB blocks: the list of bad pages, extent blocks of files,
- *			and second-stage tables of preserved devices
+ *	pool		4 KiB blocks: the list of bad pages, blocks of extents, names,
+ *			attributes and targets of links, and second-stage tables of
+ *			preserved devices
  *	data		2 MiB granules of file data, naturally aligned
  *	small		4 KiB granules of file data; with PKERNFS_INCOMPAT_POOLS only
  *	huge		1 GiB granules of file data; with PKERNFS_INCOMPAT_HUGE only
@@ -71,6 +72,7 @@ struct pkernfs_area {
  *		second-stage tables that the record names (SSADE)
  * HUGE		granules of 1 GiB, in an area of their own
  * MARK		the inode table says how far it has been used
+ * LINKS	targets of symbolic links in blocks of the pool
  *
  * And compatible ones, which whoever does not know them need not care for:
  *
@@ -85,6 +87,7 @@ struct pkernfs_area {
 #define PKERNFS_INCOMPAT_DIRTY		(1ULL << 6)
 #define PKERNFS_INCOMPAT_HUGE		(1ULL << 7)
 #define PKERNFS_INCOMPAT_MARK		(1ULL << 8)
+#define PKERNFS_INCOMPAT_LINKS		(1ULL << 9)
 #define PKERNFS_INCOMPAT_KNOWN		(PKERNFS_INCOMPAT_SPECIAL | \
 					 PKERNFS_INCOMPAT_FLAGS | \
 					 PKERNFS_INCOMPAT_XATTR | \
@@ -93,7 +96,8 @@ struct pkernfs_area {
 					 PKERNFS_INCOMPAT_ACL | \
 					 PKERNFS_INCOMPAT_DIRTY | \
 					 PKERNFS_INCOMPAT_HUGE | \
-					 PKERNFS_INCOMPAT_MARK)
+					 PKERNFS_INCOMPAT_MARK | \
+					 PKERNFS_INCOMPAT_LINKS)
 
 #define PKERNFS_COMPAT_LEAVES		(1ULL << 0)
 
@@ -166,6 +170,7 @@ struct pkernfs_sb {
 #define PKERNFS_DIR_MAGIC	0x52444b50U	/* "PKDR" */
 #define PKERNFS_XATTR_MAGIC	0x41584b50U	/* "PKXA" */
 #define PKERNFS_BAD_MAGIC	0x44424b50U	/* "PKBD" */
+#define PKERNFS_LINK_MAGIC	0x4e4c4b50U	/* "PKLN" */
 
 #define PKERNFS_ROOT_INO	1		/* inode 0 is never used: see pkernfs_table_ser */
 #define PKERNFS_NAME_MAX	255
@@ -278,10 +283,11 @@ struct pkernfs_extent_ser {
  * @nlink: links; a directory has 2 and one for each subdirectory
  * @size: in bytes; of a directory 0
  * @parent: of a directory: inode of the one it lies in; of the root: itself
- * @chain: first extent block or directory block in blocks, 0: none
+ * @chain: first extent block or directory block in blocks, 0: none; of a symbolic link
+ *	the block that its target is in, with PKERNFS_INCOMPAT_LINKS only
  * @btime: time of creation, as the times below
  * @extent: of a regular file
- * @target: of a symbolic link, NUL-terminated
+ * @target: of a symbolic link without a block, NUL-terminated
  * @rdev: of a device file, 20 bits of minor number in bits 7:0 and 31:20, major in
  *	19:8; zeroes behind it, as in all of a FIFO or socket
  * @xattr: block of extended attributes, 0: none; with PKERNFS_INCOMPAT_XATTR only
@@ -460,6 +466,31 @@ struct pkernfs_xattr_block_ser {
 	__le32 generation;
 	__le32 bytes;
 	__u8   entry[PKERNFS_XATTR_BYTES];
+};
+
+#define PKERNFS_LINK_BYTES	4064	/* the terminating NUL included */
+
+/**
+ * struct pkernfs_link_block_ser - target of a symbolic link, one pool block
+ *
+ * With PKERNFS_INCOMPAT_LINKS; for one that is too long for its inode.
+ *
+ * @magic: PKERNFS_LINK_MAGIC
+ * @crc: crc32c (seed ~0) of all bytes after it
+ * @ino: the link
+ * @pad: 0
+ * @generation: of the link
+ * @reserved: 0
+ * @target: NUL-terminated
+ */
+struct pkernfs_link_block_ser {
+	__le32 magic;
+	__le32 crc;
+	__le64 ino;
+	__le64 pad;
+	__le32 generation;
+	__le32 reserved;
+	char   target[PKERNFS_LINK_BYTES];
 };
 
 #define PKERNFS_BAD_PAGES	508
@@ -771,6 +802,8 @@ PKERNFS_ASSERT_AT(pkernfs_dir_block_ser, unit, 32);
 PKERNFS_ASSERT_SIZE(pkernfs_xattr_ser, 4);
 PKERNFS_ASSERT_SIZE(pkernfs_xattr_block_ser, PKERNFS_BLOCK_SIZE);
 PKERNFS_ASSERT_AT(pkernfs_xattr_block_ser, generation, 24);
+PKERNFS_ASSERT_SIZE(pkernfs_link_block_ser, PKERNFS_BLOCK_SIZE);
+PKERNFS_ASSERT_AT(pkernfs_link_block_ser, generation, 24);
 PKERNFS_ASSERT_SIZE(pkernfs_pci_bridge_ser, 32);
 PKERNFS_ASSERT_SIZE(pkernfs_leaf_ser, 32);
 PKERNFS_ASSERT_SIZE(pkernfs_owner_ser, 16);

@@ -168,6 +168,9 @@ INODE(inode_type, TREE_STATE, ser->mode = cpu_to_le16(0xf180))
 INODE(inode_number, TREE_STATE, ser->ino = cpu_to_le64(9))
 INODE(symlink_end, TREE_LINK, memset(ser->target, 'x', sizeof(ser->target)))
 INODE(symlink_empty, TREE_LINK, ser->target[0] = 0; ser->size = 0)
+INODE(symlink_long, TREE_LONG, ser->size = cpu_to_le64(le64_to_cpu(ser->size) - 1))
+INODE(symlink_room, TREE_LONG, ser->size = cpu_to_le64(PKERNFS_LINK_BYTES))
+INODE(chain_link, TREE_LONG, ser->chain = region_inode(r, TREE_RAM)->chain)
 INODE(special_data, TREE_FIFO, ser->size = cpu_to_le64(5))
 INODE(special_rdev, TREE_FIFO, ser->rdev = cpu_to_le32(0x103))
 INODE(xattr_block, TREE_STATE, ser->xattr = region_inode(r, TREE_ROOT)->xattr)
@@ -195,6 +198,37 @@ static void mark(struct pkernfs_region *r, u64 first)
 
 	t->mark = cpu_to_le64(first);
 	pkernfs_table_seal(t);
+}
+
+/* The block of a link, with a right checksum */
+#define LINK_BLOCK(name, ...)						\
+static void name(struct pkernfs_region *r)				\
+{									\
+	struct pkernfs_link_block_ser *b = chain(r, TREE_LONG);		\
+									\
+	__VA_ARGS__;							\
+	pkernfs_block_seal(b);						\
+}
+
+LINK_BLOCK(link_end, memset(b->target, 'x', sizeof(b->target)))
+LINK_BLOCK(link_empty, b->target[0] = 0)
+LINK_BLOCK(link_pad, b->pad = cpu_to_le64(1))
+LINK_BLOCK(link_reserved, b->reserved = cpu_to_le32(1))
+LINK_BLOCK(link_owner, b->ino = cpu_to_le64(TREE_LINK))
+
+static void link_crc(struct pkernfs_region *r)
+{
+	((struct pkernfs_link_block_ser *)chain(r, TREE_LONG))->crc ^= 1;
+}
+
+static void no_links(struct pkernfs_sb *sb)
+{
+	sb->feature_incompat &= ~cpu_to_le64(PKERNFS_INCOMPAT_LINKS);
+}
+
+static void links_none_known(struct pkernfs_region *r)
+{
+	both(r, no_links);
 }
 
 static void table_crc(struct pkernfs_region *r)
@@ -674,7 +708,11 @@ static const struct {
 	{ "inode-granules.small", granules_small }, { "inode-granules.type", granules_type },
 	{ "inode-granules.wish", granules_wish }, { "inode-granules.link", granules_link },
 	{ "inode-size", inode_size }, { "symlink", symlink_end },
-	{ "symlink.empty", symlink_empty }, { "special", special },
+	{ "symlink.empty", symlink_empty }, { "symlink.long", symlink_long },
+	{ "symlink.room", symlink_room }, { "symlink.block", link_end },
+	{ "symlink.block-empty", link_empty }, { "symlink.block-pad", link_pad },
+	{ "symlink.block-reserved", link_reserved },
+	{ "special", special },
 	{ "special-data", special_data }, { "special-number", special_rdev },
 	{ "attributes", attributes }, { "attributes-block", xattr_block },
 	{ "attributes-checksum", xattr_crc }, { "attributes-entry", xattr_space },
@@ -687,6 +725,8 @@ static const struct {
 	{ "extent-range", extent_range }, { "extent-overlap", extent_overlap },
 	{ "extent-shared", extent_shared }, { "extent-no-room", extent_no_room },
 	{ "chain-block", chain_block }, { "chain-block.names", chain_dir },
+	{ "chain-block.link", chain_link }, { "chain-block.link-owner", link_owner },
+	{ "chain-block.link-feature", links_none_known }, { "chain-checksum.link", link_crc },
 	{ "chain-block.loop", chain_loop }, { "chain-checksum", chain_crc },
 	{ "chain-index", chain_index }, { "entry-length", entry_length },
 	{ "entry-length.zero", entry_zero }, { "entry-name", entry_name },

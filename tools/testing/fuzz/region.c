@@ -375,7 +375,7 @@ static void damage_sb(struct source *s)
 	if (feature) {
 		which = 2;
 		at = offsetof(struct pkernfs_sb, feature_incompat);
-		v = (u32)le64_to_cpu(sb.feature_incompat) ^ 1 << pick(s, 9);
+		v = (u32)le64_to_cpu(sb.feature_incompat) ^ 1 << pick(s, 10);
 	}
 	touched_sb = true;
 	for (copy = 0; copy < 2; copy++) {

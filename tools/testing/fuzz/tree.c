@@ -88,6 +88,15 @@ static int region_finish(struct pkernfs_core *c, struct pkernfs_node *d,
 	return err;
 }
 
+/* Some do not fit into the inode. */
+static int region_target(struct pkernfs_core *c, struct pkernfs_node *n)
+{
+	char target[1000];
+
+	snprintf(target, sizeof(target), "vm0/%*s", n->ino % 2 ? 3 : 900, "ram");
+	return pkernfs_symlink_tx(c, n, target);
+}
+
 /* Without a name: an orphan. */
 int region_create(struct pkernfs_core *c, u32 dir, const char *name, umode_t mode, u32 *ino)
 {
@@ -107,21 +116,21 @@ int region_create(struct pkernfs_core *c, u32 dir, const char *name, umode_t mod
 	ser = pkernfs_tx_fresh(c, *ino);
 	ser->mode = cpu_to_le16(mode);
 	ser->nlink = cpu_to_le32(S_ISDIR(mode) ? 2 : !!name);
-	if (S_ISLNK(mode)) {
-		strcpy(ser->target, "vm0/ram");
-		ser->size = cpu_to_le64(strlen(ser->target));
-	} else if (S_ISCHR(mode)) {
+	if (S_ISLNK(mode))
+		err = region_target(c, n);
+	else if (S_ISCHR(mode))
 		ser->rdev = cpu_to_le32(0x103);
-	}
-	if (name)
+	if (name && !err)
 		err = region_enter(c, pkernfs_node_find(c, dir), name, *ino, mode, &at);
 	if (!err && S_ISDIR(mode)) {
 		pkernfs_tx_inode(c, *ino)->parent = cpu_to_le64(dir);
 		le32_add_cpu(&pkernfs_tx_inode(c, dir)->nlink, 1);
 	}
 	err = region_finish(c, pkernfs_node_find(c, dir), &at, err);
-	if (err)
+	if (err) {
+		pkernfs_symlink_drop(c, n);
 		pkernfs_node_free(c, n);
+	}
 	pkernfs_tx_end(c);
 	return err;
 }
@@ -287,6 +296,7 @@ void region_make(struct pkernfs_region *r)
 	region_mk(c, TREE_ROOT, "small", S_IFREG | 0644, TREE_SMALL);
 	region_mk(c, TREE_VM0, "tiny", S_IFREG | 0644, TREE_TINY);
 	region_mk(c, TREE_ROOT, NULL, S_IFREG | 0600, TREE_ORPHAN);
+	region_mk(c, TREE_VM0, "long", S_IFLNK | 0777, TREE_LONG);
 
 	/* Extents that cannot be joined, more than an inode has; blocks of names. */
 	for (i = 0; i < 11; i++)

@@ -67,9 +67,9 @@ DATA = {
     'extent-range.huge-place': {'/vm1/ram': {2: None}},
     'extent-range.huge-end': {'/vm1/half': {0: None}},
     'extent-overlap.huge': {'/vm1/ram': {2: None}},
-    'extent-shared.huge': {'/vm1/half': {0: 'inode 18 granule 0'}},
-    'extent-shared.huge-part': {'/vm1/half': {0: 'inode 18 granule 0', 1: ''}},
-    'extent-bad.huge': {'/vm1/half': {0: 'inode 18 granule 2'}},
+    'extent-shared.huge': {'/vm1/half': {0: 'inode 19 granule 0'}},
+    'extent-shared.huge-part': {'/vm1/half': {0: 'inode 19 granule 0', 1: ''}},
+    'extent-bad.huge': {'/vm1/half': {0: 'inode 19 granule 2'}},
     'extent-no-room.huge': {'/vm1/half': {1: ''}},
 }
 # ... rights...
@@ -81,7 +81,7 @@ MODES = {
     'attributes-entry.acl-name': {'/vm0/tiny': 0o100604},
 }
 # ... and files that there were not.
-FILES = {'root-occupied': {'/lost+found/#16': File(0o100600, {})}}
+FILES = {'root-occupied': {'/lost+found/#17': File(0o100600, {})}}
 # Findings, where it is not just the one that the damage is named after
 FINDINGS = {
     'records': ['records', 'inode-checksum', 'records'],

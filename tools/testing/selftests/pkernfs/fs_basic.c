@@ -3,6 +3,7 @@
  * pkernfs: files, names and space by system call.
  */
 #include <dirent.h>
+#include <limits.h>
 #include <linux/falloc.h>
 
 #include "fs_test.h"
@@ -118,6 +119,33 @@ static void test_fallocate(void)
 	ok(free_bytes() == before, "all space is back");
 }
 
+/* Of all lengths that there are, and one that is too long. */
+static void test_long_links(void)
+{
+	static const int lengths[] = { 415, 416, 1019, 4063 };
+	char target[PATH_MAX], back[PATH_MAX];
+	struct stat st, st2;
+	unsigned int i;
+
+	touch("long");
+	stat("long", &st);
+	for (i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+		memset(target, '/', sizeof(target));
+		target[0] = '.';
+		strcpy(target + lengths[i] - 4, "long");
+		memset(back, 0, sizeof(back));
+		ok(!symlink(target, "s") && !stat("s", &st2) && st.st_ino == st2.st_ino,
+		   "symlink of %d bytes", lengths[i]);
+		ok(readlink("s", back, sizeof(back)) == lengths[i] && !strcmp(back, target) &&
+		   !lstat("s", &st2) && st2.st_size == lengths[i], "readlink of it");
+		unlink("s");
+	}
+	memset(target, 'x', sizeof(target));
+	target[4064] = 0;
+	fails(symlink(target, "s"), ENAMETOOLONG, "a longer one");
+	unlink("long");
+}
+
 static void test_names(void)
 {
 	uint64_t inodes = free_inodes();
@@ -181,6 +209,7 @@ static void test_names(void)
 	ok(!symlink("d/l", "s") && !stat("s", &st2) && st.st_ino == st2.st_ino, "symlink");
 	ok(readlink("s", name, sizeof(name)) == 3, "readlink");
 	unlink("s");
+	test_long_links();
 	unlink("b");
 	unlink("d/l");
 	ok(!rmdir("d"), "rmdir");

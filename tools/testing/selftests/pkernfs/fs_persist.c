@@ -16,6 +16,16 @@
 #define RENAME_EXCHANGE		2
 #endif
 
+/* Leads to "ram", and does not fit into an inode. */
+static const char *long_target(void)
+{
+	static char target[1000];
+
+	while (strlen(target) < sizeof(target) - 10)
+		strcat(target, "./");
+	return strcat(target, "ram");
+}
+
 /*
  * Directories below younger and older ones, by all ways that rename has. Inode
  * numbers are handed out in ascending order here.
@@ -90,6 +100,7 @@ static void write_all(const char *cdev)
 	chown("vm0/ram", 42, 43);
 	utimensat(AT_FDCWD, "vm0/renamed", ts, 0);
 	symlink("ram", "vm0/link");
+	symlink(long_target(), "vm0/long");
 	link("vm0/ram", "vm0/hard");
 	write_tree();
 	fd = open("vm0/orphan", O_CREAT | O_RDWR, 0600);
@@ -126,6 +137,7 @@ static void check_all(void)
 	ok(p != MAP_FAILED && filled(p, RAM, 77), "byte for byte");
 	ok(!stat("vm0/hard", &st2) && st.st_ino == st2.st_ino, "hard link");
 	ok(!stat("vm0/link", &st2) && st.st_ino == st2.st_ino, "symbolic link");
+	ok(!stat("vm0/long", &st2) && st.st_ino == st2.st_ino, "a long one");
 	ok(!stat("vm0/renamed", &st) && st.st_mtim.tv_sec == 1234567891 &&
 	   st.st_mtim.tv_nsec == 2, "times");
 	for (i = 0; i < 50; i++) {
