@@ -7,6 +7,7 @@
  * inode locks of the directories, and of what loses a link.
  */
 
+#include <linux/filelock.h>
 #include <linux/fs.h>
 #include <linux/pkernfs_compat.h>
 
@@ -517,4 +518,5 @@ const struct file_operations pkernfs_dir_fops = {
 	.read		= generic_read_dir,
 	.iterate_shared	= pkernfs_iterate,
 	.fsync		= noop_fsync,
+	.setlease	= generic_setlease,
 };

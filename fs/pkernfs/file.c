@@ -21,6 +21,7 @@
 
 #include <linux/delay.h>
 #include <linux/falloc.h>
+#include <linux/filelock.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/sizes.h>
@@ -631,6 +632,7 @@ const struct file_operations pkernfs_file_fops = {
 	.mmap_prepare	= pkernfs_mmap_prepare,
 	.get_unmapped_area = pkernfs_get_unmapped_area,
 	.fsync		= noop_fsync,
+	.setlease	= generic_setlease,
 	.unlocked_ioctl	= pkernfs_device_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.fop_flags	= FOP_MMAP_SYNC,

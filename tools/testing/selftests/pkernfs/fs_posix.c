@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -16,6 +17,11 @@
 #include <sys/wait.h>
 
 #include "fs_test.h"
+
+#ifndef F_SETDELEG
+#define F_GETDELEG	(1024 + 15)
+#define F_SETDELEG	(1024 + 16)
+#endif
 
 static char buf[4 * MIB], back[4 * MIB];
 
@@ -384,6 +390,35 @@ static void check_all(void)
 	close(fd);
 }
 
+/* As an NFS server takes them: of a file, and of the names in a directory. */
+static void test_leases(void)
+{
+	struct {
+		uint32_t flags;
+		uint16_t type, pad;
+	} deleg = { .type = F_RDLCK };
+	int fd, dir;
+
+	touch("leased");
+	signal(SIGIO, SIG_IGN);
+	fd = open("leased", O_RDONLY);
+	ok(!fcntl(fd, F_SETLEASE, F_RDLCK) && fcntl(fd, F_GETLEASE) == F_RDLCK,
+	   "a lease of a file");
+	fails(open("leased", O_WRONLY | O_NONBLOCK), EWOULDBLOCK, "to open it for writing");
+	ok(!fcntl(fd, F_SETLEASE, F_UNLCK), "given back");
+	close(fd);
+	fd = open("leased", O_WRONLY | O_NONBLOCK);
+	ok(fd >= 0, "and it can be opened");
+	close(fd);
+
+	dir = open(".", O_RDONLY | O_DIRECTORY);
+	ok(!fcntl(dir, F_SETDELEG, &deleg), "a delegation of a directory");
+	deleg.type = F_UNLCK;
+	ok(!fcntl(dir, F_GETDELEG, &deleg) && deleg.type == F_RDLCK, "which is there");
+	close(dir);
+	unlink("leased");
+}
+
 int main(int argc, char **argv)
 {
 	int rc;
@@ -402,5 +437,6 @@ int main(int argc, char **argv)
 	test_times();
 	test_read_only();
 	test_freeze();
+	test_leases();
 	return tap_done();
 }
