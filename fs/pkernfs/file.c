@@ -94,13 +94,17 @@ static int pkernfs_zero(struct inode *inode, loff_t from, loff_t to)
 	return 0;
 }
 
-/* Zero what becomes visible when the file grows to @size; see above. */
-static int pkernfs_zero_grown(struct inode *inode, loff_t size)
+/*
+ * Zero what becomes visible from @from on when the file grows to @size; see above. A
+ * mapping shows all of the last page.
+ */
+static int pkernfs_zero_grown(struct inode *inode, loff_t from, loff_t size)
 {
 	u64 old = i_size_read(inode), window = PKERNFS_WINDOW;
 
 	window = max_t(u64, window, 1ULL << READ_ONCE(pkernfs_node(inode)->pool)->shift);
-	return pkernfs_zero(inode, old, min_t(u64, size, round_up(old + 1, window)));
+	return pkernfs_zero(inode, max_t(u64, from, old),
+			    min_t(u64, round_up(size, PAGE_SIZE), round_up(old + 1, window)));
 }
 
 static int pkernfs_commit_size(struct inode *inode, loff_t size)
@@ -317,7 +321,7 @@ static ssize_t pkernfs_write_window(struct inode *inode, loff_t pos,
 	if (err && (err != -ENOSPC || !pkernfs_data(inode, pos, &copied)))
 		return err;
 	if (pos > size) {
-		err = pkernfs_zero_grown(inode, pos);
+		err = pkernfs_zero_grown(inode, size, pos);
 		if (err)
 			return err;
 	}
@@ -336,8 +340,10 @@ static ssize_t pkernfs_write_window(struct inode *inode, loff_t pos,
 	if (pos + copied <= size)
 		return copied;
 
+	err = pkernfs_zero_grown(inode, pos + copied, pos + copied);
 	smp_wmb();	/* data before the size that shows it */
-	err = pkernfs_commit_size(inode, pos + copied);
+	if (!err)
+		err = pkernfs_commit_size(inode, pos + copied);
 	if (!err)
 		return copied;
 	if (pos >= size)
@@ -450,7 +456,7 @@ int pkernfs_set_size(struct inode *inode, loff_t size)
 	if (size <= old)	/* the same size too: memory behind the end goes */
 		return pkernfs_shrink(inode, size);
 	pkernfs_outgrow(inode, size);
-	err = pkernfs_zero_grown(inode, size);
+	err = pkernfs_zero_grown(inode, old, size);
 	return err ?: pkernfs_commit_size(inode, size);
 }
 
@@ -546,7 +552,7 @@ static int pkernfs_allocate(struct inode *inode, loff_t offset, loff_t len, bool
 		return err;
 	if (keep_size || offset + len <= i_size_read(inode))
 		return 0;
-	err = pkernfs_zero_grown(inode, offset + len);
+	err = pkernfs_zero_grown(inode, 0, offset + len);
 	return err ?: pkernfs_commit_size(inode, offset + len);
 }
 

@@ -223,6 +223,45 @@ static void *race_thread(void *arg)
 	return NULL;
 }
 
+/* Is what a mapping shows behind the end of the file, the rest of the last page, zero? */
+static bool end_is_zero(int fd)
+{
+	struct stat st;
+	char *page;
+	off_t at;
+	int i;
+
+	fstat(fd, &st);
+	at = st.st_size & ~4095;
+	page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, at);
+	if (page == MAP_FAILED)
+		die("mmap");
+	for (i = st.st_size - at; i < 4096 && !page[i]; i++)
+		;
+	munmap(page, 4096);
+	return i == 4096;
+}
+
+/* The file had data there before, in the same granule; and a large one it keeps. */
+static void test_end(void)
+{
+	static char data[100000];
+	int fd = open("end", O_CREAT | O_RDWR, 0600);
+
+	memset(data, 'x', sizeof(data));
+	ftruncate(fd, GRANULE);
+	pwrite(fd, data, sizeof(data), 0);
+	ok(!ftruncate(fd, 100) && end_is_zero(fd), "behind the end: zero when it shrinks");
+	ok(!ftruncate(fd, 8192 + 50) && end_is_zero(fd), "when it grows by truncate");
+	ok(pwrite(fd, "y", 1, 20000) == 1 && end_is_zero(fd), "when it grows by write");
+	ok(pwrite(fd, data, 5000, 20001) == 5000 && end_is_zero(fd), "of more than a page");
+	ok(!fallocate(fd, 0, 0, 50000) && end_is_zero(fd), "when it grows by fallocate");
+	ok(!fallocate(fd, FALLOC_FL_ZERO_RANGE, 60000, 10000) && end_is_zero(fd),
+	   "by ZERO_RANGE");
+	close(fd);
+	unlink("end");
+}
+
 static void test_race(void)
 {
 	int fd = open("race", O_CREAT | O_RDWR, 0600), round, bad = 0;
@@ -260,6 +299,7 @@ int main(int argc, char **argv)
 	test_shared();
 	test_private();
 	test_size();
+	test_end();
 	test_race();
 	return tap_done();
 }
