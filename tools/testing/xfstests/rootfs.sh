@@ -66,7 +66,7 @@ if [ "$(cat "$work/.built" 2>/dev/null)" != "$built" ]; then
 	run chroot "$root" make -C /xfstests -j"$(nproc)"
 	echo "$built" >"$work/.built"
 fi
-(cd "$xfstests" && tar -c common) | tar -x -C "$root/xfstests"
+(cd "$xfstests" && tar -c common tests) | tar -x -C "$root/xfstests"
 run "$own/teach.sh" "$root/xfstests"
 # What is needed to build it is not needed to run it.
 (cd "$work/fs" && find r \( -path r/var/cache -o -path r/var/lib/apt -o -path r/usr/share/doc \
