@@ -81,8 +81,9 @@ bool pkernfs_vtd_has_rmrr(struct intel_iommu *iommu)
 	return found;
 }
 
-static int pkernfs_vtd_check(struct device *dev, struct iommu_domain *live,
-			     struct pkernfs_refusal *why)
+/* Can FREEZE carry the unit's side of @dev, attached to @live? For KUnit to see, too. */
+int pkernfs_vtd_check(struct device *dev, struct iommu_domain *live,
+		      struct pkernfs_refusal *why)
 {
 	struct device_domain_info *info = dev_iommu_priv_get(dev);
 	struct dmar_domain *d = to_dmar_domain(live);

@@ -107,6 +107,8 @@ void pkernfs_force_mode(bool scalable);
 int pkernfs_handover_room(struct pkernfs_device *next, struct intel_iommu *iommu);
 int pkernfs_fixed_take_did(struct pkernfs_fixed *f, u16 did);
 bool pkernfs_vtd_has_rmrr(struct intel_iommu *iommu);
+int pkernfs_vtd_check(struct device *dev, struct iommu_domain *live,
+		      struct pkernfs_refusal *why);
 
 static inline struct pkernfs_aim pkernfs_fixed_aim(const struct pkernfs_fixed *f)
 {
