@@ -172,64 +172,98 @@ static int freeze_but(int fd, const struct pkernfs_iova_range *out, uint32_t cou
 	return ioctl(fd, PKERNFS_FREEZE, &arg);
 }
 
-/* Sizes, flags and reserved fields, before the kernel looks at anything else. */
-static void bad_structs(int fd)
+/* Each ioctl, the size of its struct, and the smallest that is taken. */
+static const struct call {
+	const char *name;
+	unsigned long cmd;
+	size_t bytes, min;
+} calls[] = {
+	{ "FREEZE", PKERNFS_FREEZE, sizeof(struct pkernfs_freeze),
+	  offsetof(struct pkernfs_freeze, leave_out) },
+	{ "INFO", PKERNFS_INFO, sizeof(struct pkernfs_info),
+	  offsetof(struct pkernfs_info, reason) + sizeof(((struct pkernfs_info *)0)->reason) },
+}, frozen_calls[] = {
+	{ "QUIESCE_IRQ", PKERNFS_QUIESCE_IRQ, sizeof(struct pkernfs_simple),
+	  sizeof(struct pkernfs_simple) },
+	{ "UNFREEZE", PKERNFS_UNFREEZE, sizeof(struct pkernfs_simple),
+	  sizeof(struct pkernfs_simple) },
+	{ "RELEASE", PKERNFS_RELEASE, sizeof(struct pkernfs_simple),
+	  sizeof(struct pkernfs_simple) },
+}, region_calls[] = {
+	{ "REGION_INFO", PKERNFS_REGION_INFO, sizeof(struct pkernfs_region_info),
+	  offsetof(struct pkernfs_region_info, changes) },
+	{ "REGION_CHECK", PKERNFS_REGION_CHECK, sizeof(struct pkernfs_region_check),
+	  sizeof(struct pkernfs_region_check) },
+};
+
+static void refused(int fd, const struct call *call, void *arg, int want, const char *how)
 {
-	struct {
-		struct pkernfs_freeze arg;
-		uint8_t more[64];
-	} big = { .arg = { .size = sizeof(big), .vfio_fd = vfio } };
-	struct pkernfs_freeze arg = { .size = sizeof(arg), .vfio_fd = vfio };
-	/* Empty, not aligned, over the end, overlapping, descending */
-	static const struct pkernfs_iova_range bad[] = {
-		{ 0, GRANULE }, { GRANULE, 0 },
-		{ 0, GRANULE }, { GRANULE + 1, GRANULE },
-		{ 0, GRANULE }, { 1ULL << 63, 1ULL << 63 },
-		{ 0, GRANULE }, { GRANULE - 4096, GRANULE },
-		{ GRANULE, GRANULE }, { 0, GRANULE },
-	};
-	struct pkernfs_simple s = { .size = sizeof(s) };
-	struct pkernfs_info i = { .size = sizeof(i) };
-	unsigned int n;
+	int ret;
+
+	errno = 0;
+	ret = ioctl(fd, call->cmd, arg);
+	ok(ret == -1 && errno == want, "%s %s gives errno %d", call->name, how, want);
+}
+
+/* Size and flags, which all structs begin with. */
+static void bad_struct(int fd, const struct call *call)
+{
+	uint32_t arg[128] = { 0 };
 	void *last;
 
-	fails(ioctl(fd, PKERNFS_FREEZE, NULL), EFAULT, "FREEZE of no struct");
-	fails(ioctl(fd, PKERNFS_INFO, (void *)~4095UL), EFAULT, "INFO into the kernel");
-	fails(ioctl(fd, _IO(PKERNFS_TYPE, 0x7f), &s), ENOTTY, "an ioctl that is not there");
-
-	arg.size = 0;
-	fails(ioctl(fd, PKERNFS_FREEZE, &arg), EINVAL, "FREEZE of size 0");
-	arg.size = offsetof(struct pkernfs_freeze, leave_out) - 1;
-	fails(ioctl(fd, PKERNFS_FREEZE, &arg), EINVAL, "FREEZE of a short struct");
+	refused(fd, call, NULL, EFAULT, "of no struct");
+	refused(fd, call, (void *)~4095UL, EFAULT, "into the kernel");
+	refused(fd, call, arg, EINVAL, "of size 0");
+	arg[0] = call->min - 1;
+	refused(fd, call, arg, EINVAL, "of a short struct");
+	arg[0] = sizeof(arg);
+	((uint8_t *)arg)[call->bytes] = 1;
+	refused(fd, call, arg, E2BIG, "of a struct of the future");
+	((uint8_t *)arg)[call->bytes] = 0;
+	arg[0] = call->bytes;
+	arg[1] = 1;
+	refused(fd, call, arg, EOPNOTSUPP, "with a flag");
 	/* Nothing of it is looked at: it would not end before what cannot be read. */
 	last = mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (last == MAP_FAILED || mprotect(last + 4096, 4096, PROT_NONE))
 		die("a page beside none");
-	arg.size = 1U << 31;
-	memcpy(last + 4096 - sizeof(arg), &arg, sizeof(arg));
-	fails(ioctl(fd, PKERNFS_FREEZE, last + 4096 - sizeof(arg)), E2BIG,
-	      "FREEZE of a huge struct");
+	*(uint32_t *)(last + 4096 - call->bytes) = 1U << 31;
+	refused(fd, call, last + 4096 - call->bytes, E2BIG, "of a huge struct");
 	munmap(last, 2 * 4096);
-	arg.size = sizeof(arg);
-	arg.flags = 1;
-	fails(ioctl(fd, PKERNFS_FREEZE, &arg), EOPNOTSUPP, "FREEZE with a flag");
-	arg.flags = 0;
+}
+
+/* What is in the structs, before the kernel looks at anything else. */
+static void bad_structs(int fd)
+{
+	static const char * const bad_is[] = {
+		"FREEZE with an empty range", "with one that is not aligned",
+		"with one whose end is not", "with one over the end", "with two that overlap",
+		"with two that descend",
+	};
+	static const struct pkernfs_iova_range bad[] = {
+		{ 0, GRANULE }, { GRANULE, 0 },
+		{ 0, GRANULE }, { GRANULE + 1, GRANULE },
+		{ 0, GRANULE }, { GRANULE, GRANULE + 1 },
+		{ 0, GRANULE }, { 1ULL << 63, 1ULL << 63 },
+		{ 0, GRANULE }, { GRANULE - 4096, GRANULE },
+		{ GRANULE, GRANULE }, { 0, GRANULE },
+	};
+	struct pkernfs_info i = { .size = sizeof(i), .reserved = 1 };
+	unsigned int n;
+
+	bad_struct(fd, calls);
+	bad_struct(fd, calls + 1);
+	fails(ioctl(fd, _IO(PKERNFS_TYPE, 0x7f), &i), ENOTTY, "an ioctl that is not there");
 	fails(freeze_but(fd, NULL, 1), EFAULT, "FREEZE with ranges that are nowhere");
 	fails(freeze_but(fd, bad, PKERNFS_LEAVE_OUT_MAX + 1), E2BIG, "FREEZE with too many ranges");
 	fails(freeze_but(fd, bad, 0), EINVAL, "FREEZE with ranges that are not counted");
 	for (n = 0; n + 1 < sizeof(bad) / sizeof(bad[0]); n += 2)
-		fails(freeze_but(fd, bad + n, 2), EINVAL, "FREEZE with bad ranges");
-	big.more[63] = 1;
-	fails(ioctl(fd, PKERNFS_FREEZE, &big), E2BIG, "FREEZE of a struct of the future");
-	s.flags = 1;
-	fails(ioctl(fd, PKERNFS_QUIESCE_IRQ, &s), EOPNOTSUPP, "QUIESCE_IRQ with a flag");
-	fails(ioctl(fd, PKERNFS_UNFREEZE, &s), EOPNOTSUPP, "UNFREEZE with a flag");
-	fails(ioctl(fd, PKERNFS_RELEASE, &s), EOPNOTSUPP, "RELEASE with a flag");
-	i.flags = 1;
-	fails(ioctl(fd, PKERNFS_INFO, &i), EOPNOTSUPP, "INFO with a flag");
-	i.flags = 0;
-	i.reserved = 1;
+		fails(freeze_but(fd, bad + n, 2), EINVAL, bad_is[n / 2]);
 	fails(ioctl(fd, PKERNFS_INFO, &i), EINVAL, "INFO with a reserved field");
+	i = (struct pkernfs_info) { .size = sizeof(i), .reserved2 = 1 };
+	fails(ioctl(fd, PKERNFS_INFO, &i), EINVAL, "INFO with the second reserved field");
+	i = (struct pkernfs_info) { .size = sizeof(i), .reserved3 = 1 };
+	fails(ioctl(fd, PKERNFS_INFO, &i), EINVAL, "INFO with the third reserved field");
 }
 
 /* Files that are no device file, and ones that cannot become one. */
@@ -251,12 +285,13 @@ static void bad_files(int fd)
 	fails(freeze(dir), ENOTTY, "FREEZE by a folder");
 	ok(write(full, "x", 1) == 1, "a file that is not empty");
 	fails(freeze(full), EBUSY, "FREEZE by it");
+	ok(!ftruncate(full, 0) && !unlink("full"), "a file that has no name");
+	fails(freeze(full), EBUSY, "FREEZE by it");
 	fails(simple(fd, PKERNFS_QUIESCE_IRQ), EINVAL, "QUIESCE_IRQ before FREEZE");
 	fails(simple(fd, PKERNFS_UNFREEZE), EINVAL, "UNFREEZE before FREEZE");
 	fails(simple(fd, PKERNFS_RELEASE), EINVAL, "RELEASE before FREEZE");
 	close(dir);
 	close(full);
-	unlink("full");
 }
 
 /* Of callers old and new; and what counts as a change of metadata. */
@@ -277,10 +312,9 @@ static void region_info(int file)
 	b = (struct pkernfs_region_info) { .size = sizeof(b) };
 	ok(!ioctl(fd, PKERNFS_REGION_INFO, &a) && pread(file, &c, 1, 0) == 1 &&
 	   !ioctl(fd, PKERNFS_REGION_INFO, &b) && b.changes == a.changes, "a read is none");
-	a = (struct pkernfs_region_info) { .size = old - 1 };
-	fails(ioctl(fd, PKERNFS_REGION_INFO, &a), EINVAL, "REGION_INFO of a short struct");
-	a = (struct pkernfs_region_info) { .size = sizeof(a), .flags = 1 };
-	fails(ioctl(fd, PKERNFS_REGION_INFO, &a), EOPNOTSUPP, "REGION_INFO with a flag");
+	bad_struct(fd, region_calls);
+	bad_struct(fd, region_calls + 1);
+	fails(ioctl(fd, PKERNFS_INFO, &a), ENOTTY, "INFO of a region");
 	close(fd);
 	ok(!ftruncate(file, 0), "empty again");
 }
@@ -293,6 +327,7 @@ int main(int argc, char **argv)
 	uint32_t other;
 	uint64_t before;
 	int fd, ro, ram;
+	unsigned int n;
 	void *anon, *p;
 
 	if (argc < 4)
@@ -341,11 +376,19 @@ int main(int argc, char **argv)
 
 	ro = open("nic", O_RDONLY);
 	fails(freeze(ro), EBADF, "FREEZE by a file that is open to read");
-	close(ro);
 	ok(!freeze(fd), "FREEZE");
 	ok(info(fd).error == 0, "INFO has no error any more");
 	fails(freeze(fd), EBUSY, "FREEZE by a file that has a device");
-	ok(info(fd).error == EBUSY, "INFO says why: %s", info(fd).reason);
+	i = info(fd);
+	ok(i.error == EBUSY && strstr(i.reason, "has a device already"), "INFO says why: %s",
+	   i.reason);
+	/* Where all else is right. */
+	for (n = 0; n < sizeof(frozen_calls) / sizeof(frozen_calls[0]); n++) {
+		bad_struct(fd, frozen_calls + n);
+		fails(simple(ro, frozen_calls[n].cmd), EBADF, "by a file that is open to read");
+	}
+	ok(info(ro).state == PKERNFS_STATE_FROZEN, "INFO by it, and it is frozen as before");
+	close(ro);
 	changes(p, ram, other);
 	fails(simple(fd, PKERNFS_RELEASE), EBUSY, "RELEASE while the user is there");
 	fails(write(fd, "x", 1), EBUSY, "write to a device file");
