@@ -46,8 +46,11 @@ unplug() {
 }
 
 gone() {
+	local n=0
 	while [ -e /sys/bus/pci/devices/$nic ] || [ -e /sys/fs/pkernfs/devices/$nic ]; do
 		sleep 0.2
+		n=$((n + 1))
+		[ $n -lt 150 ] || fail "it is still there: $(ls /sys/fs/pkernfs/devices)"
 	done
 	phase gone
 	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
