@@ -273,27 +273,27 @@ class Dma:
             raise Failure('put to sleep: ' + asleep[0])
         return len(ours)
 
-    def stopped_first(self, device, sid=None):
+    def stopped_first(self, device, sid=None, between=('STEP unplug', 'PHASE end')):
         """Translation is never switched off while a function is bus master.
 
         By QEMU's trace of pci_cfg_write, which names it like "e1000e 00:04.0", and of
         vtd_dmar_enable: what is shorter than the time between two looks is seen, too.
         Returns how often translation was switched off.
-        sid: that of this source alone, by vtd_inv_desc_cc_devices, since it was unplugged
+        sid: that of this source alone, by vtd_inv_desc_cc_devices, between two lines
         """
         master, drops = None, 0
         event = 'vtd_dmar_enable enable 0'
-        since = 0
+        begin, end = 0, float('inf')
         if sid is not None:
             event = 'vtd_inv_desc_cc_devices context invalidate devices sid %#x ' % sid
-            since = time.time() - time.monotonic() + self.m.console.start + \
-                self.m.wait('STEP unplug')[1]
+            begin, end = (time.time() - time.monotonic() + self.m.console.start +
+                          self.m.wait(line)[1] for line in between)
         with open(self.m.trace_log) as f:
             for line in f:
                 head, _, said = line.strip().partition(':')
                 if said.startswith('pci_cfg_write %s @0x4 ' % device):
                     master = bool(int(said.split()[-1], 16) & 4)
-                elif said.startswith(event) and float(head.split('@')[1]) >= since:
+                elif said.startswith(event) and begin <= float(head.split('@')[1]) < end:
                     drops += 1
                     if master:
                         raise Failure('translation was switched off with %s bus master' % device)

@@ -13,7 +13,7 @@ LIKE = damage
 STAGES = 2
 TIMEOUT = 90
 QUICK = False
-TRACE = ('pci_cfg_write', 'vtd_dmar_enable')
+TRACE = ('pci_cfg_write', 'vtd_dmar_enable', 'vtd_inv_desc_cc_devices')
 K2_APPEND = damage.NO_DRIVER + ' pkernfs_test=take-fails'
 VARIANTS = {'scalable': {'IOMMU': 'intremap=on,x-scalable-mode=on',
                          'APPEND': 'intel_iommu=sm_on'}}
@@ -34,6 +34,8 @@ GUEST = damage.guest_given_up(_WHY).replace('\tawait_host\n}', r'''
 
 def again(u):
     """The device is an ordinary one: frames land where a new VMM wants them."""
+    # What it has is the driver's own, or nothing.
+    u.t.check(u.d.walk().get('top_at') != 'in', 'its entry leads to tables that were given back')
     u.m.send('take it')
     ring, _, _ = u.m.wait('STEP ring', start=u.m.wait('PHASE end')[0])
     d = dma.Dma(u.t, u.m, span=u.t.s.PKERNFS)
@@ -55,3 +57,5 @@ def run(t):
     t.check(any('1 device(s) entered' in text for text in said), 'nothing was adopted')
     drops = u[0].d.stopped_first('e1000e 00:04.0')
     t.check(not drops, 'translation was switched off %d times' % drops)
+    t.check(u[0].d.stopped_first('e1000e 00:04.0', 0x20, ('PHASE jump', 'PHASE userland')),
+            'the trace does not show its entry taken out')
