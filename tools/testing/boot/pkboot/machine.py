@@ -214,8 +214,12 @@ class Machine:
 
     def send(self, line):
         """Type a line on the console; the guest's await_host reads it."""
-        self.proc.stdin.write(line.encode() + b'\n')
-        self.proc.stdin.flush()
+        try:
+            self.proc.stdin.write(line.encode() + b'\n')
+            self.proc.stdin.flush()
+        except BrokenPipeError:
+            self.finish()       # names the reason, if it knows a better one
+            raise Failure('machine ended before it was told "%s"' % line)
 
     def cpu_time(self):
         """Seconds of the host's CPUs that QEMU has used until now."""
