@@ -360,7 +360,10 @@ int main(int argc, char **argv)
 	i = info(fd);
 	ok(i.error_iova == IOVA + RAM + GRANULE / 2 || i.error_iova == IOVA + RAM,
 	   "INFO names its IOVA: 0x%llx", (unsigned long long)i.error_iova);
+	half[0].bytes -= 4096;
 	half[1] = (struct pkernfs_iova_range) { IOVA + RAM + GRANULE / 2, 1ULL << 30 };
+	fails(freeze_but(fd, half, 2), EXDEV, "FREEZE that may leave out all but a page of it");
+	half[0].bytes += 4096;
 	ok(!freeze_but(fd, half, 2), "FREEZE that may leave out all of it");
 	ok(info(fd).pages == RAM / 4096, "and has left it out");
 	ok(!simple(fd, PKERNFS_UNFREEZE), "UNFREEZE");
