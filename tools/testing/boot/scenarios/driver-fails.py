@@ -27,7 +27,8 @@ VARIANTS = {
     'intremap-off': {'K2_APPEND': _KNOB + ' intremap=off'},
     'no-pci': {'K2_APPEND': 'pci=off'},
     # With interrupt remapping left on it would have no interrupts.
-    'no-acpi': {'IOMMU': 'intremap=off', 'K2_APPEND': damage.NO_DRIVER + ' acpi=off'},
+    'no-acpi': {'IOMMU': 'intremap=off', 'APPEND': 'iommufd.allow_unsafe_interrupts=1',
+                'K2_APPEND': damage.NO_DRIVER + ' acpi=off'},
 }
 
 
