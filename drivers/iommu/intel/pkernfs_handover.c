@@ -852,8 +852,8 @@ bool pkernfs_vtd_adopt(struct intel_iommu *iommu)
 /**
  * pkernfs_vtd_init_failed - the IOMMU driver gives up its start
  *
- * What it frees, hardware may be using. So the preserved devices are stopped, and
- * do not keep a unit from being switched off. May be called twice.
+ * What it frees, hardware may be using. So the preserved devices are stopped. May be
+ * called twice.
  *
  * Context: boot, dmar_global_lock held
  */
@@ -872,7 +872,6 @@ void pkernfs_vtd_init_failed(void)
 			domain_detach_iommu(&f->d, f->iommu);
 		f->did = 0;
 	}
-	memset(pkernfs_handed_over, 0, sizeof(pkernfs_handed_over));
 	/* With force on it would be a panic, and the devices are stopped already. */
 	if (pkernfs_forced_on)
 		dmar_policy = DMAR_USER_OFF;

@@ -143,7 +143,9 @@ again() {
 	[ $(cat /mnt/left) = yes ] || onwards 0
 	at=$((at + 1))
 	echo $at >/mnt/at
-	onwards $(sed -n ${at}p /mnt/points)
+	# A part may have fewer than its share.
+	at=$(sed -n ${at}p /mnt/points)
+	onwards ${at:-0}
 }
 
 for i in $(seq 2 $(arg stages)); do
