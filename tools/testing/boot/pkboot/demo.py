@@ -28,7 +28,7 @@ PHASES = {
 
 def show(t, out):
     """Run it; out: prints a line."""
-    state = {'boot': [], 'begun': False}
+    state = {}
 
     def echo(now, text):
         hit = re.search(r'PHASE (\S+)', text)
@@ -43,16 +43,21 @@ def show(t, out):
         if name in PHASES and state['begun']:
             out('%8.2f s  %-10s %s' % (now, name, PHASES[name]))
 
+    def look(end):
+        state.update(boot=[], begun=False)
+        out('the machine boots; then 1,000 numbered frames a second')
+        u = live.Update(t, 'vm' + end)
+        u.go(rate=1000)
+        out('')
+        u.d.timeline('quiet', 10, draw=out)
+        out('the same as a picture: %s' % os.path.relpath(u.d.svg))
+        u.all_landed()
+        u.translated()
+        u.no_gap()
+        return u
+
     t.echo = echo
-    out('the machine boots; then 1,000 numbered frames a second')
-    u = live.Update(t)
-    u.go(rate=1000)
-    out('')
-    u.d.timeline('quiet', 10, draw=out)
-    out('the same as a picture: %s' % os.path.relpath(u.d.svg))
-    u.all_landed()
-    u.no_gap()
-    u.translated()
+    u = live.looks(t, look, out)
     at = dict((name, now) for now, name in reversed(list(u.d.marks())))
     sent, landed = u.d.inject['sent'], u.d.watch['landed']
     out('%d frames sent, %d landed, %d lost; longest gap %.1f ms; kernel downtime '

@@ -245,31 +245,44 @@ class Update:
             self.t.note('not seen from outside: %s' % str(e)[:60])
 
 
-def steady(t, rate, name='vm', kexec=True, **over):
-    """An update in which all frames land at no less than 1,000 a second, without a pause.
+def looks(t, look, say):
+    """Two looks of three must show no gap; one is enough where it shows none.
 
     What the update itself does to DMA it does each time; a pause of the host's comes and
-    goes. So where there is a gap, two more looks, with machines of their own, have to show
-    none. How often that was needed is in the last lines of a run."""
-    phases = PHASES if kexec else [p for p in PHASES if p not in KEXEC_PHASES]
+    goes. How often more than one was needed is in the last lines of a run.
+
+    look: function of what the machine's name ends with
+    say: called with a line when two more are needed"""
     gaps = 0
-    for look in '', '-again', '-third':
-        u = Update(t, name + look, **over)
+    for end in '', '-again', '-third':
+        try:
+            found = look(end)
+        except Gap as e:
+            gaps += 1
+            if gaps == 2:
+                raise
+            say('two more looks: %s' % e)
+            t.looks += 1
+            continue
+        if end == '-third' or not gaps:
+            return found
+
+
+def steady(t, rate, name='vm', kexec=True, **over):
+    """An update in which all frames land at no less than 1,000 a second, without a pause."""
+    phases = PHASES if kexec else [p for p in PHASES if p not in KEXEC_PHASES]
+
+    def look(end):
+        u = Update(t, name + end, **over)
         u.go(rate=rate(u.m) if callable(rate) else rate, kexec=kexec)
         u.all_landed()
         u.translated(kexec)
         if u.d.inject['rate'] < 1000:
             raise Failure('%d frames a second only' % u.d.inject['rate'])
-        try:
-            u.no_gap(ratio=10, floor_ms=5, phases=phases)
-        except Gap as e:
-            gaps += 1
-            if gaps == 2:
-                raise
-            t.note('two more looks: %s' % e)
-            t.looks += 1
-        if look == '-third' or not gaps:
-            return u
+        u.no_gap(ratio=10, floor_ms=5, phases=phases)
+        return u
+
+    return looks(t, look, t.note)
 
 
 def must_fail(t, why, rate=500, **over):
