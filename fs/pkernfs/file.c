@@ -396,16 +396,17 @@ static ssize_t pkernfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
  * Remove all mappings of [from, to) and wait a moment for references that go by
  * themselves. The invalidate lock is held: no new mapping comes. Pages that are
  * mapped together with it, up to the next granules, lose their mappings too, but
- * not the private copies.
+ * not the private copies. Those of the range go with the end of the file only
+ * (@cows): a hole in the file is none in what was copied from it.
  */
-static int pkernfs_unmap(struct inode *inode, loff_t from, loff_t to)
+static int pkernfs_unmap(struct inode *inode, loff_t from, loff_t to, bool cows)
 {
 	loff_t size = 1LL << pkernfs_node(inode)->pool->shift;
 	loff_t first = round_down(from, size);
 	loff_t last = round_up(to, size) - 1;
 
 	unmap_mapping_range(inode->i_mapping, first, last - first + 1, 0);
-	if (to > round_up(from, PAGE_SIZE))	/* a length of 0 means all the rest */
+	if (cows && to > round_up(from, PAGE_SIZE))	/* a length of 0 means all the rest */
 		unmap_mapping_range(inode->i_mapping, round_up(from, PAGE_SIZE),
 				    to - round_up(from, PAGE_SIZE), 1);
 	return pkernfs_wait_idle(inode, first, last);
@@ -419,7 +420,7 @@ static int pkernfs_shrink(struct inode *inode, loff_t size)
 	filemap_invalidate_lock(inode->i_mapping);
 	/* Memory behind the old end is never mapped nor pinned: it may just go. */
 	if (size < i_size_read(inode))
-		err = pkernfs_unmap(inode, size, i_size_read(inode));
+		err = pkernfs_unmap(inode, size, i_size_read(inode), true);
 	if (!err)
 		err = pkernfs_extent_cut(c, pkernfs_node(inode), size, MAX_LFS_FILESIZE, size);
 	if (!err) {
@@ -474,7 +475,7 @@ static int pkernfs_punch(struct inode *inode, loff_t offset, loff_t len)
 	first = round_up((u64)offset, size);
 	last = round_down(end, size);
 	if (first < last)
-		err = pkernfs_unmap(inode, first, last);
+		err = pkernfs_unmap(inode, first, last, false);
 	if (!err && first < last)
 		err = pkernfs_extent_cut(c, pkernfs_node(inode), first, last - 1, -1);
 	filemap_invalidate_unlock(inode->i_mapping);

@@ -157,6 +157,8 @@ static void test_private(void)
 	ok(p[4096] == 'Z', "pages not written follow the file");
 	p[3 * MIB] = 1;
 	ok(!fstat(fd, &st) && st.st_blocks == GRANULE / 512, "a hole stays a hole");
+	ok(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, GRANULE) &&
+	   p[0] == 'a' && p[1] == 'X' && !p[4096], "punch leaves the private copies");
 	ok(!ftruncate(fd, 0), "truncate under a private mapping");
 	ok(faults(p + 1, false), "takes the private copies too");
 	munmap(p, 4 * MIB);
