@@ -488,10 +488,9 @@ static int pkernfs_punch(struct inode *inode, loff_t offset, loff_t len)
 	return pkernfs_zero(inode, offset, first) ?: pkernfs_zero(inode, last, end);
 }
 
-/* Is there memory for all of [from, end)? */
-static int pkernfs_room(struct inode *inode, u64 from, u64 end)
+/* Is there memory for all of [from, end)? In granules of @p, if the file has none yet. */
+static int pkernfs_room(struct inode *inode, struct pkernfs_gpool *p, u64 from, u64 end)
 {
-	struct pkernfs_gpool *p = pkernfs_wanted_pool(inode, end);
 	struct pkernfs_core *c = pkernfs_inode_core(inode);
 	struct pkernfs_node *n = pkernfs_node(inode);
 	bool room;
@@ -530,6 +529,7 @@ static int pkernfs_fill_all(struct inode *inode, u64 from, u64 end)
 static int pkernfs_allocate(struct inode *inode, loff_t offset, loff_t len, bool keep_size,
 			    bool zero)
 {
+	struct pkernfs_core *c = pkernfs_inode_core(inode);
 	int err;
 
 	if (!keep_size) {
@@ -539,10 +539,11 @@ static int pkernfs_allocate(struct inode *inode, loff_t offset, loff_t len, bool
 	}
 	pkernfs_outgrow(inode, offset + len);
 	/* What cannot succeed must not take all memory first. */
-	err = pkernfs_room(inode, offset, offset + len);
+	err = pkernfs_room(inode, pkernfs_wanted_pool(inode, offset + len), offset,
+			   offset + len);
 	if (err == -ENOSPC && pkernfs_wish(inode) == PKERNFS_INODE_WISH_NONE &&
 	    !pkernfs_move(inode))
-		err = pkernfs_room(inode, offset, offset + len);
+		err = pkernfs_room(inode, &c->gpool[PKERNFS_GPOOL_2M], offset, offset + len);
 	if (err)
 		return err;
 	if (zero)

@@ -415,6 +415,11 @@ static void test_hole(void)
 	ok(!unmap(IOVA, 2 * PAGE) && region_attr("granules_busy") == 0, "leaves no pin");
 	drop(fd, "holed");
 
+	fd = create("allocated");
+	ok(!fallocate(fd, 0, 0, 16 * PAGE) && memory(fd) == (long)GRANULE,
+	   "fallocate of a new file");
+	drop(fd, "allocated");
+
 	test_hole_race();
 	drop(eater, "eater");
 	ok(free_bytes() == before, "all space is back");
