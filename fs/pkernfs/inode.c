@@ -101,8 +101,6 @@ void pkernfs_inode_init(struct inode *inode, struct pkernfs_node *n)
 		break;
 	case S_IFLNK:
 		inode->i_op = &pkernfs_symlink_iops;
-		if (!ser->chain)
-			inode->i_link = n->ser->target;
 		break;
 	default:
 		inode->i_op = &pkernfs_special_iops;
@@ -398,8 +396,8 @@ int pkernfs_getattr(struct mnt_idmap *idmap, const struct path *path,
 static const char *pkernfs_get_link(struct dentry *dentry, struct inode *inode,
 				    struct delayed_call *done)
 {
-	/* While nobody holds the inode, a block may become another's. */
-	if (!dentry && !inode->i_link)
+	/* While nobody holds the inode, its slot or block may become another's. */
+	if (!dentry)
 		return ERR_PTR(-ECHILD);
 	return pkernfs_symlink_target(pkernfs_sb_core(inode->i_sb), pkernfs_node(inode));
 }
