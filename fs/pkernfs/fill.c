@@ -325,9 +325,10 @@ static int pkernfs_move_plan(struct pkernfs_core *c, struct pkernfs_node *n,
 	return 0;
 }
 
-static void pkernfs_move_copy(struct pkernfs_core *c, struct pkernfs_node *n,
-			      struct pkernfs_gpool *to, const struct pkernfs_extent *new,
-			      u32 count)
+/* -EIO: a memory error that nobody knew of. */
+static int pkernfs_move_copy(struct pkernfs_core *c, struct pkernfs_node *n,
+			     struct pkernfs_gpool *to, const struct pkernfs_extent *new,
+			     u32 count)
 {
 	u32 i;
 
@@ -339,13 +340,14 @@ static void pkernfs_move_copy(struct pkernfs_core *c, struct pkernfs_node *n,
 		for (; pos < end; pos += bytes, at += bytes) {
 			data = pkernfs_extent_data(c, n, pos, &bytes);
 			bytes = min3(bytes, end - pos, (u64)PKERNFS_GRANULE_SIZE);
-			if (data)
-				memcpy(at, data, bytes);
-			else
+			if (!data)
 				memset(at, 0, bytes);
+			else if (copy_mc_to_kernel(at, data, bytes))
+				return -EIO;
 			cond_resched();
 		}
 	}
+	return 0;
 }
 
 /* The file's extents become those in @new; the old memory is free then. */
@@ -424,9 +426,9 @@ int pkernfs_extent_move(struct pkernfs_core *c, struct pkernfs_node *n,
 	if (err)
 		goto release;
 
-	pkernfs_move_copy(c, n, to, new, count);
-
-	err = pkernfs_tx_begin(c);
+	err = pkernfs_move_copy(c, n, to, new, count);
+	if (!err)
+		err = pkernfs_tx_begin(c);
 	if (err)
 		goto release;
 	err = pkernfs_move_commit(c, n, to, new, count);

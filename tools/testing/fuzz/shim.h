@@ -409,6 +409,9 @@ struct dev_pagemap {
 #define PHYS_PFN(x)		((x) >> PAGE_SHIFT)
 #define pfn_to_page(x)		((void *)(unsigned long)(x))
 #define page_folio(x)		((struct folio *)(x))
+#define copy_mc_to_kernel(to, from, n)	(memcpy(to, from, n), 0UL)
+#define folio_lock(f)		((void)(f))
+#define folio_unlock(f)		((void)(f))
 #define folio_ref_count(f)	((void)(f), 1)
 #define fatal_signal_pending(x)	((void)(x), false)
 #define current			NULL
