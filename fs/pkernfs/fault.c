@@ -40,6 +40,7 @@
 #include "pkernfs.h"
 
 #define PKERNFS_LOCK_TRIES	20	/* 1 ms apart */
+#define PKERNFS_PIN_STEP	SZ_256M
 
 /* Is this, or will this be, a file of granules of 1 GiB? */
 static bool pkernfs_file_huge(struct inode *inode)
@@ -398,6 +399,9 @@ static long pkernfs_pin_locked(struct inode *inode, loff_t start, loff_t last,
 	if (last >= i_size_read(inode))
 		return -EINVAL;
 	while (at <= last >> PAGE_SHIFT && count < max) {
+		/* A hole takes its time: others want the lock, and the caller comes again. */
+		if (count && at - (start >> PAGE_SHIFT) >= PKERNFS_PIN_STEP >> PAGE_SHIFT)
+			break;
 		if (fatal_signal_pending(current))
 			err = -EINTR;
 		if (err)
@@ -434,9 +438,9 @@ static long pkernfs_pin_locked(struct inode *inode, loff_t start, loff_t last,
  * Holes are given memory, as by a fault. The caller does not say whether the pages
  * will be written, so the descriptor has to allow both.
  *
- * Return: folios pinned; -EACCES: not open for reading and writing; -EPERM: immutable;
- * -EINVAL: behind the end; -EBUSY: a device file; -EHWPOISON: a memory error; -ENOSPC,
- * -ENOMEM, -EINTR, -ESHUTDOWN.
+ * Return: folios pinned, of 256 MiB or a little more at most; -EACCES: not open for reading
+ * and writing; -EPERM: immutable; -EINVAL: behind the end; -EBUSY: a device file;
+ * -EHWPOISON: a memory error; -ENOSPC, -ENOMEM, -EINTR, -ESHUTDOWN.
  */
 long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
 			struct folio **folios, unsigned int max, pgoff_t *offset)
