@@ -13,6 +13,7 @@
 #include <linux/bitmap.h>
 #include <linux/crc32c.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/printk.h>
 #include <linux/slab.h>
 
@@ -207,6 +208,40 @@ int pkernfs_granule_reserve(struct pkernfs_core *c, struct pkernfs_gpool *p, u32
 	return 0;
 }
 
+static struct folio *pkernfs_granule_folio(struct pkernfs_core *c,
+					   const struct pkernfs_gpool *p, u32 granule)
+{
+	phys_addr_t phys = c->r->base + (pkernfs_granule_virt(c, p, granule) - c->r->virt);
+
+	return page_folio(pfn_to_page(PHYS_PFN(phys)));
+}
+
+/**
+ * pkernfs_granule_forget - the inode that pages were mapped from goes, or they leave it
+ * @c: the core
+ * @p: granules of which size
+ * @granule: the first one
+ * @count: how many; none is mapped, and no fault can map it
+ *
+ * Context: process; not inside of a folio's lock
+ */
+void pkernfs_granule_forget(struct pkernfs_core *c, const struct pkernfs_gpool *p,
+			    u32 granule, u32 count)
+{
+	if (!c->r->pgmaps)
+		return;		/* KUnit: ordinary memory without pages of ours */
+	for (; count; granule++, count--) {
+		struct folio *folio = pkernfs_granule_folio(c, p, granule);
+
+		if (!READ_ONCE(folio->mapping))
+			continue;
+		/* Who gives back a pin looks at it under the lock, to say that it is dirty. */
+		folio_lock(folio);
+		WRITE_ONCE(folio->mapping, NULL);
+		folio_unlock(folio);
+	}
+}
+
 /**
  * pkernfs_granule_release - give granules back, owned or only reserved
  * @c: the core
@@ -221,6 +256,7 @@ void pkernfs_granule_release(struct pkernfs_core *c, struct pkernfs_gpool *p, u3
 	WARN_ON_ONCE(find_next_zero_bit(p->map, granule + count, granule) <
 		     granule + count);
 	bitmap_clear(p->map, granule, count);
+	pkernfs_granule_forget(c, p, granule, count);
 	pkernfs_granule_enter(p, granule, count, 0);
 	p->free += count;
 	pkernfs_bad_withhold(c, p, granule, count);
@@ -253,14 +289,6 @@ void *pkernfs_granule_virt(struct pkernfs_core *c, const struct pkernfs_gpool *p
 			   u32 granule)
 {
 	return pkernfs_block(c->r, p->start) + ((u64)granule << p->shift);
-}
-
-static struct folio *pkernfs_granule_folio(struct pkernfs_core *c,
-					   const struct pkernfs_gpool *p, u32 granule)
-{
-	phys_addr_t phys = c->r->base + (pkernfs_granule_virt(c, p, granule) - c->r->virt);
-
-	return page_folio(pfn_to_page(PHYS_PFN(phys)));
 }
 
 /**

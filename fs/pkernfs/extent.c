@@ -134,6 +134,21 @@ u64 pkernfs_extent_holes(struct pkernfs_node *n, unsigned int shift, u64 from, u
 }
 
 /**
+ * pkernfs_extent_forget - the inode goes that shows the file
+ * @c: the core
+ * @n: the file
+ */
+void pkernfs_extent_forget(struct pkernfs_core *c, struct pkernfs_node *n)
+{
+	u32 i;
+
+	down_read(&c->lock);
+	for (i = 0; i < n->extents; i++)
+		pkernfs_granule_forget(c, n->pool, n->extent[i].granule, n->extent[i].count);
+	up_read(&c->lock);
+}
+
+/**
  * pkernfs_extent_busy - has somebody a reference on pages of this part?
  * @c: the core
  * @n: the file

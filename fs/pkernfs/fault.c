@@ -29,6 +29,7 @@
 #include <linux/delay.h>
 #include <linux/highmem.h>
 #include <linux/huge_mm.h>
+#include <linux/leafops.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mmap_lock.h>
@@ -196,6 +197,20 @@ static vm_fault_t pkernfs_fault_cow(struct vm_fault *vmf, struct inode *inode)
 }
 
 /*
+ * Whose memory it is. Only shared futexes ask, which are known by inode and index. It is so
+ * while the inode is in memory; the invalidate lock keeps the granule in the file.
+ */
+static void pkernfs_folio_enter(struct folio *folio, struct address_space *mapping,
+				pgoff_t index)
+{
+	if (READ_ONCE(folio->mapping) == mapping)
+		return;
+	folio->index = index;
+	/* get_futex_key() reads the index after it. */
+	smp_store_release(&folio->mapping, mapping);
+}
+
+/*
  * A table can come here at any time from a fault that wants a PTE, and insert_pud() would
  * warn of it if it were told of a write. It need not be: as nobody is told of writes the
  * entry is writable if the mapping is, and the CPU sets the dirty bit.
@@ -212,6 +227,29 @@ static vm_fault_t pkernfs_fault_insert_pud(struct vm_fault *vmf, struct folio *f
 	return VM_FAULT_FALLBACK;
 }
 
+/*
+ * Userfaultfd's asynchronous write protection is for any mapping, and leaves markers where
+ * there was no entry, or a PMD. One would be in the way of the page. Nobody waits for an
+ * event; without the marker the page counts as written, which is always safe to say.
+ */
+static vm_fault_t pkernfs_fault_insert_pte(struct vm_fault *vmf, struct page *page,
+					   bool write)
+{
+	struct mm_struct *mm = vmf->vma->vm_mm;
+	spinlock_t *ptl;	/* of the page table */
+	pte_t *pte;
+
+	if ((vmf->flags & FAULT_FLAG_ORIG_PTE_VALID) && pte_is_uffd_wp_marker(vmf->orig_pte)) {
+		pte = pte_offset_map_lock(mm, vmf->pmd, vmf->address, &ptl);
+		if (!pte)
+			return VM_FAULT_NOPAGE;
+		if (pte_same(ptep_get(pte), vmf->orig_pte))
+			pte_clear(mm, vmf->address, pte);
+		pte_unmap_unlock(pte, ptl);
+	}
+	return vmf_insert_page_mkwrite(vmf, page, write);
+}
+
 static vm_fault_t pkernfs_fault_insert(struct vm_fault *vmf, struct page *page,
 				       unsigned int order, bool write)
 {
@@ -219,6 +257,8 @@ static vm_fault_t pkernfs_fault_insert(struct vm_fault *vmf, struct page *page,
 	vm_fault_t ret;
 	pmd_t pmd;
 
+	pkernfs_folio_enter(folio, vmf->vma->vm_file->f_mapping,
+			    vmf->pgoff - folio_page_idx(folio, page));
 	if (order == PUD_ORDER)
 		return pkernfs_fault_insert_pud(vmf, folio, write);
 	folio_lock(folio);
@@ -232,7 +272,7 @@ static vm_fault_t pkernfs_fault_insert(struct vm_fault *vmf, struct page *page,
 	else if (pkernfs_vmemmap_own(folio))
 		ret = VM_FAULT_OOM;
 	else
-		ret = vmf_insert_page_mkwrite(vmf, page, write);
+		ret = pkernfs_fault_insert_pte(vmf, page, write);
 	folio_unlock(folio);
 	return ret;
 }

@@ -10,11 +10,12 @@
  * Names that end in _ser are in the region and live on; all else is this
  * kernel's.
  *
- * Locks, outermost first:
+ * Locks, outermost first, inside pkernfs_transition_lock:
  *	pkernfs_format_lock	mount and umount against mkfs, loads of a core
  *	inode lock		of the VFS
  *	mapping->invalidate_lock	faults (shared) against truncate and punch
  *	core->lock		all metadata of one region
+ *	folio lock		what is mapped of a granule, and as whose
  * A fault that finds small granules used up, inside mmap_lock and what its caller has,
  * wants the inode lock to move the file: it only tries, see pkernfs_fault_move().
  *
@@ -326,6 +327,8 @@ int pkernfs_alloc_init(struct pkernfs_core *c);
 void pkernfs_alloc_exit(struct pkernfs_core *c);
 int pkernfs_granule_reserve(struct pkernfs_core *c, struct pkernfs_gpool *p, u32 goal,
 			    u32 want, u32 *granule, u32 *got);
+void pkernfs_granule_forget(struct pkernfs_core *c, const struct pkernfs_gpool *p,
+			    u32 granule, u32 count);
 void pkernfs_granule_release(struct pkernfs_core *c, struct pkernfs_gpool *p, u32 granule,
 			     u32 count);
 struct pkernfs_gpool *pkernfs_flags_pool(struct pkernfs_core *c, u16 flags);
@@ -355,6 +358,7 @@ int pkernfs_extent_load(struct pkernfs_core *c, struct pkernfs_node *n,
 			const char **why);
 int pkernfs_extent_cut(struct pkernfs_core *c, struct pkernfs_node *n,
 		       u64 from, u64 last, s64 size);
+void pkernfs_extent_forget(struct pkernfs_core *c, struct pkernfs_node *n);
 bool pkernfs_extent_busy(struct pkernfs_core *c, struct pkernfs_node *n,
 			 u64 from, u64 last, bool *held);
 u64 pkernfs_extent_total(struct pkernfs_node *n);

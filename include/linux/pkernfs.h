@@ -5,9 +5,9 @@
  * The stubs that existing code calls for its PCI and VFIO half are in
  * pkernfs_pci.h, those of its IOMMU half in pkernfs_iommu.h.
  *
- * Lock order: pkernfs_transition_lock, then a file's invalidate lock, then a
- * region's metadata lock; under the transition lock also, as VFIO and iommufd
- * take them, device_set lock, igroup->lock, iommu_group->mutex,
+ * Lock order: pkernfs_transition_lock, pkernfs_format_lock, a file's inode lock, its
+ * invalidate lock, a region's metadata lock, a folio's lock; under the transition lock
+ * also, as VFIO and iommufd take them, device_set lock, igroup->lock, iommu_group->mutex,
  * iopt->domains_rwsem. More of it in Documentation/filesystems/pkernfs.rst.
  */
 #ifndef _LINUX_PKERNFS_H

@@ -16,7 +16,7 @@ ksrc=$("$repo/tools/kernel/fetch.sh")
 # Headers that userspace has not: each is shim.h.
 headers="asm/e820/api.h iommu.h pasid.h kunit/test-bug.h linux/cacheflush.h linux/crc32.h
 	linux/crc32c.h linux/fs.h linux/init.h linux/io.h linux/kexec.h linux/memremap.h
-	linux/minmax.h linux/mm.h linux/mutex.h linux/pci.h linux/pkernfs_iommu.h
+	linux/minmax.h linux/mm.h linux/mutex.h linux/pagemap.h linux/pci.h linux/pkernfs_iommu.h
 	linux/pkernfs_pci.h linux/posix_acl.h linux/printk.h linux/reboot.h linux/rwsem.h linux/sched.h
 	linux/sched/mm.h linux/sched/signal.h linux/slab.h linux/sort.h linux/string.h
 	linux/uuid.h linux/workqueue.h linux/capability.h linux/wait.h linux/xarray.h

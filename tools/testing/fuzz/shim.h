@@ -357,9 +357,12 @@ struct qstr {
 	u32 len;
 };
 
+struct folio {
+	void *mapping;
+};
+
 struct dentry;
 struct file;
-struct folio;
 struct iattr;
 struct kstat;
 struct mnt_idmap;

@@ -4,11 +4,14 @@
  * file never shows more or less than its size.
  */
 #include <linux/falloc.h>
+#include <linux/futex.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "fs_test.h"
@@ -28,6 +31,11 @@ struct pm_scan_arg {
 	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
 	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
 };
+#endif
+
+#ifndef UFFD_FEATURE_WP_ASYNC	/* headers older than 6.7 */
+#define UFFD_FEATURE_WP_UNPOPULATED	(1 << 13)
+#define UFFD_FEATURE_WP_ASYNC		(1 << 15)
 #endif
 
 #define RACES	100
@@ -166,6 +174,94 @@ static void test_private(void)
 	unlink("priv");
 }
 
+static int uffd_protect(int uffd, char *p, size_t bytes)
+{
+	struct uffdio_writeprotect wp = {
+		.range = { (unsigned long)p, bytes },
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+
+	return ioctl(uffd, UFFDIO_WRITEPROTECT, &wp);
+}
+
+/* Asynchronous write protection, which any mapping is given, and what marks its place. */
+static void test_uffd(void)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED,
+	};
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_WP };
+	int fd = open("uffd", O_CREAT | O_RDWR, 0600), flags, uffd;
+	char *p;
+
+	uffd = syscall(__NR_userfaultfd, UFFD_USER_MODE_ONLY);
+	if (uffd < 0)
+		die("userfaultfd");
+	if (ioctl(uffd, UFFDIO_API, &api))
+		die("UFFDIO_API");
+	ftruncate(fd, 2 * GRANULE);
+	for (flags = MAP_SHARED; flags; flags = flags == MAP_SHARED ? MAP_PRIVATE : 0) {
+		p = mmap(NULL, 2 * GRANULE, PROT_READ | PROT_WRITE, flags, fd, 0);
+		fill(p, GRANULE, 11);
+		reg.range.start = (unsigned long)p;
+		reg.range.len = 2 * GRANULE;
+		ok(!ioctl(uffd, UFFDIO_REGISTER, &reg) && !uffd_protect(uffd, p, 2 * GRANULE),
+		   "write protection of a %s mapping",
+		   flags == MAP_SHARED ? "shared" : "private");
+		ok(filled(p, GRANULE, 11) && !faults(p, true) && !faults(p + 4096, true),
+		   "loads and stores where there is memory");
+		ok(!faults(p + GRANULE + 4096, false) && !faults(p + GRANULE, true) &&
+		   p[GRANULE + 4096] == 0, "and where there was none");
+		ok(!uffd_protect(uffd, p, 2 * GRANULE) && !faults(p, true) &&
+		   !faults(p + GRANULE, false), "and once more");
+		munmap(p, 2 * GRANULE);
+	}
+	close(uffd);
+	close(fd);
+	unlink("uffd");
+}
+
+/* A lock of two processes, in the file's memory: by 2 MiB, and by one page. */
+static void test_futex(size_t offset)
+{
+	int fd = open("futex", O_CREAT | O_RDWR, 0600), status = -1;
+	pthread_mutexattr_t attr;
+	pthread_mutex_t *lock;
+	int *count;
+	pid_t pid;
+	char *p;
+
+	ftruncate(fd, GRANULE + 4096);
+	p = mmap(NULL, GRANULE + 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	lock = (pthread_mutex_t *)(p + offset);
+	count = (int *)(lock + 1);
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	ok(syscall(SYS_futex, p + offset, FUTEX_WAKE, 1, NULL, NULL, 0) == 0,
+	   "a futex at %#zx", offset);
+	if (pthread_mutex_init(lock, &attr) || pthread_mutex_lock(lock))
+		die("pthread_mutex");
+	pid = fork();
+	if (!pid) {
+		char *q = mmap(NULL, GRANULE + 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+		lock = (pthread_mutex_t *)(q + offset);
+		pthread_mutex_lock(lock);
+		++*(int *)(lock + 1);
+		pthread_mutex_unlock(lock);
+		_exit(0);
+	}
+	usleep(200 * 1000);
+	ok(*count == 0, "another process waits for a lock");
+	pthread_mutex_unlock(lock);
+	waitpid(pid, &status, 0);
+	ok(status == 0 && *count == 1, "and gets it");
+	munmap(p, GRANULE + 4096);
+	close(fd);
+	unlink("futex");
+}
+
 static void test_size(void)
 {
 	int fd = open("size", O_CREAT | O_RDWR, 0600);
@@ -300,6 +396,9 @@ int main(int argc, char **argv)
 	enter(argc, argv);
 	test_shared();
 	test_private();
+	test_uffd();
+	test_futex(4096);
+	test_futex(GRANULE);
 	test_size();
 	test_end();
 	test_race();
