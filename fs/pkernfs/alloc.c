@@ -491,8 +491,11 @@ u64 pkernfs_pool_get(struct pkernfs_core *c)
 		i = find_next_zero_bit(c->pool_map, c->pool_blocks, c->pool_hint);
 		if (i >= c->pool_blocks)
 			i = find_first_zero_bit(c->pool_map, c->pool_blocks);
-		if (i >= c->pool_blocks)
+		if (i >= c->pool_blocks) {
+			pr_warn_ratelimited("region %u: no block is left for metadata and tables (mkfs.pkernfs --pool)\n",
+					    c->r->index);
 			return 0;
+		}
 		__set_bit(i, c->pool_map);
 		c->pool_free--;
 		c->pool_hint = i + 1;

@@ -478,12 +478,12 @@ static int pkernfs_reach_range(u64 iova, u64 bytes, u64 phys, u32 prot, void *ar
 }
 
 /**
- * pkernfs_say_held - say in the log which device a file has kept its memory, or name, for
+ * pkernfs_say_held - say in the log what a file has kept its memory, or name, for
  * @inode: the file; its inode lock is held, and no other one of ours
  * @from: first byte of the part that would have gone
  * @last: last byte
  *
- * For who has got -EBUSY. Not if it was for a pin: who has pinned a page is not known.
+ * For who has got -EBUSY. Who has pinned a page is not known.
  */
 void pkernfs_say_held(struct inode *inode, u64 from, u64 last)
 {
@@ -496,9 +496,13 @@ void pkernfs_say_held(struct inode *inode, u64 from, u64 last)
 	char name[16] = "a device";
 	bool held;
 
-	pkernfs_extent_busy(c, at.n, from, last, &held);
-	if (!held || !__ratelimit(&rs))
+	if (!pkernfs_extent_busy(c, at.n, from, last, &held) || !__ratelimit(&rs))
 		return;
+	if (!held) {
+		pr_info("pkernfs: region %u: inode %lu keeps its memory: a page is pinned or in use\n",
+			c->r->index, (unsigned long)inode->i_ino);
+		return;
+	}
 	/* It nests outside of the inode lock. Who has it just now may be freezing one more. */
 	if (mutex_trylock(&pkernfs_transition_lock)) {
 		down_read(&c->lock);

@@ -9,6 +9,9 @@
  * How a file gets them is in fill.c.
  */
 
+#define pr_fmt(fmt) "pkernfs: " fmt
+
+#include <linux/printk.h>
 #include <linux/slab.h>
 
 #include "pkernfs.h"
@@ -374,8 +377,11 @@ int pkernfs_slot_get(struct pkernfs_core *c, struct pkernfs_node *n, u64 *fresh,
 	*slot = find_first_zero_bit(n->slots, slots);
 	if (*slot < slots)
 		return 0;
-	if (n->chains == PKERNFS_CHAIN_MAX)
+	if (n->chains == PKERNFS_CHAIN_MAX) {
+		pr_warn_ratelimited("region %u: inode %u is in too many pieces to get one more\n",
+				    c->r->index, n->ino);
 		return -EFBIG;
+	}
 	if (pkernfs_chain_room(n))
 		return -ENOMEM;
 	*fresh = pkernfs_pool_get(c);

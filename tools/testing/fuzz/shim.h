@@ -68,6 +68,7 @@ extern bool shim_verbose;
 #define pr_err(...)		pr_fmt_shim(__VA_ARGS__)
 #define pr_err_ratelimited(...)	pr_fmt_shim(__VA_ARGS__)
 #define pr_warn(...)		pr_fmt_shim(__VA_ARGS__)
+#define pr_warn_ratelimited(...)	pr_fmt_shim(__VA_ARGS__)
 #define pr_info(...)		pr_fmt_shim(__VA_ARGS__)
 #define kunit_get_current_test()	(!shim_verbose)
 
