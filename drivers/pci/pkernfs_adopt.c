@@ -28,21 +28,30 @@ static bool pkernfs_pci_on_path(const struct pkernfs_pci_ser *ser, struct pci_de
 }
 
 /* Cut off and say why; @pp is never looked at for a match again. */
-static void pkernfs_pci_fail(struct pkernfs_pci *pp, struct pci_dev *pdev,
-			     const char *what, u32 old, u32 new)
+static __printf(3, 4)
+void pkernfs_pci_fail(struct pkernfs_pci *pp, struct pci_dev *pdev, const char *fmt, ...)
 {
+	struct va_format why = { .fmt = fmt };
+	va_list args;
+
 	pp->failed = true;
-	if (!pdev) {
-		pkernfs_device_fail(pp->pd, "the device is not there");
-		return;
-	}
-	pkernfs_pci_stop(pdev);
-	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock) {
+	if (pdev) {
+		pkernfs_pci_stop(pdev);
+		guard(spinlock_irqsave)(&pkernfs_pci_lock);
 		pkernfs_pci_clear_path(pdev);
 		pkernfs_pci_mark_paths();
 	}
-	pkernfs_device_fail(pp->pd, "not the device that was kept: %s is %#x, was %#x",
-			    what, new, old);
+	va_start(args, fmt);
+	why.va = &args;
+	pkernfs_device_fail(pp->pd, "%pV", &why);
+	va_end(args);
+}
+
+static void pkernfs_pci_fail_match(struct pkernfs_pci *pp, struct pci_dev *pdev,
+				   const char *what, u32 old, u32 new)
+{
+	pkernfs_pci_fail(pp, pdev, "not the device that was kept: %s is %#x, was %#x", what,
+			 new, old);
 }
 
 /*
@@ -68,7 +77,7 @@ static void pkernfs_pci_adopt(struct pkernfs_pci *pp, struct pci_dev *pdev)
 		}
 	}
 	if (what) {
-		pkernfs_pci_fail(pp, pdev, what, old, new);
+		pkernfs_pci_fail_match(pp, pdev, what, old, new);
 		return;
 	}
 	set_bit(PKERNFS_PCI_KEPT, &pdev->priv_flags);
@@ -117,6 +126,7 @@ void __pkernfs_pci_add(struct pci_dev *pdev)
 	struct pkernfs_pci *pp;
 	u16 ctrl = 0;
 	bool path;
+	int error;
 
 	pp = pkernfs_pci_expected(pdev, &path);
 	if (!pp)
@@ -131,8 +141,10 @@ void __pkernfs_pci_add(struct pci_dev *pdev)
 	/* The kernel before has done so; this one need not believe it. */
 	if (pdev->msix_cap)
 		pci_read_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS, &ctrl);
-	if ((ctrl & PCI_MSIX_FLAGS_ENABLE) && pkernfs_msix_mask_table(pdev, NULL))
-		pkernfs_pci_fail(pp, pdev, "MSI-X table", 0, 1);
+	error = ctrl & PCI_MSIX_FLAGS_ENABLE ? pkernfs_msix_mask_table(pdev, NULL) : 0;
+	if (error)
+		pkernfs_pci_fail(pp, pdev, "its MSI-X vectors cannot be masked: %pe",
+				 ERR_PTR(error));
 	pkernfs_test_fail_end("its function");
 }
 
@@ -149,27 +161,30 @@ static void __init pkernfs_pci_settle_one(struct pkernfs_pci *pp)
 	u32 old, new;
 
 	if (!pdev) {
-		pkernfs_pci_fail(pp, NULL, NULL, 0, 0);
+		pkernfs_pci_fail(pp, NULL, "the device is not there");
 		return;
 	}
 	pkernfs_pci_ser_read(pdev, &is);
 	what = pkernfs_pci_ser_differs(&pp->saved, &is, &old, &new);
-	for (i = 0; i < PCI_STD_NUM_BARS && !what; i++) {
+	if (what) {
+		pkernfs_pci_fail_match(pp, pdev, what, old, new);
+		return;
+	}
+	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
 		const struct resource *res = &pdev->resource[i];
 
 		if (!pp->saved.bar[i].bytes)
 			continue;
-		old = i;
-		new = i;
 		if (pci_resource_start(pdev, i) != le64_to_cpu(pp->saved.bar[i].start) ||
-		    pci_resource_len(pdev, i) != le64_to_cpu(pp->saved.bar[i].bytes))
-			what = "the place or size of a BAR";
-		else if (!res->parent)
-			what = "the claim of a BAR";
-	}
-	if (what) {
-		pkernfs_pci_fail(pp, pdev, what, old, new);
-		return;
+		    pci_resource_len(pdev, i) != le64_to_cpu(pp->saved.bar[i].bytes)) {
+			pkernfs_pci_fail(pp, pdev, "BAR %u is %pR, was at %#llx", i, res,
+					 le64_to_cpu(pp->saved.bar[i].start));
+			return;
+		}
+		if (!res->parent) {
+			pkernfs_pci_fail(pp, pdev, "BAR %u, %pR, cannot be claimed", i, res);
+			return;
+		}
 	}
 	pkernfs_pci_override_mode(pdev, 0444);
 	pci_info(pdev, "pkernfs: kept, bus mastering %s, MSI-X %s\n",
