@@ -83,6 +83,9 @@ struct pkernfs_tree {
 	void *arg;
 };
 
+/* How often a device may reach each page of its region, on average: no proof is endless. */
+#define PKERNFS_SS_ALIASES	64
+
 /* Blocks that one device needs for itself: PASID directory and table */
 #define PKERNFS_TREE_DEVICE_BLOCKS(iommu)	(sm_supported(iommu) ? 2 : 0)
 
@@ -97,7 +100,8 @@ void pkernfs_fixed_free(struct pkernfs_fixed *f);
 struct pkernfs_fixed *pkernfs_fixed_with(struct pkernfs_fixed *f);
 int pkernfs_fixed_clone(struct pkernfs_fixed *f, struct iommu_domain *live);
 void pkernfs_live_ss(struct iommu_domain *live, struct pkernfs_ss *ss, u8 *aw);
-int pkernfs_hold_leaf(struct pkernfs_region *r, const struct pkernfs_ss_leaf *leaf, u32 *crc);
+int pkernfs_hold_leaf(struct pkernfs_region *r, const struct pkernfs_ss_leaf *leaf, u64 pages,
+		      u32 *crc);
 int pkernfs_adopt_entry(struct pkernfs_device *pd);
 int pkernfs_handover_unit(struct intel_iommu *iommu);
 int pkernfs_discover_units(struct list_head *units);

@@ -223,7 +223,7 @@ static int pkernfs_clone_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 		return 0;
 	}
 
-	ret = pkernfs_hold_leaf(r, leaf, &c->crc);
+	ret = pkernfs_hold_leaf(r, leaf, c->w.pages, &c->crc);
 	if (ret)	/* -ENOENT: unlinked just now, so it is no file's any more */
 		return pkernfs_refuse(&pd->why, ret == -ENOENT ? -EXDEV : ret, leaf->iova,
 				      "pages of IOVA %#llx cannot be held",

@@ -86,6 +86,74 @@ static void pkernfs_fuzz_scalable(struct kunit *test)
 	pkernfs_fuzz_mode(test, true);
 }
 
+/* --- A walk of tables ends ------------------------------------------------------- */
+
+#define PKERNFS_BOUND_LEAF	(PKERNFS_SS_R | PKERNFS_SS_W | PKERNFS_SS_PS)
+
+static const char *pkernfs_bound_why;
+
+/* How the walk of the last device's tables has ended; NULL: it is adopted */
+static const char *pkernfs_bound_enter(struct pkernfs_fuzz *z)
+{
+	struct pkernfs_device *pd = list_last_entry(&pkernfs_devices, struct pkernfs_device, node);
+
+	if (!pkernfs_bound_why)
+		return pd->state == PKERNFS_STATE_ADOPTED ? NULL : pd->why.text;
+	return strcmp(pd->why.text, pkernfs_bound_why) ? "it has not failed so" : NULL;
+}
+
+/* So many leaves more of 2 MiB for the last device, above all others; the tables */
+static u64 pkernfs_bound_map(struct pkernfs_fuzz *z, u64 oa, u64 leaves)
+{
+	u64 *root = phys_to_virt(le64_to_cpu(pkernfs_fuzz_record(z, 2)->iommu.ss_root));
+	u64 *tables = pkernfs_block(&z->r, le64_to_cpu(z->sb.pool.start) + z->pool_next), i;
+
+	memset64(tables, oa | PKERNFS_BOUND_LEAF, leaves);
+	for (i = 0; i * 512 < leaves; i++)
+		root[4 + i] = virt_to_phys(tables + i * 512) | PKERNFS_SS_R | PKERNFS_SS_W;
+	return i;
+}
+
+/* It ends where the counts of the record do, and never meets the page that is no file's. */
+static void pkernfs_fuzz_bound(struct kunit *test)
+{
+	struct pkernfs_fuzz *z = pkernfs_fuzz_make(test, false);
+	u64 *root = phys_to_virt(le64_to_cpu(pkernfs_fuzz_record(z, 2)->iommu.ss_root));
+	u64 *table = phys_to_virt(root[3] & PKERNFS_SS_OA);
+
+	z->enter = pkernfs_bound_enter;
+	pkernfs_bound_why = "its second-stage tables are not proven (-117)";
+	pkernfs_bound_map(z, z->r.base, 1);
+	KUNIT_EXPECT_STREQ_MSG(test, pkernfs_fuzz_run(z, NULL) ?: "", "", "a table too many");
+
+	table[510] = table[0xfec00000 / SZ_2M % 512];
+	table[511] = z->r.base | PKERNFS_BOUND_LEAF;
+	KUNIT_EXPECT_STREQ_MSG(test, pkernfs_fuzz_run(z, NULL) ?: "", "", "a page too many");
+	pkernfs_fuzz_exit(z);
+}
+
+/* A record with a checksum that matches may say any count, but not reach pages so often. */
+static void pkernfs_fuzz_aliases(struct kunit *test)
+{
+	struct pkernfs_fuzz *z = pkernfs_fuzz_make(test, false);
+	struct pkernfs_iommu_ser *ser = &pkernfs_fuzz_record(z, 2)->iommu;
+	const u64 most = PKERNFS_SS_ALIASES * (z->r.bytes >> PAGE_SHIFT);
+	const u64 leaves = (most - le64_to_cpu(ser->pages)) / 512;
+	u64 i, page = z->r.base + (le64_to_cpu(z->sb.data.start) << PKERNFS_BLOCK_SHIFT) + SZ_2M;
+
+	z->enter = pkernfs_bound_enter;
+	for (i = 0; i < 2; i++) {
+		pkernfs_bound_why = i ? "its second-stage tables are not proven (-75)" : NULL;
+		le64_add_cpu(&ser->tables, pkernfs_bound_map(z, page, leaves + i));
+		le64_add_cpu(&ser->pages, (leaves + i) * 512);
+		pkernfs_fuzz_record(z, 2)->feature_compat = 0;
+		pkernfs_fuzz_seal_record(pkernfs_fuzz_record(z, 2));
+		KUNIT_EXPECT_STREQ_MSG(test, pkernfs_fuzz_run(z, NULL) ?: "", "",
+				       "%llu leaves", leaves + i);
+	}
+	pkernfs_fuzz_exit(z);
+}
+
 /* Keys that are on anyway are not patched in and out with each device. */
 int pkernfs_fuzz_suite_init(struct kunit_suite *suite)
 {
@@ -103,6 +171,8 @@ void pkernfs_fuzz_suite_exit(struct kunit_suite *suite)
 static struct kunit_case pkernfs_fuzz_cases[] = {
 	KUNIT_CASE_SLOW(pkernfs_fuzz_legacy),
 	KUNIT_CASE_SLOW(pkernfs_fuzz_scalable),
+	KUNIT_CASE(pkernfs_fuzz_bound),
+	KUNIT_CASE(pkernfs_fuzz_aliases),
 	{}
 };
 

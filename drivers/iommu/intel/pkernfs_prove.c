@@ -48,6 +48,9 @@ static int pkernfs_prove_table(phys_addr_t table, void *arg)
 		p->tables--;
 		return 0;
 	}
+	/* Before the counts are compared, as each table may lead to so much more. */
+	if (p->tables >= le64_to_cpu(p->pd->rec->iommu.tables))
+		return -EUCLEAN;
 	/* Bounds, the pool area, and used once: all are the pool's to say. */
 	ret = pkernfs_pool_claim(r, table);
 	if (!ret)
@@ -72,12 +75,15 @@ static int pkernfs_prove_bits(const struct pkernfs_ss_leaf *leaf, void *arg)
  * pkernfs_hold_leaf - hold what a leaf leads to
  * @r: region that it leads to
  * @leaf: leaf of second-stage tables
+ * @pages: pages that the leaves before it lead to
  * @crc: goes on with the leaf, and with the files that it leads to; see
  *	struct pkernfs_iommu_ser
  *
- * Return: as pkernfs_hold()
+ * Return: as pkernfs_hold(); -EOVERFLOW also if the leaves lead to more pages than
+ *	PKERNFS_SS_ALIASES times those of the region
  */
-int pkernfs_hold_leaf(struct pkernfs_region *r, const struct pkernfs_ss_leaf *leaf, u32 *crc)
+int pkernfs_hold_leaf(struct pkernfs_region *r, const struct pkernfs_ss_leaf *leaf, u64 pages,
+		      u32 *crc)
 {
 	const struct pkernfs_leaf_ser ser = {
 		.iova = cpu_to_le64(leaf->iova),
@@ -86,6 +92,8 @@ int pkernfs_hold_leaf(struct pkernfs_region *r, const struct pkernfs_ss_leaf *le
 		.attr = cpu_to_le64(leaf->attr & PKERNFS_SS_ATTR),
 	};
 
+	if (pages + (leaf->bytes >> PAGE_SHIFT) > PKERNFS_SS_ALIASES * (r->bytes >> PAGE_SHIFT))
+		return -EOVERFLOW;
 	*crc = crc32c(*crc, &ser, sizeof(ser));
 	return pkernfs_hold(r, leaf->oa, leaf->bytes, crc);
 }
@@ -101,6 +109,7 @@ static int pkernfs_prove_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 {
 	struct pkernfs_prove *p = arg;
 	struct pkernfs_region *r = p->pd->region;
+	u64 pages;
 	int ret;
 
 	if (p->undo) {
@@ -117,12 +126,15 @@ static int pkernfs_prove_leaf(const struct pkernfs_ss_leaf *leaf, void *arg)
 	if (leaf->iova <= PKERNFS_MSI_LAST &&
 	    leaf->iova + leaf->bytes - 1 >= PKERNFS_MSI_FIRST)
 		return -EUCLEAN;
+	pages = p->pages + (leaf->bytes >> PAGE_SHIFT);
+	if (pages > le64_to_cpu(p->pd->rec->iommu.pages))
+		return -EUCLEAN;
 	/* Refuses what is in no file that has a name. */
-	ret = pkernfs_hold_leaf(r, leaf, &p->crc);
+	ret = pkernfs_hold_leaf(r, leaf, p->pages, &p->crc);
 	if (ret)
 		return ret;
 	p->leaves++;
-	p->pages += leaf->bytes >> PAGE_SHIFT;
+	p->pages = pages;
 	return 0;
 }
 
