@@ -22,6 +22,14 @@ static struct pkernfs_dev_record *pkernfs_record(struct pkernfs_region *r, u64 s
 	return pkernfs_block(r, le64_to_cpu(r->sb->records.start) + slot);
 }
 
+/* On hardware each look at such a page is a machine check: it stays in the kernel's mapping. */
+static bool pkernfs_record_is_bad(struct pkernfs_region *r, u64 slot)
+{
+	u64 block = le64_to_cpu(r->sb->records.start) + slot;
+
+	return pkernfs_bad_phys(r, r->base + (block << PKERNFS_BLOCK_SHIFT), PKERNFS_BLOCK_SIZE);
+}
+
 static u32 pkernfs_record_crc(const struct pkernfs_dev_record *rec)
 {
 	return crc32c(~0, &rec->magic,
@@ -44,11 +52,12 @@ int pkernfs_record_alloc(struct pkernfs_device *pd)
 	lockdep_assert_held(&pkernfs_transition_lock);
 	for (slot = 0; slot < le64_to_cpu(r->sb->records.count); slot++) {
 		struct pkernfs_dev_record *rec = pkernfs_record(r, slot);
-		bool used = rec->state != cpu_to_le32(PKERNFS_RECORD_FREE);
+		bool used = pkernfs_record_is_bad(r, slot) ||
+			    rec->state != cpu_to_le32(PKERNFS_RECORD_FREE);
 
 		list_for_each_entry(other, &pkernfs_devices, node)
 			used |= other->region == r && other->slot == slot;
-		if (used || pkernfs_bad_phys(r, virt_to_phys(rec), PKERNFS_BLOCK_SIZE))
+		if (used)
 			continue;
 		memset(rec, 0, sizeof(*rec));
 		rec->magic = cpu_to_le32(PKERNFS_RECORD_MAGIC);
@@ -86,11 +95,14 @@ void pkernfs_record_retract(struct pkernfs_device *pd)
 	WRITE_ONCE(pd->rec->state, cpu_to_le32(PKERNFS_RECORD_FREE));
 }
 
-static const char *pkernfs_record_check(const struct pkernfs_dev_record *rec, u32 slot,
+static const char *pkernfs_record_check(struct pkernfs_region *r, u32 slot,
 					struct pkernfs_why *why)
 {
+	const struct pkernfs_dev_record *rec = pkernfs_record(r, slot);
 	const char *reason;
 
+	if (pkernfs_record_is_bad(r, slot))
+		return "there is a memory error in its page";
 	if (rec->state == cpu_to_le32(PKERNFS_RECORD_FREE))
 		return "it is free";
 	if (rec->state != cpu_to_le32(PKERNFS_RECORD_FROZEN))
@@ -171,7 +183,7 @@ struct pkernfs_device *pkernfs_record_adopt(struct pkernfs_region *r, u32 slot)
 		pkernfs_record_why(r, "the handover names record %u, which does not exist", slot);
 		return NULL;
 	}
-	reason = pkernfs_record_check(pkernfs_record(r, slot), slot, &why);
+	reason = pkernfs_record_check(r, slot, &why);
 	if (reason) {
 		pkernfs_load_say(pr_err, "pkernfs: record %u cannot be believed: %s\n", slot,
 				 reason);
@@ -205,7 +217,7 @@ void pkernfs_record_cut_off(struct pkernfs_region *r, u64 drhd_base, const char 
 	for (slot = 0; slot < le64_to_cpu(r->sb->records.count); slot++) {
 		struct pkernfs_dev_record *rec = pkernfs_record(r, slot);
 
-		if (pkernfs_record_check(rec, slot, &why) ||
+		if (pkernfs_record_check(r, slot, &why) ||
 		    (drhd_base && le64_to_cpu(rec->iommu.drhd_base) != drhd_base))
 			continue;
 		pd = pkernfs_record_device(r, slot, PKERNFS_STATE_FAILED);
@@ -233,13 +245,14 @@ void pkernfs_record_drop_stale(struct pkernfs_region *r)
 		bool named = false;
 		u16 rid;
 
-		if (rec->state == cpu_to_le32(PKERNFS_RECORD_FREE))
+		if (pkernfs_record_is_bad(r, slot) ||
+		    rec->state == cpu_to_le32(PKERNFS_RECORD_FREE))
 			continue;
 		list_for_each_entry(pd, &pkernfs_devices, node)
 			named |= pd->region == r && pd->slot == slot;
 		if (named)
 			continue;
-		reason = pkernfs_record_check(rec, slot, &why);
+		reason = pkernfs_record_check(r, slot, &why);
 		rid = le16_to_cpu(rec->pci.rid);
 		if (reason)
 			pr_warn("pkernfs: region%u: record %llu dropped: %s\n", r->index,

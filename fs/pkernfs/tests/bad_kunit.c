@@ -350,6 +350,33 @@ static void pkernfs_test_bad_layout(struct kunit *test)
 	kfree(kept);
 }
 
+/*
+ * A record: what is in it is not looked at, at the next boot neither. That would be a machine
+ * check, as the page stays mapped.
+ */
+static void pkernfs_test_bad_record(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_dev_record *rec[2];
+	u64 start, i;
+
+	pkernfs_test_load(test, r);
+	start = pkernfs_area_start(&r->sb->records);
+	for (i = 0; i < 2; i++) {
+		rec[i] = pkernfs_block(r, start + i);
+		rec[i]->state = cpu_to_le32(PKERNFS_RECORD_FROZEN);
+	}
+	KUNIT_EXPECT_EQ(test, pkernfs_bad_add(r->core, start), 0);
+	pkernfs_record_drop_stale(r);
+	KUNIT_EXPECT_EQ(test, le32_to_cpu(rec[0]->state), PKERNFS_RECORD_FROZEN);
+	KUNIT_EXPECT_EQ(test, le32_to_cpu(rec[1]->state), PKERNFS_RECORD_FREE);
+
+	/* Also if a handover names it */
+	KUNIT_EXPECT_NULL(test, pkernfs_record_adopt(r, 0));
+	KUNIT_EXPECT_STREQ(test, r->handover_why.text,
+			   "record 0: there is a memory error in its page");
+}
+
 static struct kunit_case pkernfs_bad_cases[] = {
 	KUNIT_CASE(pkernfs_test_bad_free),
 	KUNIT_CASE(pkernfs_test_bad_file),
@@ -357,6 +384,7 @@ static struct kunit_case pkernfs_bad_cases[] = {
 	KUNIT_CASE(pkernfs_test_bad_pool),
 	KUNIT_CASE(pkernfs_test_bad_list),
 	KUNIT_CASE(pkernfs_test_bad_layout),
+	KUNIT_CASE(pkernfs_test_bad_record),
 	{}
 };
 
