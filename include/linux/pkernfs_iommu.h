@@ -52,6 +52,7 @@ void pkernfs_iommu_handover_cancel(void);
 void pkernfs_iommu_stop_rid(u16 segment, u16 rid);
 void pkernfs_vtd_break_locks(struct intel_iommu *iommu);
 bool pkernfs_vtd_shutdown(struct intel_iommu *iommu);
+bool pkernfs_vtd_drive(struct intel_iommu *iommu);
 bool pkernfs_vtd_keep_translation(struct intel_iommu *iommu);
 bool pkernfs_vtd_adopt(struct intel_iommu *iommu);
 void pkernfs_vtd_init_failed(void);
@@ -247,6 +248,7 @@ static inline bool pkernfs_vtd_second_stage(struct device *dev,
 					    struct intel_iommu *iommu) { return false; }
 static inline void pkernfs_vtd_break_locks(struct intel_iommu *iommu) { }
 static inline bool pkernfs_vtd_shutdown(struct intel_iommu *iommu) { return false; }
+static inline bool pkernfs_vtd_drive(struct intel_iommu *iommu) { return false; }
 static inline bool pkernfs_vtd_keep_translation(struct intel_iommu *iommu) { return false; }
 static inline bool pkernfs_vtd_adopt(struct intel_iommu *iommu) { return false; }
 static inline void pkernfs_vtd_init_failed(void) { }

@@ -774,6 +774,22 @@ bool pkernfs_vtd_keep_translation(struct intel_iommu *iommu)
 }
 
 /**
+ * pkernfs_vtd_drive - has a unit to be driven that the IOMMU driver would leave alone?
+ * @iommu: unit that it ignores, for a reason that was not there at discovery: igfx_off, or no
+ *	device in its scope
+ *
+ * Return: true if it is ignored no longer, for the preserved devices
+ */
+bool pkernfs_vtd_drive(struct intel_iommu *iommu)
+{
+	if (!pkernfs_handed_over[iommu->seq_id])
+		return false;
+	pr_warn("pkernfs: %s is driven for the preserved devices\n", iommu->name);
+	iommu->drhd->ignored = 0;
+	return true;
+}
+
+/**
  * pkernfs_adopt_entry - enter a proven device in this kernel's own tables
  * @pd: device
  *

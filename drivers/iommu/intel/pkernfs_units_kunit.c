@@ -330,6 +330,11 @@ static const char * __init pkernfs_units_boot(struct pkernfs_fuzz *z)
 		/* What is adopted is in the mode that its unit is in. */
 		if (c->adopted[i] && c->smts[i] && intel_iommu_sm != c->scalable[i])
 			bad = bad ?: "the kernel is in another mode than a unit";
+		/* The IOMMU driver ignores it only when PCI has been enumerated (igfx_off). */
+		drhd->ignored = true;
+		if (pkernfs_vtd_drive(drhd->iommu) != c->adopted[i] ||
+		    drhd->ignored == c->adopted[i])
+			bad = bad ?: "a unit is driven and should not be, or the other way round";
 	}
 	bad = bad ?: pkernfs_units_check(z);
 	bad_drop = z->r.core ? pkernfs_fuzz_drop(z) : "the region is not loaded";
