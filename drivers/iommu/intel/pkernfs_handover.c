@@ -60,19 +60,49 @@ struct pkernfs_handover_area {
 	u64 next;
 };
 
+/* Blocks with a memory error are passed over. */
 static void *pkernfs_handover_block(void *arg)
 {
 	struct pkernfs_handover_area *a = arg;
 	const struct pkernfs_sb *sb = a->region->sb;
 	void *block;
 
-	if (a->next >= le64_to_cpu(sb->handover.count))
-		return NULL;
-	block = pkernfs_block(a->region, le64_to_cpu(sb->handover.start) + a->next++);
-	if (pkernfs_bad_phys(a->region, virt_to_phys(block), PKERNFS_BLOCK_SIZE))
-		return NULL;
-	memset(block, 0, PKERNFS_BLOCK_SIZE);
-	return block;
+	while (a->next < le64_to_cpu(sb->handover.count)) {
+		block = pkernfs_block(a->region, le64_to_cpu(sb->handover.start) + a->next++);
+		if (pkernfs_bad_phys(a->region, virt_to_phys(block), PKERNFS_BLOCK_SIZE))
+			continue;
+		memset(block, 0, PKERNFS_BLOCK_SIZE);
+		return block;
+	}
+	return NULL;
+}
+
+/* The header, and right behind it the root table, by which it is found; NULL: no room */
+static struct pkernfs_handover *pkernfs_handover_header(struct pkernfs_handover_area *a,
+							struct pkernfs_tree *t)
+{
+	void *h = pkernfs_handover_block(a), *root;
+
+	while (h) {
+		root = pkernfs_handover_block(a);
+		if (root == h + PKERNFS_BLOCK_SIZE) {
+			t->root = root;
+			return h;
+		}
+		h = root;
+	}
+	return NULL;
+}
+
+/* Blocks that memory errors cost: each its own, and one that may be left before it */
+static u64 pkernfs_handover_bad(struct pkernfs_region *r)
+{
+	u64 at = r->base + (le64_to_cpu(r->sb->handover.start) << PKERNFS_BLOCK_SHIFT);
+	u64 i, bad = 0;
+
+	for (i = 0; i < le64_to_cpu(r->sb->handover.count); i++, at += PKERNFS_BLOCK_SIZE)
+		bad += pkernfs_bad_phys(r, at, PKERNFS_BLOCK_SIZE);
+	return 2 * bad;
 }
 
 static int pkernfs_handover_device(struct pkernfs_tree *t, struct pkernfs_handover *h,
@@ -117,14 +147,8 @@ int pkernfs_handover_room(struct pkernfs_device *next, struct intel_iommu *iommu
 {
 	const struct pkernfs_sb *sb = next->region->sb;
 	struct pkernfs_device *pd, *before;
-	phys_addr_t area = next->region->base +
-			   (le64_to_cpu(sb->handover.start) << PKERNFS_BLOCK_SHIFT);
-	u64 blocks = 0, devices = 0;
+	u64 blocks = pkernfs_handover_bad(next->region), devices = 0;
 
-	if (pkernfs_bad_phys(next->region, area,
-			     le64_to_cpu(sb->handover.count) << PKERNFS_BLOCK_SHIFT))
-		return pkernfs_refuse(&next->why, -EHWPOISON, ~0ULL,
-				      "there is a memory error where a kexec's tables would be");
 	list_for_each_entry(pd, &pkernfs_devices, node) {
 		struct intel_iommu *unit = pkernfs_handover_behind(pd, next, iommu);
 		bool new_unit = true, new_bus = true;
@@ -177,6 +201,7 @@ int pkernfs_handover_unit(struct intel_iommu *iommu)
 	};
 	struct pkernfs_handover *h = NULL;
 	struct pkernfs_device *pd;
+	void *end;
 	int ret;
 
 	list_for_each_entry(pd, &pkernfs_devices, node) {
@@ -186,9 +211,8 @@ int pkernfs_handover_unit(struct intel_iommu *iommu)
 		if (!h) {
 			a.region = pd->region;
 			a.next = a.region->handover_next;
-			h = pkernfs_handover_block(&a);
-			t.root = pkernfs_handover_block(&a);
-			if (!t.root)
+			h = pkernfs_handover_header(&a, &t);
+			if (!h)
 				return -ENOSPC;
 			h->magic = cpu_to_le32(PKERNFS_HANDOVER_MAGIC);
 			h->version = cpu_to_le32(PKERNFS_FORMAT_VERSION);
@@ -210,10 +234,11 @@ int pkernfs_handover_unit(struct intel_iommu *iommu)
 	if (!h)
 		return 0;
 
-	h->blocks = cpu_to_le32(a.next - a.region->handover_next);
+	end = pkernfs_block(a.region, le64_to_cpu(a.region->sb->handover.start) + a.next);
+	h->blocks = cpu_to_le32((end - (void *)h) >> PKERNFS_BLOCK_SHIFT);
 	h->crc = cpu_to_le32(crc32c(~0, h, offsetof(struct pkernfs_handover, crc)));
 	if (!ecap_coherent(iommu->ecap))
-		clflush_cache_range(h, le32_to_cpu(h->blocks) << PKERNFS_BLOCK_SHIFT);
+		clflush_cache_range(h, end - (void *)h);
 	a.region->handover_next = a.next;
 	/* All of it is in memory before the address is there to be used. */
 	smp_wmb();

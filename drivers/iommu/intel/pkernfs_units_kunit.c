@@ -99,6 +99,55 @@ static const char *pkernfs_two_enter(struct pkernfs_fuzz *z)
 	return bad;
 }
 
+/* --- A memory error where they would be left ------------------------------------------ */
+
+/* Block with a memory error, counted from the first one that is free */
+static unsigned int pkernfs_two_bad;
+
+/* It is passed over: nobody touches it, and all three devices are handed over beside it. */
+static const char *pkernfs_two_bad_enter(struct pkernfs_fuzz *z)
+{
+	struct pkernfs_device *pd, *last = list_last_entry(&pkernfs_devices, typeof(*pd), node);
+	struct pkernfs_sb *sb = (struct pkernfs_sb *)z->r.sb;
+	/* Header and root table, a table for each (half) bus, what each device needs */
+	const u64 blocks = z->scalable ? 2 + 3 + 3 * 2 : 2 + 2;
+	const u64 start = le64_to_cpu(sb->handover.start);
+	/* Header and root table are neighbours. */
+	const u64 skipped = pkernfs_two_bad == 1 ? 2 : 1;
+	const __le64 count = sb->handover.count;
+	const char *bad = NULL;
+	void *block;
+
+	z->r.handover_next = z->tree_next;
+	block = pkernfs_block(&z->r, start + z->tree_next + pkernfs_two_bad);
+	memset(block, 0x5a, PKERNFS_BLOCK_SIZE);
+	/* The first one of the area as well: what there is room for is counted from there. */
+	if (pkernfs_bad_add(z->r.core, start) ||
+	    pkernfs_bad_add(z->r.core, start + z->tree_next + pkernfs_two_bad))
+		return "no memory error";
+	if (pkernfs_handover_unit(z->iommu))
+		bad = "the unit cannot be handed over";
+	if (!bad && z->r.handover_next - z->tree_next != blocks + skipped)
+		bad = "another number of blocks";
+	z->r.handover_next = z->tree_next + (pkernfs_two_bad < 2 ? skipped : 0);
+	bad = bad ?: pkernfs_two_prove(z, pkernfs_two_area(z), z->iommu, pkernfs_two_second);
+	if (memchr_inv(block, 0x5a, PKERNFS_BLOCK_SIZE))
+		bad = "the block with the memory error is written to";
+
+	pkernfs_iommu_handover_cancel();
+	z->r.handover_next = 0;
+	list_for_each_entry(pd, &pkernfs_devices, node)
+		pd->state = PKERNFS_STATE_ADOPTED;
+	sb->handover.count = cpu_to_le64(blocks + 4);
+	if (!bad && pkernfs_handover_room(last, z->iommu))
+		bad = "no room where it is enough";
+	sb->handover.count = cpu_to_le64(blocks);
+	if (!bad && pkernfs_handover_room(last, z->iommu) != -ENOSPC)
+		bad = "room in a block with a memory error";
+	sb->handover.count = count;
+	return bad;
+}
+
 static void pkernfs_two_units(struct kunit *test, bool scalable)
 {
 	struct pkernfs_fuzz *z = pkernfs_fuzz_make(test, scalable);
@@ -113,6 +162,10 @@ static void pkernfs_two_units(struct kunit *test, bool scalable)
 	z->enter = pkernfs_two_enter;
 	KUNIT_EXPECT_STREQ(test, pkernfs_fuzz_run(z, NULL) ?: "", "");
 	KUNIT_EXPECT_EQ(test, z->adopted, 3);
+	z->enter = pkernfs_two_bad_enter;
+	for (pkernfs_two_bad = 0; pkernfs_two_bad < 4; pkernfs_two_bad++)
+		KUNIT_EXPECT_STREQ_MSG(test, pkernfs_fuzz_run(z, NULL) ?: "", "",
+				       "memory error in block %u", pkernfs_two_bad);
 	pkernfs_fuzz_exit(z);
 }
 
