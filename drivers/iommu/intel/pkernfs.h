@@ -106,7 +106,7 @@ int pkernfs_adopt_entry(struct pkernfs_device *pd);
 int pkernfs_handover_unit(struct intel_iommu *iommu);
 int pkernfs_discover_units(struct list_head *units);
 int pkernfs_handover_region(phys_addr_t at, struct pkernfs_region **r, struct pkernfs_why *why);
-u16 pkernfs_config_read(u16 segment, u16 rid, u8 reg);
+int pkernfs_config_read(u16 segment, u16 rid, u8 reg);
 void pkernfs_force_mode(bool scalable);
 int pkernfs_handover_room(struct pkernfs_device *next, struct intel_iommu *iommu);
 int pkernfs_fixed_take_did(struct pkernfs_fixed *f, u16 did);

@@ -390,19 +390,23 @@ bool pkernfs_vtd_shutdown(struct intel_iommu *iommu)
 /* --- The kernel that comes: cutting off -------------------------------------- */
 
 /*
- * By hand, since PCI is not enumerated: all ones where there is nothing. Without
- * raw_pci_ops (pci=off) nobody else is at the configuration ports.
+ * By hand, since PCI is not enumerated: all ones where there is nothing, an errno where
+ * there is no way to see it, as in a segment whose MMCONFIG is known later, or never.
+ * Without raw_pci_ops (pci=off) nobody else is at the configuration ports.
  */
-u16 pkernfs_config_read(u16 segment, u16 rid, u8 reg)
+int pkernfs_config_read(u16 segment, u16 rid, u8 reg)
 {
 	u32 value = ~0;
+	int ret;
 
 	KUNIT_STATIC_STUB_REDIRECT(pkernfs_config_read, segment, rid, reg);
-	if (raw_pci_ops)
-		raw_pci_read(segment, rid >> 8, rid & 0xff, reg, 2, &value);
-	else if (!segment)
-		value = read_pci_config_16(rid >> 8, PCI_SLOT(rid), PCI_FUNC(rid), reg);
-	return value;
+	if (raw_pci_ops) {
+		ret = raw_pci_read(segment, rid >> 8, rid & 0xff, reg, 2, &value);
+		return ret < 0 ? ret : (u16)value;
+	}
+	if (segment)
+		return -ENODEV;
+	return read_pci_config_16(rid >> 8, PCI_SLOT(rid), PCI_FUNC(rid), reg);
 }
 
 static void pkernfs_config_write(u16 segment, u16 rid, u8 reg, u16 value)
@@ -413,6 +417,9 @@ static void pkernfs_config_write(u16 segment, u16 rid, u8 reg, u16 value)
 		write_pci_config_16(rid >> 8, PCI_SLOT(rid), PCI_FUNC(rid), reg, value);
 }
 
+/* There is a device that may be at work, and cannot be stopped before PCI is enumerated. */
+static bool pkernfs_out_of_reach;
+
 /**
  * pkernfs_iommu_stop_rid - clear bus mastering before PCI is enumerated
  * @segment: PCI segment
@@ -422,12 +429,19 @@ static void pkernfs_config_write(u16 segment, u16 rid, u8 reg, u16 value)
  */
 void pkernfs_iommu_stop_rid(u16 segment, u16 rid)
 {
-	int left = 48, ms = 1000;
-	u16 cap, command;
+	int left = 48, ms = 1000, command;
+	u16 cap;
 	u8 pos;
 
 	KUNIT_STATIC_STUB_REDIRECT(pkernfs_iommu_stop_rid, segment, rid);
 	command = pkernfs_config_read(segment, rid, PCI_COMMAND);
+	if (command < 0) {
+		pkernfs_out_of_reach = true;
+		pkernfs_pci_reset_later(segment, rid);
+		pr_err("pkernfs: %04x:%02x:%02x.%d cannot be stopped yet, its configuration space cannot be read (%d)\n",
+		       segment, rid >> 8, PCI_SLOT(rid), PCI_FUNC(rid), command);
+		return;
+	}
 	if (command == 0xffff || !(command & PCI_COMMAND_MASTER))
 		return;
 	pkernfs_config_write(segment, rid, PCI_COMMAND, command & ~PCI_COMMAND_MASTER);
@@ -464,9 +478,17 @@ static void pkernfs_stop_all(u16 segment)
 			for (func = 0; func < 8; func++) {
 				u16 rid = bus << 8 | PCI_DEVFN(slot, func);
 				struct pkernfs_device *pd;
+				int vendor;
 				u8 type;
 
-				if (pkernfs_config_read(segment, rid, PCI_VENDOR_ID) == 0xffff) {
+				vendor = pkernfs_config_read(segment, rid, PCI_VENDOR_ID);
+				if (vendor < 0) {
+					pkernfs_out_of_reach = true;
+					pr_err("pkernfs: devices of segment %04x cannot be stopped, their configuration space cannot be read (%d)\n",
+					       segment, vendor);
+					return;
+				}
+				if (vendor == 0xffff) {
 					if (!func)
 						break;
 					continue;
@@ -623,6 +645,22 @@ static bool pkernfs_set_mode(struct intel_iommu *iommu, bool scalable, bool *set
 	return true;
 }
 
+/*
+ * Its translation stays on until this kernel's own tables are there, which have an entry of
+ * each device that is adopted, and none of one that could not be stopped.
+ */
+static void __init pkernfs_keep_unit(struct intel_iommu *iommu)
+{
+	pkernfs_handed_over[iommu->seq_id] = true;
+	/* The unit has to be driven, and in the mode that it is in. */
+	if (dmar_policy_off()) {
+		pr_warn("pkernfs: intel_iommu is forced on for the preserved devices\n");
+		dmar_policy = DMAR_FORCE_ON;
+		pkernfs_forced_on = true;
+	}
+	no_iommu = 0;
+}
+
 /* Number of devices that can be adopted; negative: it proves nothing */
 static int __init pkernfs_discover_unit(struct intel_iommu *iommu, bool *mode_set)
 {
@@ -635,6 +673,7 @@ static int __init pkernfs_discover_unit(struct intel_iommu *iommu, bool *mode_se
 	u64 rtaddr;
 	int found;
 
+	pkernfs_out_of_reach = false;
 	if (!(readl(iommu->reg + DMAR_GSTS_REG) & DMA_GSTS_TES))
 		return 0;
 	rtaddr = readq(iommu->reg + DMAR_RTADDR_REG);
@@ -667,19 +706,10 @@ static int __init pkernfs_discover_unit(struct intel_iommu *iommu, bool *mode_se
 
 	good = pkernfs_prove_devices(iommu, r, &t, &named);
 	pkernfs_stop_unnamed(r, &t, iommu->segment);
+	if (good || pkernfs_out_of_reach)
+		pkernfs_keep_unit(iommu);
 	pr_info("pkernfs: %s: handover found at %pa, %u of %u device(s) proven\n",
 		iommu->name, &at, good, named);
-	if (!good)
-		return 0;
-
-	pkernfs_handed_over[iommu->seq_id] = true;
-	/* The unit has to be driven, and in the mode that it is in. */
-	if (dmar_policy_off()) {
-		pr_warn("pkernfs: intel_iommu is forced on for the preserved devices\n");
-		dmar_policy = DMAR_FORCE_ON;
-		pkernfs_forced_on = true;
-	}
-	no_iommu = 0;
 	return good;
 
 unprovable:
@@ -711,8 +741,8 @@ static void __init pkernfs_test_ssads(void)
 int __init pkernfs_discover_units(struct list_head *units)
 {
 	DECLARE_BITMAP(unprovable, DMAR_UNITS_SUPPORTED) = {};
+	bool mode_set = false, scalable;
 	struct dmar_drhd_unit *drhd;
-	bool mode_set = false;
 	int ret, n = 0;
 
 	/* Boot is single-threaded: the lock would only be in the way of others. */
@@ -724,9 +754,16 @@ int __init pkernfs_discover_units(struct list_head *units)
 			n += ret;
 	}
 	/* When it is known which devices the others have proven. */
-	list_for_each_entry(drhd, units, list)
-		if (test_bit(drhd->iommu->seq_id, unprovable))
-			pkernfs_stop_all(drhd->iommu->segment);
+	list_for_each_entry(drhd, units, list) {
+		if (!test_bit(drhd->iommu->seq_id, unprovable))
+			continue;
+		pkernfs_out_of_reach = false;
+		pkernfs_stop_all(drhd->iommu->segment);
+		scalable = readq(drhd->iommu->reg + DMAR_RTADDR_REG) & DMA_RTADDR_SMT;
+		if (pkernfs_out_of_reach && !drhd->ignored &&
+		    pkernfs_set_mode(drhd->iommu, scalable, &mode_set))
+			pkernfs_keep_unit(drhd->iommu);
+	}
 	return n;
 }
 

@@ -191,6 +191,8 @@ static void pkernfs_two_units_scalable(struct kunit *test)
  * @second_first: the kernel meets the second one first
  * @damaged: handover header that is damaged, 1 or 2, 0: neither
  * @ignored: the kernel does not drive the second one
+ * @other: the second one's device was behind a unit with other capabilities
+ * @out_of_reach: no device can be stopped: units are kept on that have some that have failed
  * @adopted: the first one's two devices, and the second one's one, are adopted
  * @why: why the others are not
  */
@@ -199,7 +201,7 @@ struct pkernfs_units_case {
 	bool scalable[2], smts[2];
 	bool second_first;
 	unsigned int damaged;
-	bool ignored;
+	bool ignored, other, out_of_reach;
 	bool adopted[2];
 	const char *why;
 };
@@ -221,6 +223,12 @@ static const struct pkernfs_units_case pkernfs_units_cases[] = {
 	{ "two modes, the other first", { LEGACY, SCALABLE }, { true, true },
 	  .second_first = true, .adopted = { false, true },
 	  .why = "another unit was left in another mode" },
+	{ "another unit", .other = true, .adopted = { true, false },
+	  .why = " has other capabilities than before" },
+	{ "another unit, nobody to be stopped", .other = true, .out_of_reach = true,
+	  .adopted = { true, false }, .why = " has other capabilities than before" },
+	{ "the second is damaged, nobody to be stopped", .damaged = 2, .out_of_reach = true,
+	  .adopted = { true, false }, .why = "the handover header is damaged" },
 	{ "one mode, and a unit that has no other", { LEGACY, SCALABLE }, { false, true },
 	  .adopted = { true, true } },
 };
@@ -254,8 +262,10 @@ static int pkernfs_units_index(u16 rid)
 }
 
 /* The three devices are all that there is. */
-static u16 pkernfs_units_config(u16 segment, u16 rid, u8 reg)
+static int pkernfs_units_config(u16 segment, u16 rid, u8 reg)
 {
+	if (pkernfs_units_case->out_of_reach)
+		return -EINVAL;
 	if (segment || pkernfs_units_index(rid) < 0)
 		return 0xffff;
 	return reg == PCI_HEADER_TYPE ? PCI_HEADER_TYPE_NORMAL : 0x8086;
@@ -344,7 +354,8 @@ static const char *pkernfs_units_check(struct pkernfs_fuzz *z)
 	}
 	if (seen != 7)
 		return "not all devices are known";
-	if (pkernfs_units_stopped != (c->adopted[0] ? 0 : 3) + (c->adopted[1] ? 0 : 4))
+	if (!c->out_of_reach &&
+	    pkernfs_units_stopped != (c->adopted[0] ? 0 : 3) + (c->adopted[1] ? 0 : 4))
 		return "other devices are stopped than those that have failed";
 	return bad;
 }
@@ -356,6 +367,7 @@ static const char * __init pkernfs_units_boot(struct pkernfs_fuzz *z)
 	const char *bad = NULL, *bad_drop;
 	phys_addr_t at[2] = { z->at };
 	unsigned int i = 0;
+	bool kept;
 	int n;
 
 	list_for_each_entry(drhd, pkernfs_units_list, list)
@@ -363,6 +375,10 @@ static const char * __init pkernfs_units_boot(struct pkernfs_fuzz *z)
 			at[1] = pkernfs_units_split(z, drhd->iommu, c->scalable[1]);
 	for (i = 0; i < 2; i++)
 		pkernfs_units_record(z, i, z->iommu, c->scalable[0]);
+	if (c->other) {
+		pkernfs_fuzz_record(z, 2)->iommu.cap ^= cpu_to_le64(1);
+		pkernfs_fuzz_seal_record(pkernfs_fuzz_record(z, 2));
+	}
 	if (c->damaged)
 		((struct pkernfs_handover *)phys_to_virt(at[c->damaged - 1]))->crc ^= 1;
 	list_for_each_entry(drhd, pkernfs_units_list, list) {
@@ -378,15 +394,15 @@ static const char * __init pkernfs_units_boot(struct pkernfs_fuzz *z)
 		bad = "another number of devices can be adopted";
 	list_for_each_entry(drhd, pkernfs_units_list, list) {
 		i = drhd->iommu != z->iommu;
-		if (pkernfs_vtd_keep_translation(drhd->iommu) != c->adopted[i])
+		kept = c->adopted[i] || c->out_of_reach;
+		if (pkernfs_vtd_keep_translation(drhd->iommu) != kept)
 			bad = bad ?: "a unit is kept on and should not be, or the other way round";
 		/* What is adopted is in the mode that its unit is in. */
 		if (c->adopted[i] && c->smts[i] && intel_iommu_sm != c->scalable[i])
 			bad = bad ?: "the kernel is in another mode than a unit";
 		/* The IOMMU driver ignores it only when PCI has been enumerated (igfx_off). */
 		drhd->ignored = true;
-		if (pkernfs_vtd_drive(drhd->iommu) != c->adopted[i] ||
-		    drhd->ignored == c->adopted[i])
+		if (pkernfs_vtd_drive(drhd->iommu) != kept || drhd->ignored == kept)
 			bad = bad ?: "a unit is driven and should not be, or the other way round";
 	}
 	bad = bad ?: pkernfs_units_check(z);
@@ -423,7 +439,10 @@ static void __init pkernfs_units_one(struct kunit *test, const struct pkernfs_un
 			list_add_tail(&drhd[i].list, &units);
 	}
 	drhd[1].ignored = c->ignored;
-	kunit_activate_static_stub(test, pkernfs_iommu_stop_rid, pkernfs_units_stop_rid);
+	if (c->out_of_reach)
+		kunit_deactivate_static_stub(test, pkernfs_iommu_stop_rid);
+	else
+		kunit_activate_static_stub(test, pkernfs_iommu_stop_rid, pkernfs_units_stop_rid);
 	kunit_activate_static_stub(test, pkernfs_handover_region, pkernfs_units_region);
 	kunit_activate_static_stub(test, pkernfs_config_read, pkernfs_units_config);
 	kunit_activate_static_stub(test, pkernfs_force_mode, pkernfs_units_mode);
