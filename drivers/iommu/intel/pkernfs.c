@@ -38,49 +38,6 @@ static int pkernfs_vtd_count_alias(struct pci_dev *pdev, u16 alias, void *data)
 	return 0;
 }
 
-/*
- * Does the firmware say that a device has memory of its own in RAM? Not so what the driver
- * gives each ISA bridge where a floppy driver can be (CONFIG_INTEL_IOMMU_FLOPPY_WA): it is
- * in no table, and nothing does DMA through it from before a kexec to after it.
- */
-static bool pkernfs_vtd_reserves(struct pci_dev *pdev, const struct iommu_resv_region *r)
-{
-	if (r->type == IOMMU_RESV_DIRECT_RELAXABLE)
-		return pdev->class >> 8 != PCI_CLASS_BRIDGE_ISA || r->start;
-	return r->type == IOMMU_RESV_DIRECT;
-}
-
-/**
- * pkernfs_vtd_has_rmrr - is there a device with reserved memory behind a unit?
- * @iommu: unit
- *
- * It cannot be carried over the next kernel's SRTP yet. The IOMMU driver need not have
- * met the devices.
- */
-bool pkernfs_vtd_has_rmrr(struct intel_iommu *iommu)
-{
-	struct iommu_resv_region *r;
-	struct pci_dev *pdev = NULL;
-	bool found = false;
-
-	for_each_pci_dev(pdev) {
-		struct dmar_drhd_unit *drhd = dmar_find_matched_drhd_unit(pdev);
-		LIST_HEAD(regions);
-
-		if (!drhd || drhd->iommu != iommu)
-			continue;
-		intel_iommu_ops.get_resv_regions(&pdev->dev, &regions);
-		list_for_each_entry(r, &regions, list)
-			found |= pkernfs_vtd_reserves(pdev, r);
-		iommu_put_resv_regions(&pdev->dev, &regions);
-		if (found) {
-			pci_dev_put(pdev);
-			break;
-		}
-	}
-	return found;
-}
-
 /* Can FREEZE carry the unit's side of @dev, attached to @live? For KUnit to see, too. */
 int pkernfs_vtd_check(struct device *dev, struct iommu_domain *live,
 		      struct pkernfs_refusal *why)

@@ -110,6 +110,7 @@ int pkernfs_config_read(u16 segment, u16 rid, u8 reg);
 void pkernfs_force_mode(bool scalable);
 int pkernfs_handover_room(struct pkernfs_device *next, struct intel_iommu *iommu);
 int pkernfs_fixed_take_did(struct pkernfs_fixed *f, u16 did);
+bool pkernfs_rmrr_in(const struct acpi_table_header *dmar, struct intel_iommu *iommu);
 bool pkernfs_vtd_has_rmrr(struct intel_iommu *iommu);
 int pkernfs_vtd_check(struct device *dev, struct iommu_domain *live,
 		      struct pkernfs_refusal *why);

@@ -4,6 +4,8 @@
  * domains that emulators do not have.
  */
 #include <kunit/test.h>
+#include <linux/acpi.h>
+#include <linux/dmar.h>
 #include <linux/iommu.h>
 #include <linux/pci.h>
 #include <linux/pkernfs.h>
@@ -131,6 +133,75 @@ static void pkernfs_check_aliases(struct kunit *test)
 	pkernfs_check_refused(test, -EOPNOTSUPP, "the device has 2 requester ids");
 }
 
+/* --- Reserved memory in a DMAR table ------------------------------------------- */
+
+#define PKERNFS_CHECK_ACPI	7	/* enumeration id of a name space device */
+
+struct pkernfs_check_dmar {
+	struct acpi_table_dmar table;
+	struct {
+		struct acpi_dmar_reserved_memory rmrr;
+		struct acpi_dmar_device_scope scope[2];
+	} __packed entry;
+} __packed;
+
+struct pkernfs_check_unit {
+	struct {
+		struct acpi_dmar_hardware_unit hw;
+		struct acpi_dmar_device_scope scope[2];
+	} __packed entry;
+	struct dmar_drhd_unit drhd;
+	struct intel_iommu iommu;
+};
+
+static void pkernfs_check_scope(struct acpi_dmar_device_scope *scope, u8 type, u8 id)
+{
+	scope->entry_type = type;
+	scope->length = sizeof(*scope);
+	scope->enumeration_id = id;
+}
+
+static void pkernfs_check_rmrr(struct kunit *test)
+{
+	struct pkernfs_check_dmar *d = kunit_kzalloc(test, sizeof(*d), GFP_KERNEL);
+	struct pkernfs_check_unit *u = kunit_kzalloc(test, sizeof(*u), GFP_KERNEL);
+	struct acpi_table_header *dmar;
+
+	KUNIT_ASSERT_NOT_NULL(test, d);
+	KUNIT_ASSERT_NOT_NULL(test, u);
+	dmar = &d->table.header;
+	dmar->length = sizeof(*d);
+	d->entry.rmrr.header.type = ACPI_DMAR_TYPE_RESERVED_MEMORY;
+	d->entry.rmrr.header.length = sizeof(d->entry);
+	d->entry.rmrr.segment = 1;
+	/* A function that is not there, and a name space device */
+	pkernfs_check_scope(&d->entry.scope[0], ACPI_DMAR_SCOPE_TYPE_ENDPOINT, 0);
+	pkernfs_check_scope(&d->entry.scope[1], ACPI_DMAR_SCOPE_TYPE_NAMESPACE,
+			    PKERNFS_CHECK_ACPI);
+	u->iommu.drhd = &u->drhd;
+	u->drhd.hdr = &u->entry.hw.header;
+	u->entry.hw.header.length = sizeof(u->entry);
+	pkernfs_check_scope(&u->entry.scope[0], ACPI_DMAR_SCOPE_TYPE_IOAPIC, PKERNFS_CHECK_ACPI);
+	pkernfs_check_scope(&u->entry.scope[1], ACPI_DMAR_SCOPE_TYPE_NAMESPACE,
+			    PKERNFS_CHECK_ACPI + 1);
+	KUNIT_EXPECT_FALSE(test, pkernfs_rmrr_in(dmar, &u->iommu));
+	u->entry.scope[1].enumeration_id--;
+	KUNIT_EXPECT_TRUE(test, pkernfs_rmrr_in(dmar, &u->iommu));
+
+	/* What no unit names may be behind the one that has all others of the segment. */
+	u->entry.hw.header.length = sizeof(u->entry.hw);
+	u->drhd.include_all = 1;
+	KUNIT_EXPECT_FALSE(test, pkernfs_rmrr_in(dmar, &u->iommu));
+	u->entry.hw.segment = 1;
+	KUNIT_EXPECT_TRUE(test, pkernfs_rmrr_in(dmar, &u->iommu));
+
+	/* Of no length, it ends there. */
+	d->entry.scope[0].length = 0;
+	KUNIT_EXPECT_FALSE(test, pkernfs_rmrr_in(dmar, &u->iommu));
+	d->entry.rmrr.header.length = 0;
+	KUNIT_EXPECT_FALSE(test, pkernfs_rmrr_in(dmar, &u->iommu));
+}
+
 static struct kunit_case pkernfs_check_cases[] = {
 	KUNIT_CASE(pkernfs_check_plain),
 	KUNIT_CASE(pkernfs_check_cookie),
@@ -141,6 +212,7 @@ static struct kunit_case pkernfs_check_cases[] = {
 	KUNIT_CASE(pkernfs_check_pri),
 	KUNIT_CASE(pkernfs_check_pasid),
 	KUNIT_CASE(pkernfs_check_aliases),
+	KUNIT_CASE(pkernfs_check_rmrr),
 	{}
 };
 

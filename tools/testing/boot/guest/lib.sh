@@ -69,12 +69,13 @@ kexec_jump() {
 	fail "kexec -e came back: $?"
 }
 
-# with_rmrr SLOT FUNCTION: the next kernel's initrd brings a DMAR of its own. As the machine's,
-# but with reserved memory for that device of bus 0, where the firmware's is below 1 MiB.
-with_rmrr() {
+# next_dmar: the next kernel's initrd brings a DMAR of its own. Its header is the machine's, what
+# is behind that, from the creator's id at 28 on, is in /tmp/dmar.
+next_dmar() {
 	local from=/sys/firmware/acpi/tables/DMAR to=/tmp/early/kernel/firmware/acpi/DMAR.aml
-	local bytes=$(($(wc -c <$from) + 32)) sum
+	local bytes sum
 	mkdir -p $(dirname $to) /tmp/images
+	bytes=$(($(wc -c </tmp/dmar) + 28))
 	{
 		printf DMAR
 		printf "$(printf '\\%03o\\%03o\\0\\0' $((bytes & 255)) $((bytes >> 8)))"
@@ -82,10 +83,7 @@ with_rmrr() {
 		printf '\0'
 		dd if=$from bs=1 skip=10 count=14
 		printf '\377\0\0\0'		# OEM revision: the newer one is taken
-		dd if=$from bs=1 skip=28
-		printf '\1\0\40\0\0\0\0\0'	# RMRR, 32 bytes, segment 0
-		printf '\0\0\17\0\0\0\0\0\377\377\17\0\0\0\0\0'
-		printf "\1\10\0\0\0\0$(printf '\\%03o\\%03o' $1 $2)"
+		cat /tmp/dmar
 	} >$to 2>/dev/null
 	sum=$(od -An -v -tu1 $to | awk '{ for (i = 1; i <= NF; i++) n += $i }
 		END { print (256 - n % 256) % 256 }')
@@ -95,6 +93,34 @@ with_rmrr() {
 	cat /boot/initrd >>/tmp/images/initrd
 	ln -s /boot/bzImage /tmp/images
 	images=/tmp/images
+}
+
+# with_rmrr SLOT FUNCTION [5]: reserved memory where the firmware's is below 1 MiB for that
+# device of bus 0; or for device 0 in ACPI's name space, behind a unit that has whatever no
+# other one names.
+with_rmrr() {
+	local from=/sys/firmware/acpi/tables/DMAR
+	{
+		dd if=$from bs=1 skip=28 count=24
+		[ "${3-}" != 5 ] || printf '\1'	# INCLUDE_PCI_ALL
+		[ "${3-}" = 5 ] || dd if=$from bs=1 skip=52 count=1
+		dd if=$from bs=1 skip=53
+		printf '\1\0\40\0\0\0\0\0'	# RMRR, 32 bytes, segment 0
+		printf '\0\0\17\0\0\0\0\0\377\377\17\0\0\0\0\0'
+		printf "\\${3:-1}\10\0\0\0\0$(printf '\\%03o\\%03o' $1 $2)"
+	} >/tmp/dmar 2>/dev/null
+	next_dmar
+}
+
+# with_ignored_unit: of the unit's scope nothing is left but the IOAPIC, which is the first.
+with_ignored_unit() {
+	local from=/sys/firmware/acpi/tables/DMAR
+	{
+		dd if=$from bs=1 skip=28 count=22
+		printf '\30\0'
+		dd if=$from bs=1 skip=52 count=20
+	} >/tmp/dmar 2>/dev/null
+	next_dmar
 }
 
 # --- a region, and the small VMM in it --------------------------------------

@@ -2,7 +2,8 @@
 """The next kernel knows of reserved memory (RMRR) behind the unit: the device is cut off.
 
 FREEZE refuses such a unit. Here the next kernel's DMAR is another one, in which there is
-some, for another device behind the unit, or for the preserved one itself.
+some, for another device behind the unit, for the preserved one itself, or for one that is
+in ACPI's name space alone.
 """
 
 from pkboot import damage
@@ -30,6 +31,7 @@ def _guest(device):
 
 GUEST = _guest('31 2')      # the SATA controller
 VARIANTS = {'own': {'GUEST': _guest('4 0')},
+            'acpi': {'GUEST': _guest('0 0 5')},
             'scalable': {'IOMMU': 'intremap=on,x-scalable-mode=on',
                          'APPEND': 'intel_iommu=sm_on'}}
 
