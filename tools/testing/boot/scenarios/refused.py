@@ -96,6 +96,7 @@ devices() {
 	freeze %(nic)s %(EBADF)d "not attached to a HWPT" unattached
 	freeze %(nic)s %(EINVAL)d "the HWPT maps nothing" empty
 	freeze %(nic)s %(EXDEV)d "is not backed by a file of this region" unlinked
+	freeze %(nic)s %(EOVERFLOW)d "pages of IOVA 0x200000000 cannot be held" often
 	freeze %(nic)s %(EBUSY)d "the file is not empty, or it is mapped" mapped
 	freeze %(nic)s %(EBUSY)d "%(nic)s is frozen already" again
 	freeze %(nic)s %(EOPNOTSUPP)d "memory decode is off" undecoded

@@ -10,6 +10,7 @@
  *	unattached	the device is not attached
  *	empty		nothing is mapped for it
  *	sparse		RAM is mapped at places that need many second-stage tables
+ *	often		RAM is mapped again and again: 64 times a region of 64 MiB
  *	unlinked	the RAM file has no name
  *	undecoded	memory decode is off
  *	asleep		the device is in D3hot
@@ -100,6 +101,9 @@ static void set_up(void *p)
 		for (i = 0; i < 400; i++)
 			if (map(p, 4096, IOVA + i * (1UL << 30), true))
 				die("map");
+	for (i = 1; is("often") && i <= 64 * 64 * MIB / RAM; i++)
+		if (map(p, RAM, IOVA + i * RAM, true))
+			die("map");
 	if (!is("sparse") && !is("empty") && map(p, RAM, IOVA, true))
 		die("map");
 	if (!is("unattached"))
