@@ -7,11 +7,42 @@
  * assigned. One that is not what its record says is stopped on the spot, which is
  * before the IOMMU's translation changes.
  */
+#define pr_fmt(fmt) "pkernfs: " fmt
+
 #include <linux/init.h>
 #include <linux/pci.h>
 
+#include <asm/pci_x86.h>
+
 #include "pci.h"
 #include "pkernfs.h"
+
+/**
+ * pkernfs_pci_force_options - buses keep their numbers, and requests their sizes
+ *
+ * Options against it would have a device at work be met under an address that no record
+ * names, or change what it sends in the midst of it.
+ *
+ * Context: boot, before the PCI scan, where the kernel before has handed something over.
+ */
+void __init pkernfs_pci_force_options(void)
+{
+	static const char * const sizes[] = {
+		[PCIE_BUS_SAFE] = "pcie_bus_safe",
+		[PCIE_BUS_PERFORMANCE] = "pcie_bus_perf",
+		[PCIE_BUS_PEER2PEER] = "pcie_bus_peer2peer",
+	};
+
+	if (pci_probe & PCI_ASSIGN_ALL_BUSSES) {
+		pr_warn("pci=assign-busses is forced off for the preserved devices\n");
+		pci_probe &= ~PCI_ASSIGN_ALL_BUSSES;
+	}
+	if (pcie_bus_config < ARRAY_SIZE(sizes) && sizes[pcie_bus_config]) {
+		pr_warn("pci=%s is forced off for the preserved devices\n",
+			sizes[pcie_bus_config]);
+		pcie_bus_config = PCIE_BUS_DEFAULT;
+	}
+}
 
 /* Is @pdev one of the bridges that @ser names? */
 static bool pkernfs_pci_on_path(const struct pkernfs_pci_ser *ser, struct pci_dev *pdev)

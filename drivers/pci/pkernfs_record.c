@@ -263,7 +263,8 @@ static int pkernfs_pci_count_alias(struct pci_dev *pdev, u16 alias, void *data)
 /*
  * Options that let a kernel renumber buses or move BARs, or change payload sizes
  * under a running device. Theirs is the next kernel's command line, but that is
- * most often the same; what it does all the same, the comparison there finds.
+ * most often the same; what it does all the same pkernfs_pci_force_options() prevents, or
+ * the comparison there finds.
  */
 static const char *pkernfs_pci_option(void)
 {

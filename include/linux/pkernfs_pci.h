@@ -47,6 +47,10 @@ int pkernfs_pci_quiesce_irq(struct pkernfs_device *pd, bool drained,
 			    struct pkernfs_refusal *why);
 void pkernfs_pci_unquiesce_irq(struct pkernfs_device *pd);
 
+/* --- drivers/pci/pkernfs_adopt.c: for the IOMMU half ------------------------- */
+
+void pkernfs_pci_force_options(void);
+
 /* --- drivers/pci/pkernfs_record.c: for device.c ------------------------------ */
 
 int pkernfs_pci_check(struct pci_dev *pdev, struct pkernfs_refusal *why);

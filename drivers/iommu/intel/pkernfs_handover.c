@@ -687,6 +687,7 @@ static int __init pkernfs_discover_unit(struct intel_iommu *iommu, bool *mode_se
 	found = pkernfs_handover_region(at, &r, &why);
 	if (!found)
 		return 0;
+	pkernfs_pci_force_options();
 	if (found < 0) {
 		reason = why.text;
 		goto unprovable;
