@@ -240,6 +240,42 @@ static void __init pkernfs_pci_settle_path(struct pkernfs_pci *pp)
 	}
 }
 
+static int __init pkernfs_pci_stop_stray(struct pci_dev *pdev, void *data)
+{
+	const struct pkernfs_device *pd = data;
+	u16 command;
+
+	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL || pkernfs_pci_kept(pdev))
+		return 0;
+	pci_read_config_word(pdev, PCI_COMMAND, &command);
+	if (!(command & PCI_COMMAND_MASTER))
+		return 0;
+	pkernfs_pci_stop(pdev);
+	pci_err(pdev, "pkernfs: stopped: it may be what %04x:%02x:%02x.%d was\n", pd->segment,
+		pd->rid >> 8, PCI_SLOT(pd->rid), PCI_FUNC(pd->rid));
+	return 0;
+}
+
+/*
+ * Where a record's function is not, or another one is, bus numbers may be others than they
+ * were: then it is somewhere below the topmost bridge, and goes on, with no table of ours.
+ */
+static void __init pkernfs_pci_settle_stray(struct pkernfs_pci *pp)
+{
+	const struct pkernfs_pci_ser *ser = &pp->saved;
+	unsigned int n = le32_to_cpu(ser->bridge_count);
+	struct pci_dev *bridge;
+
+	if (!n)
+		return;
+	bridge = pci_get_domain_bus_and_slot(le16_to_cpu(ser->segment),
+					     ser->bridge[n - 1].primary,
+					     ser->bridge[n - 1].devfn);
+	if (bridge && bridge->subordinate)
+		pci_walk_bus(bridge->subordinate, pkernfs_pci_stop_stray, pp->pd);
+	pci_dev_put(bridge);
+}
+
 /*
  * Boot is single-threaded here: nothing but pkernfs_device_fail() changes the
  * list under the loops, and it drops the entry at hand at most.
@@ -252,9 +288,12 @@ static int __init pkernfs_pci_settle(void)
 		pkernfs_pci_settle_path(pp);
 	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock)
 		pkernfs_pci_mark_paths();
-	list_for_each_entry_safe(pp, next, &pkernfs_pci_list, node)
+	list_for_each_entry_safe(pp, next, &pkernfs_pci_list, node) {
 		if (!pp->failed)
 			pkernfs_pci_settle_one(pp);
+		if (pp->failed)
+			pkernfs_pci_settle_stray(pp);
+	}
 	return 0;
 }
 fs_initcall_sync(pkernfs_pci_settle);

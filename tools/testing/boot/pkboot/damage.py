@@ -86,7 +86,7 @@ def run(t, harm, adopted, name='vm', says=None, mend=None, named=True, then=None
     mend: function of the Region, called at the end of the guest's last phase
     then: function of the Update, called there, too
     reset: it is reset, before its own driver could have it
-    over: what the machine has otherwise than the scenario says"""
+    over: bdf, if it is another; what the machine has otherwise than the scenario says"""
     u = live.Update(t, name, **over)
     m, d = u.m, u.d
     m.start()
@@ -96,10 +96,10 @@ def run(t, harm, adopted, name='vm', says=None, mend=None, named=True, then=None
 
     def strike():
         r = Region(m, PKERNFS)
-        for at in harm(r, d.walk()):
+        for at in harm(r, d.walk(u.bdf)):
             r.flip(at)
         r.close()
-        d.poll()
+        d.poll(u.bdf)
 
     u.halted(jump, strike)
     m.wait('PHASE end', start=jump)
@@ -136,7 +136,7 @@ def run(t, harm, adopted, name='vm', says=None, mend=None, named=True, then=None
     if not named:
         if not any('devices are stopped' in s for s in said):
             raise Failure('no line says what became of the device')
-    elif len([s for s in said if '00:04.0 is cut off: ' in s]) != 1:
+    elif len([s for s in said if u.bdf + ' is cut off: ' in s]) != 1:
         raise Failure('no line, or more than one, says what became of the device')
     elif any('is stale' in s for s in said):
         raise Failure('a device that was handed over is called stale')
