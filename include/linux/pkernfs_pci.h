@@ -6,8 +6,8 @@
  * A function is "kept" from FREEZE, or from its match with a record in the next
  * kernel, until it is ordinary again: its bus mastering and MSI-X enable stay
  * on, it is not reset, does not leave D0 and binds to vfio-pci only. The bridges
- * above it are its "path": their bus mastering stays on and they are not removed
- * or retrained. Both are bits of pci_dev::priv_flags, so they outlive any open
+ * above it are its "path": their bus mastering stays on and they are not removed,
+ * reset or retrained. Both are bits of pci_dev::priv_flags, so they outlive any open
  * file and any driver. The stubs cost a patched-out branch while no device is
  * preserved, and are nothing at all without CONFIG_PKERNFS_FS.
  */
@@ -125,7 +125,7 @@ static inline bool pkernfs_pci_kept(const struct pci_dev *pdev)
 }
 
 /**
- * pkernfs_pci_fenced - a kept function or a bridge above one: no removal, no link retraining?
+ * pkernfs_pci_fenced - a kept function or a bridge above one: no removal, no reset?
  * @pdev: any function
  */
 static inline bool pkernfs_pci_fenced(const struct pci_dev *pdev)

@@ -74,6 +74,7 @@ knocks() {
 	# That by the bus is none while the device is kept.
 	[ "$methods" = " pm default" ] || fail "tried to reset it by:$methods"
 	knock "Inappropriate ioctl for device" $port/reset_subordinate 1
+	[ ! -e $port/reset ] || knock "$busy" $port/reset 1
 	knock "$busy" $dev/rescan 1
 	knock "$busy" $port/rescan 1
 	knock "" /sys/bus/pci/rescan 1

@@ -3,8 +3,8 @@
 
 Frozen, left and taken back each in another order. The two that share a HWPT share
 their second-stage tables, which exist once. Frames for all three come all the time.
-Bus mastering of what is behind a port, and of all ports above it, is never off. The
-switch's downstream port is one of QEMU's root ports, as its own model has no ACS.
+Bus mastering of what is behind a port, and of all ports above it, is never off; a reset of
+the switch's upstream port, which has one of its own, is refused as long. The switch's downstream port is one of QEMU's root ports, as its own model has no ACS.
 """
 
 from pkboot import dma, live
@@ -24,6 +24,7 @@ TIMEOUT = 90
 
 GUEST = r'''
 bdf0=0000:00:04.0 bdf1=0000:01:00.0 bdf2=0000:04:00.0
+switch=/sys/bus/pci/devices/0000:02:00.0
 dir0=/mnt/vm0 dir1=/mnt/vm0 dir2=/mnt/vm1
 
 # one N VERB [OPTION|ACTION]...: the VMM, or the process of it, that has device N
@@ -34,6 +35,12 @@ one() {
 	pkernfs-vmm $verb --bdf $bdf --ram $dir/ram$n --state $dir/state$n \
 		--device $dir/nic$n --control /tmp/c$n "$@" >/dev/kmsg 2>&1 ||
 		fail_all "VMM $n: $?"
+}
+
+# The upstream port is not reset: busy.
+no_reset() {
+	! echo 1 2>/tmp/said >$switch/reset || fail "the switch was reset"
+	grep -q "resource busy" /tmp/said || fail "reset: $(cat /tmp/said)"
 }
 
 pool() {
@@ -62,6 +69,7 @@ stage1() {
 	[ "$(pool)" = $before ] || fail "the tables of one HWPT exist twice"
 	go 2; is 2 frozen
 	[ "$(pool)" != $before ] || fail "another VM has no tables of its own"
+	no_reset
 	phase leave
 	go 0; is 0 detached
 	go 2; is 2 detached
@@ -74,6 +82,7 @@ stage2() {
 	local n
 	region_mount
 	for n in 0 1 2; do is $n adopted; done
+	no_reset
 	mkfifo /tmp/c0 /tmp/c1 /tmp/c2
 	phase userland
 	set -- run=1s wait drain verify
@@ -95,6 +104,7 @@ stage2() {
 	wait
 	# What is saved is a file and has blocks of its own; it was there before, too.
 	[ "$(pool)" = "$(cat /mnt/room)" ] || fail "pool: $(pool), before $(cat /mnt/room)"
+	echo 1 >$switch/reset || fail "reset: $?"
 	await_host
 }
 '''
