@@ -290,6 +290,22 @@ static const char *pkernfs_pci_option(void)
 	return NULL;
 }
 
+/*
+ * The hook in matching drivers: is another function of its device kept? A driver of its own
+ * might reset or power down what they share.
+ */
+bool __pkernfs_pci_beside(struct pci_dev *pdev)
+{
+	struct pkernfs_pci *pp;
+
+	guard(spinlock_irqsave)(&pkernfs_pci_lock);
+	list_for_each_entry(pp, &pkernfs_pci_list, node)
+		if (pp->pdev && pkernfs_pci_kept(pp->pdev) && pp->pdev->bus == pdev->bus &&
+		    PCI_SLOT(pp->pdev->devfn) == PCI_SLOT(pdev->devfn))
+			return true;
+	return false;
+}
+
 static int pkernfs_pci_check_path(struct pci_dev *pdev, struct pkernfs_refusal *why)
 {
 	struct pci_dev *bridge;

@@ -77,6 +77,7 @@ void __pkernfs_pci_add(struct pci_dev *pdev);
 bool __pkernfs_pci_msix_init(struct pci_dev *pdev, u16 ctrl);
 bool __pkernfs_pci_msix_shutdown(struct pci_dev *pdev);
 bool __pkernfs_pci_master(struct pci_dev *pdev);
+bool __pkernfs_pci_beside(struct pci_dev *pdev);
 int __pkernfs_vfio_reset(struct pci_dev *pdev);
 void __pkernfs_vfio_opened(struct pci_dev *pdev);
 void __pkernfs_vfio_config(struct vfio_pci_core_device *vdev);
@@ -102,6 +103,7 @@ static inline void __pkernfs_pci_add(struct pci_dev *pdev) { }
 static inline bool __pkernfs_pci_msix_init(struct pci_dev *pdev, u16 ctrl) { return false; }
 static inline bool __pkernfs_pci_msix_shutdown(struct pci_dev *pdev) { return false; }
 static inline bool __pkernfs_pci_master(struct pci_dev *pdev) { return false; }
+static inline bool __pkernfs_pci_beside(struct pci_dev *pdev) { return false; }
 static inline int __pkernfs_vfio_reset(struct pci_dev *pdev) { return 0; }
 static inline void __pkernfs_vfio_opened(struct pci_dev *pdev) { }
 static inline void __pkernfs_vfio_config(struct vfio_pci_core_device *vdev) { }
@@ -188,7 +190,8 @@ static inline bool pkernfs_pci_msix_shutdown(struct pci_dev *pdev)
 }
 
 /**
- * pkernfs_pci_match - device_match_driver_override(); a kept function is for vfio-pci only
+ * pkernfs_pci_match - device_match_driver_override(); kept functions, and what is beside them
+ *	in the same device, are for vfio-pci only
  * @pdev: any function
  * @drv: driver that may bind to it
  *
@@ -197,8 +200,12 @@ static inline bool pkernfs_pci_msix_shutdown(struct pci_dev *pdev)
 static inline int pkernfs_pci_match(struct pci_dev *pdev,
 				    const struct device_driver *drv)
 {
+	const bool vfio = !strcmp(drv->name, PKERNFS_VFIO_DRIVER);
+
 	if (pkernfs_pci_kept(pdev))
-		return !strcmp(drv->name, PKERNFS_VFIO_DRIVER);
+		return vfio;
+	if (!vfio && pkernfs_pci_active() && __pkernfs_pci_beside(pdev))
+		return 0;
 	return device_match_driver_override(&pdev->dev, drv);
 }
 
