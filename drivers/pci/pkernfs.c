@@ -20,8 +20,6 @@
 #include <linux/pkernfs_iommu.h>
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
-#include <linux/suspend.h>
-#include <linux/syscore_ops.h>
 #include <linux/sysfs.h>
 #include <linux/vfio.h>
 
@@ -547,49 +545,13 @@ static struct notifier_block pkernfs_pci_unplug_nb = {
 	.notifier_call = pkernfs_pci_unplug,
 };
 
-/* --- Sleep, and the tests -------------------------------------------------------- */
-
-/* A sleeping machine would take the device out of D0. */
-static int pkernfs_pci_sleep(struct notifier_block *nb, unsigned long action, void *data)
-{
-	if (action != PM_SUSPEND_PREPARE && action != PM_HIBERNATION_PREPARE)
-		return NOTIFY_DONE;
-	if (list_empty(&pkernfs_pci_list))
-		return NOTIFY_DONE;
-	pr_info("the machine cannot sleep: a device is preserved\n");
-	return notifier_from_errno(-EBUSY);
-}
-
-static struct notifier_block pkernfs_pci_sleep_nb = {
-	.notifier_call = pkernfs_pci_sleep,
-};
-
-/*
- * A kexec that is to come back (CONFIG_KEXEC_JUMP) asks no notifier, and would
- * have the IOMMU driver switch translation off. Called before that driver is, as
- * it has registered earlier.
- */
-static int pkernfs_pci_syscore_suspend(void *data)
-{
-	return list_empty(&pkernfs_pci_list) ? 0 : -EBUSY;
-}
-
-static const struct syscore_ops pkernfs_pci_syscore_ops = {
-	.suspend = pkernfs_pci_syscore_suspend,
-};
-
-static struct syscore pkernfs_pci_syscore = { .ops = &pkernfs_pci_syscore_ops };
-
 static int __init pkernfs_pci_init(void)
 {
-	int error = bus_register_notifier(&pci_bus_type, &pkernfs_pci_unplug_nb);
-
-	if (error)
-		return error;
-	register_syscore(&pkernfs_pci_syscore);
-	return register_pm_notifier(&pkernfs_pci_sleep_nb);
+	return bus_register_notifier(&pci_bus_type, &pkernfs_pci_unplug_nb);
 }
 device_initcall(pkernfs_pci_init);
+
+/* --- The tests ------------------------------------------------------------------- */
 
 /* The hook in clearing bus mastering; only the tests can say no. */
 bool __pkernfs_pci_master(struct pci_dev *pdev)

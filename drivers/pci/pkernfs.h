@@ -99,6 +99,10 @@ const char *pkernfs_pci_ser_differs(const struct pkernfs_pci_ser *was,
 				    const struct pkernfs_pci_ser *is,
 				    u32 *old, u32 *new);
 
+/* --- drivers/pci/pkernfs_sleep.c -------------------------------------------- */
+
+bool pkernfs_pci_keeps_awake(void);
+
 /* --- drivers/pci/msi/pkernfs.c ---------------------------------------------- */
 
 int pkernfs_msix_mask_table(struct pci_dev *pdev, unsigned long *unmasked);

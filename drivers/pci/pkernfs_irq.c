@@ -64,10 +64,8 @@ static void pkernfs_pci_unmask(struct pkernfs_pci *pp, struct vfio_pci_core_devi
  */
 static bool pkernfs_pci_owes(struct pkernfs_pci *pp)
 {
-	int count = pci_msix_vec_count(pp->pdev);
-
 	guard(spinlock_irqsave)(&pkernfs_pci_lock);
-	return count > 0 && find_first_bit(pp->raise, count) < count;
+	return !bitmap_empty(pp->raise, PKERNFS_MSIX_VECTORS);
 }
 
 /**

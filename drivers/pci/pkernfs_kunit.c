@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * pkernfs: KUnit tests of what a record says of a PCI function.
+ * pkernfs: KUnit tests of the PCI half, and of what a record says of a function.
  */
 #include <kunit/test.h>
 
@@ -152,11 +152,35 @@ static void pkernfs_pci_invalid_test(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, pkernfs_pci_ser_valid(&ser));
 }
 
+/* Whose half makes sleep harmful: not that of a user that has yet to be signalled. */
+static void pkernfs_pci_sleep_test(struct kunit *test)
+{
+	struct pkernfs_pci *pp = kunit_kzalloc(test, sizeof(*pp), GFP_KERNEL);
+	struct pkernfs_device *pd = kunit_kzalloc(test, sizeof(*pd), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, pp);
+	KUNIT_ASSERT_NOT_NULL(test, pd);
+	KUNIT_ASSERT_FALSE(test, pkernfs_pci_keeps_awake());
+	pp->open = true;
+	pp->raise[0] = 1;
+	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock)
+		list_add(&pp->node, &pkernfs_pci_list);
+	KUNIT_EXPECT_FALSE(test, pkernfs_pci_keeps_awake());
+	pp->latched = true;
+	KUNIT_EXPECT_TRUE(test, pkernfs_pci_keeps_awake());
+	pp->latched = false;
+	pp->pd = pd;
+	KUNIT_EXPECT_TRUE(test, pkernfs_pci_keeps_awake());
+	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock)
+		list_del(&pp->node);
+}
+
 static struct kunit_case pkernfs_pci_cases[] = {
 	KUNIT_CASE(pkernfs_pci_same_test),
 	KUNIT_CASE(pkernfs_pci_each_byte_test),
 	KUNIT_CASE(pkernfs_pci_name_test),
 	KUNIT_CASE(pkernfs_pci_invalid_test),
+	KUNIT_CASE(pkernfs_pci_sleep_test),
 	{}
 };
 

@@ -33,7 +33,7 @@ static void pkernfs_debugfs_device(struct seq_file *m, struct pkernfs_device *pd
 		   READ_ONCE(pd->left) ? " left" : "", pd->gone ? " gone" : "");
 	seq_printf(m, "  region %u slot %u inode %llu/%u irq %s\n", pd->region->index, pd->slot,
 		   le64_to_cpu(pd->rec->ino), le32_to_cpu(pd->rec->generation),
-		   pd->irq_quiesced ? "quiesced" : "uncertain");
+		   pkernfs_record_is_quiesced(pd->rec) ? "quiesced" : "uncertain");
 	seq_printf(m, "  unit %#llx mode %u did %u aw %u root %#llx tables %llu pages %llu\n",
 		   le64_to_cpu(ser->drhd_base), ser->mode, le16_to_cpu(ser->did), ser->aw,
 		   le64_to_cpu(ser->ss_root), le64_to_cpu(ser->tables),

@@ -57,7 +57,7 @@ PKERNFS_DEVICE_ATTR(inode, "%llu", le64_to_cpu(pd->rec->ino));
 PKERNFS_DEVICE_ATTR(domain_id, "%u", le16_to_cpu(pd->rec->iommu.did));
 PKERNFS_DEVICE_ATTR(pages, "%llu", le64_to_cpu(pd->rec->iommu.pages));
 PKERNFS_DEVICE_ATTR(tables, "%llu", le64_to_cpu(pd->rec->iommu.tables));
-PKERNFS_DEVICE_ATTR(irq, "%s", pd->irq_quiesced ? "quiesced" : "uncertain");
+PKERNFS_DEVICE_ATTR(irq, "%s", pkernfs_record_is_quiesced(pd->rec) ? "quiesced" : "uncertain");
 
 static ssize_t pkernfs_reason_show(struct kobject *kobj, struct kobj_attribute *attr,
 				   char *buf)

@@ -313,7 +313,8 @@ static int pkernfs_device_info(struct file *file, struct pkernfs_info *info,
 		info->vendor = le16_to_cpu(rec->pci.vendor);
 		info->device = le16_to_cpu(rec->pci.device);
 		info->did = le16_to_cpu(rec->iommu.did);
-		info->irq = pd->irq_quiesced ? PKERNFS_IRQ_QUIESCED : PKERNFS_IRQ_UNCERTAIN;
+		info->irq = pkernfs_record_is_quiesced(rec) ? PKERNFS_IRQ_QUIESCED :
+							      PKERNFS_IRQ_UNCERTAIN;
 		info->tables = le64_to_cpu(rec->iommu.tables);
 		info->pages = le64_to_cpu(rec->iommu.pages);
 		info->dirty = pkernfs_record_is_tracked(rec) ? PKERNFS_DIRTY_EXACT :

@@ -151,7 +151,7 @@ static struct pkernfs_device *pkernfs_record_device(struct pkernfs_region *r, u3
 	pd->slot = slot;
 	pd->rec = rec;
 	pd->state = state;
-	pd->irq_quiesced = rec->irq == cpu_to_le32(PKERNFS_RECORD_IRQ_QUIESCED);
+	pd->irq_quiesced = pkernfs_record_is_quiesced(rec);
 	ret = pkernfs_device_add(pd);
 	if (ret) {
 		pkernfs_load_say(pr_err, "pkernfs: record %u: %s\n", slot,

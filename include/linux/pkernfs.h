@@ -315,6 +315,12 @@ static inline bool pkernfs_record_is_tracked(const struct pkernfs_dev_record *re
 	return rec->feature_incompat & cpu_to_le64(PKERNFS_INCOMPAT_DIRTY);
 }
 
+/* Has all been taken that came before its vectors were masked, and is nothing owed? */
+static inline bool pkernfs_record_is_quiesced(const struct pkernfs_dev_record *rec)
+{
+	return READ_ONCE(rec->irq) == cpu_to_le32(PKERNFS_RECORD_IRQ_QUIESCED);
+}
+
 int pkernfs_record_alloc(struct pkernfs_device *pd);
 void pkernfs_record_commit(struct pkernfs_device *pd);
 void pkernfs_record_retract(struct pkernfs_device *pd);

@@ -201,6 +201,7 @@ bool __pkernfs_vfio_raise(struct pci_dev *pdev, unsigned int vector)
  */
 void __pkernfs_vfio_opened(struct pci_dev *pdev)
 {
+	int vectors = pci_msix_vec_count(pdev);
 	struct pkernfs_pci *pp;
 	u16 ctrl = 0;
 
@@ -217,10 +218,9 @@ void __pkernfs_vfio_opened(struct pci_dev *pdev)
 	pp->latched = ctrl & PCI_MSIX_FLAGS_ENABLE;
 	pp->fenced = false;
 	pp->masked = false;
-	if (le32_to_cpu(READ_ONCE(pp->pd->rec->irq)) == PKERNFS_RECORD_IRQ_QUIESCED)
-		bitmap_zero(pp->raise, PKERNFS_MSIX_VECTORS);
-	else
-		bitmap_fill(pp->raise, PKERNFS_MSIX_VECTORS);
+	bitmap_zero(pp->raise, PKERNFS_MSIX_VECTORS);
+	if (!pkernfs_record_is_quiesced(pp->pd->rec))
+		bitmap_set(pp->raise, 0, max(vectors, 0));
 }
 
 /*

@@ -103,9 +103,10 @@ struct pkernfs_freeze {
  * PKERNFS_QUIESCE_IRQ: with the vCPUs paused: mask every vector and the function,
  * read back, wait for handlers. After it the VMM drains its eventfds; an
  * interrupt raised from then on is latched by the device and arrives after the
- * restore exactly once. Again: 0, and nothing happens. Errors: -EIO a vector does not
- * take the mask; -ENXIO the MSI-X table cannot be reached; -EOPNOTSUPP the user has gone
- * over to MSI. The vectors are as before then.
+ * restore exactly once; or at least once, where INFO says so: vectors are owed from a
+ * VMM that was killed, and have not been connected since. Again: 0, and nothing
+ * happens. Errors: -EIO a vector does not take the mask; -ENXIO the MSI-X table cannot be
+ * reached; -EOPNOTSUPP the user has gone over to MSI. The vectors are as before then.
  *
  * PKERNFS_UNFREEZE: same kernel, same VFIO user: the live domain is back in one
  * atomic write, the vectors as before QUIESCE_IRQ. Errors: -EXDEV the HWPT does not
