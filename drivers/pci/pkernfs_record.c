@@ -450,9 +450,12 @@ int pkernfs_pci_check(struct pci_dev *pdev, struct pkernfs_refusal *why)
 
 /**
  * pkernfs_pci_save - fill in what the next kernel is to recognise @pdev by
- * @pdev: function that pkernfs_pci_check() passed
+ * @pdev: function that pkernfs_pci_check() passed, and that is kept
  * @ser: ordinary memory, all of it is written
  * @why: the reason if it cannot be described
+ *
+ * Until it was kept its user could set up interrupts that cannot be carried; from then
+ * on SET_IRQS refuses that. So they are looked at once more.
  *
  * Return: 0, or the errno that is also in @why.
  */
@@ -461,7 +464,11 @@ int pkernfs_pci_save(struct pci_dev *pdev, struct pkernfs_pci_ser *ser,
 {
 	u32 type, count;
 	unsigned int i;
+	int error;
 
+	error = pkernfs_pci_check_irq(pdev, why);
+	if (error)
+		return error;
 	pkernfs_pci_ser_read(pdev, ser);
 	for (i = 0; i < PKERNFS_PCI_BARS; i++) {
 		if (!pci_resource_len(pdev, i))

@@ -133,14 +133,14 @@ static int pkernfs_device_freeze(struct file *file, const struct pkernfs_freeze 
 		goto out;
 	}
 	ret = pkernfs_pci_check(pdev, &pd->why);
-	if (!ret)
-		ret = pkernfs_pci_save(pdev, &pd->rec->pci, &pd->why);
 	if (!ret) {
 		ret = pkernfs_pci_keep(pd);
 		if (ret)
 			pkernfs_refuse(&pd->why, ret, ~0ULL, "%s cannot be kept",
 				       pci_name(pdev));
 	}
+	if (!ret)
+		ret = pkernfs_pci_save(pdev, &pd->rec->pci, &pd->why);
 	if (!ret) {
 		/* FROZEN before the switch: a switch that fails takes it back. */
 		pd->state = PKERNFS_STATE_FROZEN;
