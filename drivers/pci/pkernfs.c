@@ -364,6 +364,7 @@ void pkernfs_pci_left(struct pkernfs_device *pd)
 void pkernfs_pci_unkeep(struct pkernfs_device *pd)
 {
 	struct pkernfs_pci *pp = pd->pci;
+	struct vfio_pci_core_device *vdev;
 	bool linger, held, bus_reset;
 	struct pci_dev *pdev;
 
@@ -379,6 +380,8 @@ void pkernfs_pci_unkeep(struct pkernfs_device *pd)
 	/* Of one that is being removed the directory is on its way out. */
 	if (!pd->gone)
 		pkernfs_pci_override_mode(pdev, 0644);
+	/* Its close waits for this: from the list on it would not find @pp any more. */
+	vdev = pkernfs_vfio_user_lock(pp);
 	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock) {
 		pp->pd = NULL;
 		clear_bit(PKERNFS_PCI_KEPT, &pdev->priv_flags);
@@ -394,13 +397,13 @@ void pkernfs_pci_unkeep(struct pkernfs_device *pd)
 		pp->held = false;
 		pp->bus_reset = false;
 	}
+	/* Removed and found again, it is another pci_dev's to configure. */
+	if (!linger && !pd->gone && device_is_registered(&pdev->dev))
+		pkernfs_vfio_msix_disable(pdev, vdev);
+	pkernfs_vfio_user_unlock();
 	/* A lingering @pp is the VFIO user's: its close may have freed it by now. */
-	if (!linger) {
-		/* Removed and found again, it is another pci_dev's to configure. */
-		if (!pd->gone && device_is_registered(&pdev->dev))
-			pkernfs_msix_disable(pdev);
+	if (!linger)
 		pkernfs_pci_forget(pp);
-	}
 	if (held)
 		pkernfs_pci_release(pdev, bus_reset);
 	pci_dev_put(pdev);

@@ -120,5 +120,6 @@ void pkernfs_vfio_irq_unlock(struct vfio_pci_core_device *vdev);
 u16 pkernfs_vfio_memory_lock(struct vfio_pci_core_device *vdev);
 void pkernfs_vfio_memory_unlock(struct vfio_pci_core_device *vdev, u16 cmd);
 void pkernfs_vfio_irq_state(struct pci_dev *pdev, u32 *type, u32 *count);
+void pkernfs_vfio_msix_disable(struct pci_dev *pdev, struct vfio_pci_core_device *vdev);
 
 #endif

@@ -138,6 +138,33 @@ void pkernfs_vfio_irq_state(struct pci_dev *pdev, u32 *type, u32 *count)
 		(*count)++;
 }
 
+/**
+ * pkernfs_vfio_msix_disable - MSI-X off, unless a user has set it up, or just does
+ * @pdev: function that is no longer kept
+ * @vdev: its vfio-pci device, NULL: it was not open while it was kept
+ *
+ * SET_IRQS enables it in the device first, and says so in pci_dev::msix_enabled when all
+ * vectors are there. A user that opened the function after it was kept is no less busy:
+ * the device lock keeps its driver bound. Without it an unbind is under way, and waits
+ * for the user to close: whose thread may be waiting here.
+ *
+ * Context: process, pkernfs_vfio_user_lock()
+ */
+void pkernfs_vfio_msix_disable(struct pci_dev *pdev, struct vfio_pci_core_device *vdev)
+{
+	bool locked = !vdev && device_trylock(&pdev->dev);
+
+	if (locked)
+		vdev = pkernfs_vfio_core(pdev);
+	if (vdev)
+		pkernfs_vfio_irq_lock(vdev);
+	pkernfs_msix_disable(pdev);
+	if (vdev)
+		pkernfs_vfio_irq_unlock(vdev);
+	if (locked)
+		device_unlock(&pdev->dev);
+}
+
 /*
  * VFIO_DEVICE_SET_IRQS, igate held. A user that has quiesced its vectors has
  * written its state away; what it set up now would be unmasked and lost. For a
