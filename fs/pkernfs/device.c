@@ -291,26 +291,6 @@ void pkernfs_device_finish(struct pkernfs_device *pd)
 	pkernfs_device_put(pd);
 }
 
-/**
- * pkernfs_device_drop_failed - forget that a device failed to be carried
- * @segment: PCI segment
- * @rid: bus << 8 | devfn
- *
- * It is about to be frozen anew, so that it works and the reason is history; the
- * file that its record names need not exist for a RELEASE.
- *
- * Context: transition lock held
- */
-void pkernfs_device_drop_failed(u16 segment, u16 rid)
-{
-	struct pkernfs_device *pd;
-
-	lockdep_assert_held(&pkernfs_transition_lock);
-	pd = xa_load(&pkernfs_device_index, (u32)segment << 16 | rid);
-	if (pd && pd->state == PKERNFS_STATE_FAILED)
-		pkernfs_device_finish(pd);
-}
-
 static void pkernfs_device_finish_left(struct work_struct *work)
 {
 	struct pkernfs_device *pd, *next;

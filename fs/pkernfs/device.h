@@ -12,7 +12,6 @@ int pkernfs_device_add(struct pkernfs_device *pd);
 void pkernfs_device_put(struct pkernfs_device *pd);
 void pkernfs_device_finish(struct pkernfs_device *pd);
 int pkernfs_device_retry(struct pkernfs_device *pd);
-void pkernfs_device_drop_failed(u16 segment, u16 rid);
 
 int pkernfs_copy_arg(void *arg, size_t ksize, size_t min, void __user *user);
 const char *pkernfs_state_name(enum pkernfs_state state);

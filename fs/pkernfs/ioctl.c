@@ -54,11 +54,9 @@ static const struct pkernfs_refusal *pkernfs_find_refusal(struct inode *inode)
 	return NULL;
 }
 
-static struct pkernfs_device *pkernfs_file_device(struct file *file)
+/* NULL if @pd has left its fixed domain: it may do so by itself, before the work has come. */
+static struct pkernfs_device *pkernfs_still_device(struct pkernfs_device *pd)
 {
-	struct pkernfs_device *pd = pkernfs_inode_device(file_inode(file));
-
-	/* It may leave its fixed domain by itself, and the work has not come yet. */
 	if (pd)
 		pkernfs_device_retry(pd);
 	if (pd && READ_ONCE(pd->left)) {
@@ -66,6 +64,22 @@ static struct pkernfs_device *pkernfs_file_device(struct file *file)
 		pd = NULL;
 	}
 	return pd;
+}
+
+static struct pkernfs_device *pkernfs_file_device(struct file *file)
+{
+	return pkernfs_still_device(pkernfs_inode_device(file_inode(file)));
+}
+
+/* The preserved device of that address, in whichever file */
+static struct pkernfs_device *pkernfs_pci_device(struct pci_dev *pdev)
+{
+	struct pkernfs_device *pd;
+
+	list_for_each_entry(pd, &pkernfs_devices, node)
+		if (pd->segment == pci_domain_nr(pdev->bus) && pd->rid == pci_dev_id(pdev))
+			return pkernfs_still_device(pd);
+	return NULL;
 }
 
 /* The device becomes known, and its file a device file, before anything else. */
@@ -97,8 +111,8 @@ static int pkernfs_device_freeze(struct file *file, const struct pkernfs_freeze 
 				 struct pkernfs_refusal *why)
 {
 	struct inode *inode = file_inode(file);
+	struct pkernfs_device *pd, *failed;
 	struct iommufd_device *idev;
-	struct pkernfs_device *pd;
 	struct file *vfio_file;
 	struct pci_dev *pdev;
 	int ret;
@@ -114,7 +128,10 @@ static int pkernfs_device_freeze(struct file *file, const struct pkernfs_freeze 
 		return pkernfs_refuse(why, PTR_ERR(pdev), ~0ULL,
 				      "vfio_fd is not a VFIO PCI device that is bound to an iommufd");
 	}
-	pkernfs_device_drop_failed(pci_domain_nr(pdev->bus), pci_dev_id(pdev));
+	failed = pkernfs_pci_device(pdev);
+	/* It works, and the reason is history. For a RELEASE its file need not exist. */
+	if (failed && failed->state == PKERNFS_STATE_FAILED)
+		pkernfs_device_finish(failed);
 	pd = pkernfs_device_new(pkernfs_inode_region(inode), pci_domain_nr(pdev->bus),
 				pci_dev_id(pdev));
 	if (!pd) {
