@@ -248,13 +248,18 @@ struct pkernfs_device *pkernfs_device_new(struct pkernfs_region *r, u16 segment,
  */
 int pkernfs_device_add(struct pkernfs_device *pd)
 {
-	int ret = xa_insert(&pkernfs_device_index, (u32)pd->segment << 16 | pd->rid,
-			    pd, GFP_KERNEL);
+	u32 at = (u32)pd->segment << 16 | pd->rid;
+	int ret;
 
+	if (pd->failed)
+		ret = xa_err(xa_store(&pkernfs_device_index, at, pd, GFP_KERNEL));
+	else
+		ret = xa_insert(&pkernfs_device_index, at, pd, GFP_KERNEL);
 	if (ret)
 		return ret;
 	list_add_tail_rcu(&pd->node, &pkernfs_devices);
-	pkernfs_device_sysfs_add(pd);
+	if (!pd->failed)
+		pkernfs_device_sysfs_add(pd);
 	return 0;
 }
 
@@ -276,11 +281,14 @@ void pkernfs_device_put(struct pkernfs_device *pd)
  */
 void pkernfs_device_finish(struct pkernfs_device *pd)
 {
+	u32 at = (u32)pd->segment << 16 | pd->rid;
+
 	lockdep_assert_held(&pkernfs_transition_lock);
 	pkernfs_pci_unkeep(pd);
 	trace_pkernfs_free(pd, 0);
 	/* Off the list first: an inode that is read in just now looks there. */
-	xa_erase(&pkernfs_device_index, (u32)pd->segment << 16 | pd->rid);
+	if (xa_load(&pkernfs_device_index, at) == pd)
+		xa_store(&pkernfs_device_index, at, pd->failed, GFP_KERNEL);
 	list_del_rcu(&pd->node);
 	pkernfs_ino_clear_device(pd->region, pd);
 	pkernfs_record_retract(pd);

@@ -129,9 +129,6 @@ static int pkernfs_device_freeze(struct file *file, const struct pkernfs_freeze 
 				      "vfio_fd is not a VFIO PCI device that is bound to an iommufd");
 	}
 	failed = pkernfs_pci_device(pdev);
-	/* It works, and the reason is history. For a RELEASE its file need not exist. */
-	if (failed && failed->state == PKERNFS_STATE_FAILED)
-		pkernfs_device_finish(failed);
 	pd = pkernfs_device_new(pkernfs_inode_region(inode), pci_domain_nr(pdev->bus),
 				pci_dev_id(pdev));
 	if (!pd) {
@@ -142,6 +139,8 @@ static int pkernfs_device_freeze(struct file *file, const struct pkernfs_freeze 
 	pd->pdev = pdev;
 	pd->leave_out = leave_out;
 	pd->leave_out_count = arg->leave_out_count;
+	if (failed && failed->state == PKERNFS_STATE_FAILED)
+		pd->failed = failed;
 
 	ret = pkernfs_freeze_claim(inode, pd);
 	if (ret) {
@@ -151,6 +150,9 @@ static int pkernfs_device_freeze(struct file *file, const struct pkernfs_freeze 
 	}
 	ret = pkernfs_pci_check(pdev, &pd->why);
 	if (!ret) {
+		/* That one was stopped, and has nothing to keep. */
+		if (pd->failed)
+			pkernfs_pci_unkeep(pd->failed);
 		ret = pkernfs_pci_keep(pd);
 		if (ret)
 			pkernfs_refuse(&pd->why, ret, ~0ULL, "%s cannot be kept",
@@ -169,6 +171,12 @@ static int pkernfs_device_freeze(struct file *file, const struct pkernfs_freeze 
 		*why = pd->why;
 		pkernfs_device_finish(pd);
 		goto out;
+	}
+	if (pd->failed) {
+		/* It works, and the reason is history. For a RELEASE its file need not exist. */
+		pkernfs_device_finish(pd->failed);
+		pd->failed = NULL;
+		pkernfs_device_sysfs_add(pd);
 	}
 	pci_info(pdev, "pkernfs: frozen, %llu pages in %llu tables, domain id %u\n",
 		 le64_to_cpu(pd->rec->iommu.pages), le64_to_cpu(pd->rec->iommu.tables),

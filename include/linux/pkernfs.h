@@ -261,6 +261,8 @@ extern struct mutex pkernfs_transition_lock;
  * @waits_iova: with @waits_error: the first IOVA that is missing, or differs
  * @leave_out: IOVA ranges that FREEZE may leave out; during FREEZE only
  * @leave_out_count: elements of @leave_out
+ * @failed: the device of the same address that failed to be carried, and stays known
+ *	unless FREEZE succeeds; during FREEZE only
  * @pci: private to the PCI half
  * @why: last refusal; pkernfs_why_lock
  * @kobj: /sys/fs/pkernfs/devices/SSSS:BB:DD.F
@@ -285,6 +287,7 @@ struct pkernfs_device {
 	u64 waits_iova;
 	const struct pkernfs_iova_range *leave_out;
 	u32 leave_out_count;
+	struct pkernfs_device *failed;
 	void *pci;
 	struct pkernfs_refusal why;
 	struct kobject *kobj;

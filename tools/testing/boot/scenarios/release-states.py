@@ -132,6 +132,15 @@ stage3() {
 	region_mount
 	mkfifo /tmp/control
 	want_state failed
+	why=$(cat /sys/fs/pkernfs/devices/$nic/reason)
+	was=$(free)
+	# A FREEZE that is refused, as the memory is no file's, changes nothing of that.
+	pkernfs-vmm run --bind --bdf $nic --ram /tmp/ram --size 16M --ring 1024 --device /mnt/vm0/other \
+		'!freeze' >/dev/kmsg 2>&1 || fail "a VMM on other memory: $?"
+	rm /mnt/vm0/other
+	want_state failed
+	[ "$(cat /sys/fs/pkernfs/devices/$nic/reason)" = "$why" ] || fail "the reason has gone"
+	[ "$(free)" = "$was" ] || fail "failed: $(free), was $was"
 	finish failed
 	new_vmm exit
 }
