@@ -377,6 +377,10 @@ void pkernfs_pci_unkeep(struct pkernfs_device *pd)
 		return;
 	}
 
+	/* Nobody could write another one meanwhile. */
+	if (pp->override)
+		device_set_driver_override(&pdev->dev, "");
+	pp->override = false;
 	/* Of one that is being removed the directory is on its way out. */
 	if (!pd->gone)
 		pkernfs_pci_override_mode(pdev, 0644);

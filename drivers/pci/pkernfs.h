@@ -26,6 +26,7 @@
  * @revoked: a kexec is under way
  * @held: runtime PM reference, NO_BUS_RESET and fixed BARs are taken
  * @bus_reset: PCI_DEV_FLAGS_NO_BUS_RESET is ours to clear
+ * @override: so is driver_override
  * @msix_flags: MSI-X message control before it was masked
  * @command: command register before INTx was disabled
  * @unmasked: vectors that were unmasked before
@@ -50,6 +51,7 @@ struct pkernfs_pci {
 	bool revoked;
 	bool held;
 	bool bus_reset;
+	bool override;
 	u16 msix_flags;
 	u16 command;
 	DECLARE_BITMAP(unmasked, PKERNFS_MSIX_VECTORS);

@@ -166,7 +166,8 @@ void __pkernfs_pci_add(struct pci_dev *pdev)
 	pp->pdev = pci_dev_get(pdev);
 	pp->pd->pdev = pci_dev_get(pdev);
 	pkernfs_pci_hold(pp);
-	if (device_set_driver_override(&pdev->dev, PKERNFS_VFIO_DRIVER))
+	pp->override = !device_set_driver_override(&pdev->dev, PKERNFS_VFIO_DRIVER);
+	if (!pp->override)
 		pci_warn(pdev, "pkernfs: driver_override not set; still, only vfio-pci may bind\n");
 
 	/* The kernel before has done so; this one need not believe it. */

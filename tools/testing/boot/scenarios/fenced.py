@@ -149,6 +149,7 @@ stage2() {
 	await_host
 	# And now all of it works again.
 	want_state ordinary
+	[ "$(cat $dev/driver_override)" = "(null)" ] || fail "driver_override is left"
 	knock "" $dev/driver_override ""
 	knock "" /sys/bus/pci/drivers/vfio-pci/unbind $nic
 	knock "" /sys/bus/pci/drivers/e1000e/bind $nic

@@ -5,7 +5,8 @@ By a walk from outside, and by what IOMMU debugfs says: root, context, PASID and
 tables of the second kernel lie in ordinary memory. By the guest: as many pages are
 pinned, and as many granules referred to, as for a VMM that was never frozen, the region
 has as much room as before the freeze, the device is listed no more, and after the VMM's
-end the RAM file can be removed and the device goes back to its own driver.
+end the RAM file can be removed and the device, once unbound, goes to its own driver, as
+nothing says any more which one it is to have.
 """
 
 import re
@@ -84,7 +85,6 @@ stage2() {
 		fail "pool blocks are lost"
 	umount /mnt
 	echo $nic >/sys/bus/pci/devices/$nic/driver/unbind
-	echo >/sys/bus/pci/devices/$nic/driver_override
 	echo $nic >/sys/bus/pci/drivers_probe
 	[ "$(basename "$(readlink /sys/bus/pci/devices/$nic/driver)")" = "$driver" ] ||
 		fail "its own driver does not take the device"
