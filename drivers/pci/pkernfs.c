@@ -194,19 +194,20 @@ void pkernfs_pci_clear_path(struct pci_dev *pdev)
 		clear_bit(PKERNFS_PCI_PATH, &bridge->priv_flags);
 }
 
-/* BARs stay where they are, whatever else is assigned or resized. */
-static void pkernfs_pci_fix_bars(struct pci_dev *pdev, bool fix)
+/* BARs stay where they are, whatever else is assigned or resized. Those that do not yet */
+static unsigned long pkernfs_pci_fix_bars(struct pci_dev *pdev)
 {
+	unsigned long fixed = 0;
 	unsigned int i;
 
 	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
-		if (!pci_resource_len(pdev, i))
+		if (!pci_resource_len(pdev, i) ||
+		    (pdev->resource[i].flags & IORESOURCE_PCI_FIXED))
 			continue;
-		if (fix)
-			pdev->resource[i].flags |= IORESOURCE_PCI_FIXED;
-		else
-			pdev->resource[i].flags &= ~IORESOURCE_PCI_FIXED;
+		pdev->resource[i].flags |= IORESOURCE_PCI_FIXED;
+		__set_bit(i, &fixed);
 	}
+	return fixed;
 }
 
 /**
@@ -224,13 +225,22 @@ void pkernfs_pci_hold(struct pkernfs_pci *pp)
 		pdev->dev_flags |= PCI_DEV_FLAGS_NO_BUS_RESET;
 		pp->bus_reset = true;
 	}
-	pkernfs_pci_fix_bars(pdev, true);
+	pp->fixed = pkernfs_pci_fix_bars(pdev);
 	pp->held = true;
 }
 
-static void pkernfs_pci_release(struct pci_dev *pdev, bool bus_reset)
+/**
+ * pkernfs_pci_release - undo pkernfs_pci_hold()
+ * @pdev: function
+ * @fixed: pkernfs_pci.fixed
+ * @bus_reset: pkernfs_pci.bus_reset
+ */
+void pkernfs_pci_release(struct pci_dev *pdev, unsigned long fixed, bool bus_reset)
 {
-	pkernfs_pci_fix_bars(pdev, false);
+	unsigned int i;
+
+	for_each_set_bit(i, &fixed, PCI_STD_NUM_BARS)
+		pdev->resource[i].flags &= ~IORESOURCE_PCI_FIXED;
 	if (bus_reset)
 		pdev->dev_flags &= ~PCI_DEV_FLAGS_NO_BUS_RESET;
 	pm_runtime_put(&pdev->dev);
@@ -367,6 +377,7 @@ void pkernfs_pci_unkeep(struct pkernfs_device *pd)
 	struct vfio_pci_core_device *vdev;
 	bool linger, held, bus_reset;
 	struct pci_dev *pdev;
+	unsigned long fixed;
 
 	if (!pp)
 		return;
@@ -398,6 +409,7 @@ void pkernfs_pci_unkeep(struct pkernfs_device *pd)
 			list_del_init(&pp->node);
 		held = pp->held;
 		bus_reset = pp->bus_reset;
+		fixed = pp->fixed;
 		pp->held = false;
 		pp->bus_reset = false;
 	}
@@ -409,7 +421,7 @@ void pkernfs_pci_unkeep(struct pkernfs_device *pd)
 	if (!linger)
 		pkernfs_pci_forget(pp);
 	if (held)
-		pkernfs_pci_release(pdev, bus_reset);
+		pkernfs_pci_release(pdev, fixed, bus_reset);
 	pci_dev_put(pdev);
 }
 

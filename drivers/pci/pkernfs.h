@@ -27,14 +27,15 @@
  * @held: runtime PM reference, NO_BUS_RESET and fixed BARs are taken
  * @bus_reset: PCI_DEV_FLAGS_NO_BUS_RESET is ours to clear
  * @override: so is driver_override
+ * @fixed: so is IORESOURCE_PCI_FIXED, of these BARs
  * @msix_flags: MSI-X message control before it was masked
  * @command: command register before INTx was disabled
  * @unmasked: vectors that were unmasked before
  * @raise: vectors to signal once when an eventfd is connected
  *
  * @masked, @msix_flags, @command and @unmasked are under vfio-pci's igate, @open is
- * cleared under the user lock too (drivers/vfio/pci/pkernfs.c), @held and
- * @bus_reset under the transition lock or single-threaded boot, @pdev and @saved
+ * cleared under the user lock too (drivers/vfio/pci/pkernfs.c), @held, @bus_reset,
+ * @override and @fixed under the transition lock or single-threaded boot, @pdev and @saved
  * are set once, and the rest is under pkernfs_pci_lock.
  */
 struct pkernfs_pci {
@@ -52,6 +53,7 @@ struct pkernfs_pci {
 	bool held;
 	bool bus_reset;
 	bool override;
+	unsigned long fixed;
 	u16 msix_flags;
 	u16 command;
 	DECLARE_BITMAP(unmasked, PKERNFS_MSIX_VECTORS);
@@ -85,6 +87,7 @@ extern struct list_head pkernfs_pci_list;
 struct pkernfs_pci *pkernfs_pci_find(struct pci_dev *pdev);
 void pkernfs_pci_forget(struct pkernfs_pci *pp);
 void pkernfs_pci_hold(struct pkernfs_pci *pp);
+void pkernfs_pci_release(struct pci_dev *pdev, unsigned long fixed, bool bus_reset);
 void pkernfs_pci_mark_paths(void);
 void pkernfs_pci_clear_path(struct pci_dev *pdev);
 void pkernfs_pci_override_mode(struct pci_dev *pdev, umode_t mode);

@@ -175,12 +175,40 @@ static void pkernfs_pci_sleep_test(struct kunit *test)
 		list_del(&pp->node);
 }
 
+/* What it was before it was held it is after that: whatever was set already stays set. */
+static void pkernfs_pci_hold_test(struct kunit *test)
+{
+	struct pci_dev *pdev = kunit_kzalloc(test, sizeof(*pdev), GFP_KERNEL);
+	struct pkernfs_pci *pp = kunit_kzalloc(test, sizeof(*pp), GFP_KERNEL);
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, pdev);
+	KUNIT_ASSERT_NOT_NULL(test, pp);
+	pp->pdev = pdev;
+	device_initialize(&pdev->dev);
+	for (i = 0; i < 3; i++)
+		pdev->resource[i] = DEFINE_RES_MEM(0x100000 * (i + 1), 0x1000);
+	pdev->resource[1].flags |= IORESOURCE_PCI_FIXED;
+	pdev->resource[2] = (struct resource) { };
+	pkernfs_pci_hold(pp);
+	KUNIT_EXPECT_TRUE(test, pdev->resource[0].flags & IORESOURCE_PCI_FIXED);
+	KUNIT_EXPECT_TRUE(test, pdev->resource[1].flags & IORESOURCE_PCI_FIXED);
+	KUNIT_EXPECT_TRUE(test, pdev->dev_flags & PCI_DEV_FLAGS_NO_BUS_RESET);
+	pkernfs_pci_release(pdev, pp->fixed, pp->bus_reset);
+	KUNIT_EXPECT_FALSE(test, pdev->resource[0].flags & IORESOURCE_PCI_FIXED);
+	KUNIT_EXPECT_TRUE(test, pdev->resource[1].flags & IORESOURCE_PCI_FIXED);
+	KUNIT_EXPECT_FALSE(test, pdev->dev_flags & PCI_DEV_FLAGS_NO_BUS_RESET);
+	KUNIT_EXPECT_EQ(test, atomic_read(&pdev->dev.power.usage_count), 0);
+	KUNIT_EXPECT_FALSE(test, pdev->resource[2].flags);
+}
+
 static struct kunit_case pkernfs_pci_cases[] = {
 	KUNIT_CASE(pkernfs_pci_same_test),
 	KUNIT_CASE(pkernfs_pci_each_byte_test),
 	KUNIT_CASE(pkernfs_pci_name_test),
 	KUNIT_CASE(pkernfs_pci_invalid_test),
 	KUNIT_CASE(pkernfs_pci_sleep_test),
+	KUNIT_CASE(pkernfs_pci_hold_test),
 	{}
 };
 
