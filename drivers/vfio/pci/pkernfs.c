@@ -15,8 +15,9 @@
 #include "../vfio.h"
 #include "vfio_pci_priv.h"
 
-/* How long a kexec waits for a user that opens, closes or attaches a device */
+/* How long a kexec waits for users that open, close or attach devices: all together; each */
 #define PKERNFS_REVOKE_MS	5000
+#define PKERNFS_REVOKE_EACH_MS	20
 
 /*
  * The vfio-pci device of a function; only while it cannot be unbound: a user has
@@ -305,9 +306,12 @@ bool __pkernfs_vfio_close(struct vfio_pci_core_device *vdev)
  */
 static bool pkernfs_vfio_trylock_set(struct vfio_pci_core_device *vdev)
 {
+	static unsigned long deadline;	/* of the one kexec that there is */
 	unsigned int ms;
 
-	for (ms = 0; ms < PKERNFS_REVOKE_MS; ms++) {
+	if (!deadline)
+		deadline = (jiffies + msecs_to_jiffies(PKERNFS_REVOKE_MS)) | 1;
+	for (ms = 0; ms < PKERNFS_REVOKE_EACH_MS || time_before(jiffies, deadline); ms++) {
 		if (mutex_trylock(&vdev->vdev.dev_set->lock))
 			return true;
 		fsleep(1000);
