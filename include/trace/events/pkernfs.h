@@ -58,25 +58,27 @@ DEFINE_EVENT(pkernfs_device, pkernfs_adopt,
 DEFINE_EVENT(pkernfs_device, pkernfs_free,
 	TP_PROTO(const struct pkernfs_device *pd, int ret), TP_ARGS(pd, ret));
 
-/* A HWPT was compared with a fixed domain; iova: first that differs, with ret */
+/* A HWPT was compared with a fixed domain of so many pages; iova: first that differs, with ret */
 TRACE_EVENT(pkernfs_compare,
 	TP_PROTO(const struct pkernfs_device *pd, int ret, u64 iova),
 	TP_ARGS(pd, ret, iova),
 	TP_STRUCT__entry(
 		PKERNFS_TRACE_DEVICE
+		__field(u64, pages)
 		__field(int, ret)
 		__field(u64, iova)
 	),
 	TP_fast_assign(
 		PKERNFS_TRACE_ASSIGN(pd);
+		__entry->pages = le64_to_cpu(pd->rec->iommu.pages);
 		__entry->ret = ret;
 		__entry->iova = ret ? iova : 0;
 	),
-	TP_printk("%04x:%02x:%02x.%d ret=%d iova=%#llx",
-		  PKERNFS_TRACE_NAME, __entry->ret, __entry->iova)
+	TP_printk("%04x:%02x:%02x.%d pages=%llu ret=%d iova=%#llx",
+		  PKERNFS_TRACE_NAME, __entry->pages, __entry->ret, __entry->iova)
 );
 
-/* Hardware was switched from one domain of a device to another one */
+/* Hardware was switched from one domain of a device to another one; pages: of the fixed one */
 TRACE_EVENT(pkernfs_replace,
 	TP_PROTO(const struct pkernfs_device *pd, u16 from, u16 to, int ret),
 	TP_ARGS(pd, from, to, ret),
@@ -84,16 +86,19 @@ TRACE_EVENT(pkernfs_replace,
 		PKERNFS_TRACE_DEVICE
 		__field(u16, from)
 		__field(u16, to)
+		__field(u64, pages)
 		__field(int, ret)
 	),
 	TP_fast_assign(
 		PKERNFS_TRACE_ASSIGN(pd);
 		__entry->from = from;
 		__entry->to = to;
+		__entry->pages = le64_to_cpu(pd->rec->iommu.pages);
 		__entry->ret = ret;
 	),
-	TP_printk("%04x:%02x:%02x.%d did %u -> %u ret=%d",
-		  PKERNFS_TRACE_NAME, __entry->from, __entry->to, __entry->ret)
+	TP_printk("%04x:%02x:%02x.%d did %u -> %u pages=%llu ret=%d",
+		  PKERNFS_TRACE_NAME, __entry->from, __entry->to, __entry->pages,
+		  __entry->ret)
 );
 
 /* A unit's handover tables are built */

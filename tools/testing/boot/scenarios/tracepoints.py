@@ -34,17 +34,17 @@ GUEST = live.guest(
     after=_SHOW)
 
 # In this order; {did} is the domain id of the frozen device.
-_FIRST = (r'pkernfs_replace: 0000:00:04\.0 did (\d+) -> {did} ret=0',
+_FIRST = (r'pkernfs_replace: 0000:00:04\.0 did (\d+) -> {did} pages=40960 ret=0',
           r'pkernfs_freeze: 0000:00:04\.0 did={did} pages=40960 tables=\d ret=0',
-          r'pkernfs_compare: 0000:00:04\.0 ret=0',
-          r'pkernfs_replace: 0000:00:04\.0 did {did} -> (\d+) ret=0',
+          r'pkernfs_compare: 0000:00:04\.0 pages=40960 ret=0',
+          r'pkernfs_replace: 0000:00:04\.0 did {did} -> (\d+) pages=40960 ret=0',
           r'pkernfs_unfreeze: 0000:00:04\.0 .* ret=0',
-          r'pkernfs_free: 0000:00:04\.0',
-          r'pkernfs_freeze: 0000:00:04\.0 did={did} ')
+          r'pkernfs_free: 0000:00:04\.0 did={did} pages=40960 ',
+          r'pkernfs_freeze: 0000:00:04\.0 did={did} pages=40960 ')
 _SECOND = (r'pkernfs_adopt: 0000:00:04\.0 did={did} pages=40960 tables=\d ret=0',
-           r'pkernfs_compare: 0000:00:04\.0 ret=0',
-           r'pkernfs_replace: 0000:00:04\.0 did {did} -> (\d+) ret=0',
-           r'pkernfs_free: 0000:00:04\.0')
+           r'pkernfs_compare: 0000:00:04\.0 pages=40960 ret=0',
+           r'pkernfs_replace: 0000:00:04\.0 did {did} -> (\d+) pages=40960 ret=0',
+           r'pkernfs_free: 0000:00:04\.0 did={did} pages=40960 ')
 
 
 def handed_over(m):
