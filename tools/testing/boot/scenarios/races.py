@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""FREEZE, QUIESCE_IRQ, UNFREEZE and RELEASE against the close of the VFIO device.
+"""FREEZE, QUIESCE_IRQ, UNFREEZE and RELEASE against a user of the VFIO device, and its close.
 
 A kernel with every check, three threads, and a device that is never reset, so
 that opening it takes no time. Afterwards nothing may be held or lost.
@@ -11,7 +11,7 @@ KERNEL = 'debug'
 MEMORY = '1G'
 PKERNFS = '64M@512M'
 DEVICES = (dma.NIC,)
-TIMEOUT = 90
+TIMEOUT = 120
 
 
 def FILES():
