@@ -221,6 +221,26 @@ int kept_release(struct vmm *vmm)
 }
 
 /**
+ * kept_late() - ask for every change of the device, when a kexec has begun
+ * @vmm: the VMM
+ * @text: the errno of each, in words of a line
+ * @size: of @text
+ */
+void kept_late(struct vmm *vmm, char *text, size_t size)
+{
+	struct pkernfs_freeze freeze = { .size = sizeof(freeze), .vfio_fd = vmm->dev_fd };
+	struct pkernfs_simple simple = { .size = sizeof(simple) };
+	int quiesced, released, unfrozen, frozen;
+
+	quiesced = ioctl(vmm->file_fd, PKERNFS_QUIESCE_IRQ, &simple) ? errno : 0;
+	released = ioctl(vmm->file_fd, PKERNFS_RELEASE, &simple) ? errno : 0;
+	unfrozen = ioctl(vmm->file_fd, PKERNFS_UNFREEZE, &simple) ? errno : 0;
+	frozen = ioctl(vmm->file_fd, PKERNFS_FREEZE, &freeze) ? errno : 0;
+	snprintf(text, size, "quiesce=%d release=%d unfreeze=%d freeze=%d", quiesced,
+		 released, unfrozen, frozen);
+}
+
+/**
  * kept_info() - INFO, as one line and one line a range
  * @vmm: the VMM
  * @quiet: no complaint if there is no device file or no pkernfs

@@ -431,14 +431,23 @@ static struct vmm *vfio_revoke_vmm;
 static void vfio_on_sigbus(int sig)
 {
 	struct vmm *vmm = vfio_revoke_vmm;
+	struct vfio_device_attach_iommufd_pt attach = {
+		.argsz = sizeof(attach),
+		.pt_id = vmm->hwpt_id,
+	};
 	struct vfio_region_info info;
+	int err, attached;
+	char late[100];
 	u32 word;
 
 	if (vfio_region(vmm, VFIO_PCI_BAR0_REGION_INDEX, &info))
 		_exit(VMM_FAILED);
 	errno = 0;
 	pread(vmm->dev_fd, &word, sizeof(word), info.offset);
-	vmm_step(vmm, "revoked", "signal=%d errno=%d", sig, errno);
+	err = errno;
+	attached = ioctl(vmm->dev_fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach) ? errno : 0;
+	kept_late(vmm, late, sizeof(late));
+	vmm_step(vmm, "revoked", "signal=%d errno=%d attach=%d %s", sig, err, attached, late);
 	for (;;)
 		pause();
 }
@@ -447,17 +456,22 @@ static void vfio_on_sigbus(int sig)
  * vfio_revoked() - serve the guest until a kexec takes the device away
  * @vmm: the VMM
  *
- * It then says by which signal, and with which errno a read fails. Does not return after
- * that.
+ * It then says by which signal, with which errno a read fails, and with which the attach to
+ * another HWPT that translates alike, and each ioctl of pkernfs. Does not return after that.
  *
  * Return: 0 when it was ended before, or -errno.
  */
 int vfio_revoked(struct vmm *vmm)
 {
 	struct sigaction action = { .sa_handler = vfio_on_sigbus };
+	int ret;
 
 	if (!vmm->bar0)
 		return vmm_fail("revoked", ENODEV, "the device is not open");
+	/* Another one: an attach to that which it is attached to is none. */
+	ret = vfio_hwpt(vmm);
+	if (ret)
+		return ret;
 	vfio_revoke_vmm = vmm;
 	if (sigaction(SIGBUS, &action, NULL))
 		return vmm_fail("revoked", errno, "sigaction");

@@ -312,6 +312,7 @@ int kept_race(struct vmm *vmm, const char *path);
 int kept_quiesce(struct vmm *vmm);
 int kept_unfreeze(struct vmm *vmm);
 int kept_release(struct vmm *vmm);
+void kept_late(struct vmm *vmm, char *text, size_t size);
 int kept_info(struct vmm *vmm, bool quiet);
 
 /* script.c */
