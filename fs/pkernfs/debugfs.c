@@ -2,6 +2,11 @@
 /*
  * pkernfs: /sys/kernel/debug/pkernfs/devices, all that is known of preserved
  * devices, for a person to read. The format is no interface.
+ *
+ * With CONFIG_PKERNFS_KUNIT_TEST also regionN_stores: write n, and the stores to the
+ * metadata of a loaded region after the next n do not happen, as if the kernel had stopped
+ * there. Until it is loaded anew all that would change it fails with ESHUTDOWN. It reads how
+ * many are left, -1: all.
  */
 #include <linux/debugfs.h>
 #include <linux/pci.h>
@@ -10,6 +15,7 @@
 #include <linux/seq_file.h>
 
 #include "device.h"
+#include "pkernfs.h"
 
 static int pkernfs_debugfs_range(u64 iova, u64 bytes, u64 phys, u32 prot, void *arg)
 {
@@ -54,10 +60,53 @@ static int devices_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(devices);
 
+#ifdef CONFIG_PKERNFS_KUNIT_TEST
+static int pkernfs_stores_get(void *data, u64 *left)
+{
+	struct pkernfs_region *r = data;
+
+	guard(mutex)(&pkernfs_format_lock);
+	if (!r->core)
+		return -ENXIO;
+	*left = READ_ONCE(r->core->stores_left);
+	return 0;
+}
+
+static int pkernfs_stores_set(void *data, u64 left)
+{
+	struct pkernfs_region *r = data;
+
+	guard(mutex)(&pkernfs_format_lock);
+	if (!r->core)
+		return -ENXIO;
+	guard(rwsem_write)(&r->core->lock);
+	r->core->stores_left = left;
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE_SIGNED(stores_fops, pkernfs_stores_get, pkernfs_stores_set, "%lld\n");
+
+static void __init pkernfs_stores_init(struct dentry *dir)
+{
+	struct pkernfs_region *r;
+	char name[32];
+	unsigned int i;
+
+	for (i = 0; i < pkernfs_region_count(); i++) {
+		r = pkernfs_region_get(i);
+		snprintf(name, sizeof(name), "region%u_stores", r->index);
+		debugfs_create_file(name, 0600, dir, r, &stores_fops);
+	}
+}
+#else
+static inline void pkernfs_stores_init(struct dentry *dir) { }
+#endif
+
 static int __init pkernfs_debugfs_init(void)
 {
-	debugfs_create_file("devices", 0400, debugfs_create_dir("pkernfs", NULL), NULL,
-			    &devices_fops);
+	struct dentry *dir = debugfs_create_dir("pkernfs", NULL);
+
+	debugfs_create_file("devices", 0400, dir, NULL, &devices_fops);
+	pkernfs_stores_init(dir);
 	return 0;
 }
 late_initcall(pkernfs_debugfs_init);

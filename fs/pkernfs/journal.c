@@ -42,12 +42,15 @@ static size_t pkernfs_journal_size(struct pkernfs_core *c)
 	return (pkernfs_area_count(&c->r->sb->journal) - 1) << PKERNFS_BLOCK_SHIFT;
 }
 
-/* Does this store still happen? Always, but for KUnit's crashes. */
+/*
+ * Does this store still happen? Always, but for the tests that stop here: KUnit's, and
+ * whoever writes to regionN_stores in debugfs.
+ */
 static bool pkernfs_store_happens(struct pkernfs_core *c)
 {
 	if (!IS_ENABLED(CONFIG_PKERNFS_KUNIT_TEST) || c->stores_left < 0)
 		return true;
-	if (!c->stores_left)
+	if (pkernfs_core_stopped(c))
 		return false;
 	c->stores_left--;
 	return true;
@@ -135,7 +138,7 @@ u32 pkernfs_inode_crc(const struct pkernfs_inode_ser *ser)
 int pkernfs_tx_begin(struct pkernfs_core *c)
 {
 	down_write(&c->lock);
-	if (c->quiesced) {
+	if (c->quiesced || pkernfs_core_stopped(c)) {
 		up_write(&c->lock);
 		return -ESHUTDOWN;
 	}
@@ -285,7 +288,8 @@ static u32 pkernfs_journal_crc(struct pkernfs_core *c, size_t bytes)
  * pkernfs_tx_commit - make the transaction happen
  * @c: the core; the lock stays held, for the caller to follow up in memory
  *
- * Return: 0, or -EIO if the transaction was too large: nothing has happened.
+ * Return: 0, or -EIO if the transaction was too large: nothing has happened. -ESHUTDOWN: a
+ * test has stopped it somewhere; the operation is to do nothing more.
  */
 int pkernfs_tx_commit(struct pkernfs_core *c)
 {
@@ -308,7 +312,7 @@ int pkernfs_tx_commit(struct pkernfs_core *c)
 	smp_wmb();	/* all targets changed before it is over */
 	pkernfs_store64(c, &j->commit, 0);
 	smp_wmb();	/* over before the next one's records */
-	return 0;
+	return pkernfs_core_stopped(c) ? -ESHUTDOWN : 0;
 }
 
 static const char *pkernfs_journal_damage(struct pkernfs_core *c, u64 commit,

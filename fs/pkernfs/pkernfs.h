@@ -185,7 +185,7 @@ struct pkernfs_fill {
  * @orphans: nodes to be freed when they are idle
  * @reclaim: looks at @orphans
  * @sb: mounted there, NULL: not mounted; pkernfs_format_lock
- * @stores_left: KUnit: the journal's stores that still happen, -1: all
+ * @stores_left: tests: the journal's stores that still happen, -1: all
  */
 struct pkernfs_core {
 	struct pkernfs_region *r;
@@ -235,6 +235,12 @@ static inline struct pkernfs_node *pkernfs_node(struct inode *inode)
 static inline struct pkernfs_core *pkernfs_sb_core(struct super_block *sb)
 {
 	return ((struct pkernfs_region *)sb->s_fs_info)->core;
+}
+
+/* For a test, no store happens any more, as if the kernel had stopped there. */
+static inline bool pkernfs_core_stopped(const struct pkernfs_core *c)
+{
+	return IS_ENABLED(CONFIG_PKERNFS_KUNIT_TEST) && !c->stores_left;
 }
 
 /* Was the region made with this incompatible feature? */

@@ -145,7 +145,7 @@ static void pkernfs_test_replay_stopped(struct kunit *test)
 
 	/* Committed, nothing applied. */
 	r->core->stores_left = 2;
-	KUNIT_ASSERT_EQ(test, pkernfs_test_create(r->core, "three", &ino), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_create(r->core, "three", &ino), -ESHUTDOWN);
 	pkernfs_test_unload(r);
 	after = kunit_kmalloc(test, log_bytes, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, after);
@@ -186,7 +186,7 @@ static void pkernfs_test_log_damage(struct kunit *test)
 	bytes = pkernfs_state_bytes(r);
 	before = pkernfs_state_save(test, r);
 	r->core->stores_left = 2;
-	KUNIT_ASSERT_EQ(test, pkernfs_test_create(r->core, "file", &ino), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_create(r->core, "file", &ino), -ESHUTDOWN);
 	pkernfs_test_unload(r);
 	j = pkernfs_block(r, pkernfs_area_start(&r->sb->journal));
 	log = (u8 *)j + PKERNFS_BLOCK_SIZE;
