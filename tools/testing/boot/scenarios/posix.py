@@ -3,8 +3,9 @@
 
 Nameless and special files, whiteouts, ranges of zeroes, places in directories, limits
 of time, remount, a freeze of the filesystem; extended attributes, flags of chattr, file
-handles, O_DIRECT; ACLs, mounts with shifted ids. What of it is stored is there after a
-kexec, and a handle that the kernel before has given opens its file.
+handles, O_DIRECT; ACLs, mounts with shifted ids; all that one can do to the data of a file,
+at once, pins by the file too. What of it is stored is there after a kexec, and a handle
+that the kernel before has given opens its file.
 """
 
 from pkboot import dma, selftests
@@ -12,12 +13,13 @@ from pkboot import dma, selftests
 STAGES = 2
 MEMORY = '1G'
 PKERNFS = '128M@512M'
+DEVICES = ('-device edu,addr=5.0',)
 TIMEOUT = 120
 QUICK = False
 
 
 def FILES():
-    found = selftests.vfio_files('fs_posix', 'fs_attr', 'fs_acl')
+    found = selftests.vfio_files('fs_posix', 'fs_attr', 'fs_acl', 'fs_mix')
     return found + [('/bin/pkernfsctl', dma.ctl()), ('/bin/mkfs.pkernfs', dma.ctl())]
 
 
@@ -31,6 +33,9 @@ stage1() {
 	# All of them are used once.
 	mkfs.pkernfs -q --inodes 512 region0 || fail "mkfs"
 	mount -t pkernfs region0 /mnt || fail "mount"
+	echo vfio-pci >/sys/bus/pci/devices/0000:00:05.0/driver_override
+	echo 0000:00:05.0 >/sys/bus/pci/drivers_probe
+	tap fs_mix /mnt /dev/vfio/devices/$(ls /sys/bus/pci/devices/0000:00:05.0/vfio-dev)
 	# fs_posix last: it remembers how many inodes are free.
 	for t in fs_attr fs_acl fs_posix; do
 		tap $t test /mnt
