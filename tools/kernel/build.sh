@@ -13,7 +13,7 @@
 #            selftests of iommufd and liveupdate need
 #   bench    release, with LUO to compare with
 #   numa     release, with NUMA
-#   iov      release, with virtual functions
+#   iov      release, with virtual functions, dma-bufs and sleep
 #   kvm      release, with KVM
 #   efi      release, with EFI
 #   xfstests, xfstests-debug, xfstests-bare   test, debug and bare, with what tests of

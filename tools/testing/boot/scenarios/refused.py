@@ -6,7 +6,8 @@ ATS, or no PCI Express capability, that is below too many bridges, or asleep; a 
 is none, or maps nothing; a region with no room for tables, for a record, or for the
 handover. Next kernels: one with reserved memory (RMRR) behind the same remapping unit, one
 with pci=realloc, one on a CPU without CMPXCHG16B. And first-stage translation, where QEMU
-has it (10.0).
+has it (10.0). By name, as nothing else wants their kernel: an IOAS with a dma-buf; and
+sleep, with a device that is preserved.
 """
 
 import errno
@@ -175,9 +176,68 @@ stage1() {
 }
 ''' % (_NIC, errno.EOPNOTSUPP)
 
+_IOV = _COMMON + r'''
+sleeps() {
+	(echo $1 >/sys/power/state) 2>/tmp/said
+}
+
+# Processes are all that sleeps in a test.
+for_a_while() {
+	local how
+	for how in freeze disk; do
+		sleeps $how || fail "this kernel does not sleep, $how: $(cat /tmp/said)"
+	done
+}
+
+never() {
+	local how
+	for how in freeze disk; do
+		dmesg -c >/dev/null
+		! sleeps $how || fail "the machine has slept, $how"
+		grep -q busy /tmp/said || fail "sleep, $how: $(cat /tmp/said)"
+		dmesg | grep -q "the machine cannot sleep: a device is preserved" ||
+			fail "nobody says why, $how"
+		want_state detached
+	done
+}
+
+# An image that is to come back
+no_return() {
+	kexec -c $no_checks --load-preserve-context --mem-min=0x4000000 --mem-max=0x7ffffff \
+		-l $images/bzImage --initrd=$images/initrd \
+		--command-line="$(k2_cmdline)" || fail "kexec -l: $?"
+	! pkernfsctl arm 2>/tmp/said || fail "it is armed"
+	say "ARM $(cat /tmp/said)"
+	! kexec -e 2>/tmp/said || fail "kexec -e"
+	grep -q busy /tmp/said || fail "kexec -e: $(cat /tmp/said)"
+	want_state detached
+}
+
+stage1() {
+	region_make
+	freeze %(nic)s %(EOPNOTSUPP)d "its IOAS maps a dma-buf" dmabuf
+	echo freezer >/sys/power/pm_test
+	for_a_while
+	freeze %(nic)s 0 ""
+	never
+	echo none >/sys/power/pm_test
+	no_return
+	all_refused
+	load_armed -c
+	kexec_jump
+}
+
+stage2() {
+	region_mount
+	want_state adopted
+}
+''' % dict(errno.__dict__, nic=_NIC)
+
 VARIANTS = {'first-stage': {'IOMMU': 'intremap=on,x-scalable-mode=on,x-flts=on',
                             'APPEND': 'intel_iommu=sm_on', 'DEVICES': (dma.NIC,),
-                            'GUEST': _FIRST_STAGE, 'STAGES': 1}}
+                            'GUEST': _FIRST_STAGE, 'STAGES': 1},
+            'iov': {'KERNEL': 'iov', 'APPEND': 'suspend.pm_test_delay=1',
+                    'DEVICES': (dma.NIC,), 'GUEST': _IOV, 'STAGES': 2, 'MANUAL': True}}
 
 # Of the areas in a superblock: see pkboot/region.py
 _RECORDS, _HANDOVER = 2, 3
@@ -199,7 +259,7 @@ def run(t):
             with open(m.stderr_log) as f:
                 if 'x-flts' in f.read():
                     t.skip('this QEMU has no first-stage translation')
-    else:
+    elif t.s.STAGES == 4:
         m.wait('PHASE as-it-is')
         m.send('go on')
         m.wait('PHASE no-room')

@@ -16,6 +16,7 @@
  *	asleep		the device is in D3hot
  *	mapped		the device file is mapped
  *	again		it has been frozen by another file
+ *	dmabuf		a dma-buf is mapped as well, of the device's own BAR 0
  */
 #include <linux/pci_regs.h>
 #include <linux/pkernfs.h>
@@ -92,6 +93,27 @@ static bool logged(int log, int err, const char *text)
 	}
 }
 
+static void map_bar(void)
+{
+	const size_t bytes = sizeof(struct vfio_device_feature) +
+			     sizeof(struct vfio_device_feature_dma_buf) +
+			     sizeof(struct vfio_region_dma_range);
+	struct vfio_device_feature *f = calloc(1, bytes);
+	struct vfio_device_feature_dma_buf *buf = (void *)f->data;
+	int fd;
+
+	f->argsz = bytes;
+	f->flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF;
+	buf->region_index = VFIO_PCI_BAR0_REGION_INDEX;
+	buf->open_flags = O_RDWR | O_CLOEXEC;
+	buf->nr_ranges = 1;
+	buf->dma_ranges[0].length = 4096;
+	fd = ioctl(vfio, VFIO_DEVICE_FEATURE, f);
+	if (fd < 0 || map_file(fd, 0, 4096, IOVA + (1UL << 30), true))
+		die("a dma-buf");
+	free(f);
+}
+
 static void set_up(void *p)
 {
 	unsigned int i;
@@ -108,6 +130,8 @@ static void set_up(void *p)
 		die("map");
 	if (!is("unattached"))
 		vfio_attach();
+	if (is("dmabuf"))
+		map_bar();
 	if (is("undecoded"))
 		config_write(PCI_COMMAND, PCI_COMMAND_MEMORY, 0);
 	if (is("asleep"))
