@@ -27,14 +27,19 @@ bool pkernfs_pci_keeps_awake(void)
 	return false;
 }
 
+static int pkernfs_pci_may_sleep(void)
+{
+	if (!pkernfs_pci_keeps_awake())
+		return 0;
+	pr_info("the machine cannot sleep: a device is preserved\n");
+	return -EBUSY;
+}
+
 static int pkernfs_pci_sleep(struct notifier_block *nb, unsigned long action, void *data)
 {
 	if (action != PM_SUSPEND_PREPARE && action != PM_HIBERNATION_PREPARE)
 		return NOTIFY_DONE;
-	if (!pkernfs_pci_keeps_awake())
-		return NOTIFY_DONE;
-	pr_info("the machine cannot sleep: a device is preserved\n");
-	return notifier_from_errno(-EBUSY);
+	return notifier_from_errno(pkernfs_pci_may_sleep());
 }
 
 static struct notifier_block pkernfs_pci_sleep_nb = {
@@ -48,7 +53,7 @@ static struct notifier_block pkernfs_pci_sleep_nb = {
  */
 static int pkernfs_pci_syscore_suspend(void *data)
 {
-	return pkernfs_pci_keeps_awake() ? -EBUSY : 0;
+	return pkernfs_pci_may_sleep();
 }
 
 static const struct syscore_ops pkernfs_pci_syscore_ops = {

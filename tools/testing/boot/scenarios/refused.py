@@ -189,15 +189,19 @@ for_a_while() {
 	done
 }
 
+busy() {
+	grep -q busy /tmp/said || fail "$1: $(cat /tmp/said)"
+	dmesg -c | grep -q "the machine cannot sleep: a device is preserved" ||
+		fail "$1: nobody says why"
+	want_state detached
+}
+
 never() {
 	local how
 	for how in freeze disk; do
 		dmesg -c >/dev/null
 		! sleeps $how || fail "the machine has slept, $how"
-		grep -q busy /tmp/said || fail "sleep, $how: $(cat /tmp/said)"
-		dmesg | grep -q "the machine cannot sleep: a device is preserved" ||
-			fail "nobody says why, $how"
-		want_state detached
+		busy $how
 	done
 }
 
@@ -209,8 +213,7 @@ no_return() {
 	! pkernfsctl arm 2>/tmp/said || fail "it is armed"
 	say "ARM $(cat /tmp/said)"
 	! kexec -e 2>/tmp/said || fail "kexec -e"
-	grep -q busy /tmp/said || fail "kexec -e: $(cat /tmp/said)"
-	want_state detached
+	busy "kexec -e"
 }
 
 stage1() {
