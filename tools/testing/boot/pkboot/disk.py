@@ -91,9 +91,9 @@ class Disks:
         self._reads = [r for r in self._reads if r.kind != 1 and r.n not in away]
         self.reads = len(self._reads)
 
-    def rate(self, per_second):
+    def rate(self, first, second=None):
         q = self.m.qmp()
-        for name in 'd1', 'd2':
+        for name, per_second in ('d1', first), ('d2', second or first):
             q.command('block_set_io_throttle', device=name, iops=per_second, iops_rd=0,
                       iops_wr=0, bps=0, bps_rd=0, bps_wr=0)
         q.close()
