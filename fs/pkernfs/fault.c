@@ -29,12 +29,14 @@
 #include <linux/delay.h>
 #include <linux/highmem.h>
 #include <linux/huge_mm.h>
-#include <linux/leafops.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mmap_lock.h>
 #include <linux/pagemap.h>
 #include <linux/pkernfs_compat.h>
+#include <linux/swap.h>
+/* In 7.2 it does not include what it needs. */
+#include <linux/leafops.h>
 
 #include <asm/cpufeature.h>
 
