@@ -190,7 +190,7 @@ class Update:
                 '%s %.0f ms' % (n, p['longest_gap_ms'])
                 for n, p in self.d.phase.items() if p['verdict'] != 'good'))
 
-    def translated(self, kexec=True):
+    def translated(self, kexec=True, info=0):
         """Translation and bus mastering never off, no fault, and nothing but
         the two root pointers and the two domains that there have to be."""
         # The first kernel's root -> the handover's -> the second kernel's.
@@ -200,7 +200,7 @@ class Update:
             raise Failure('the domain id changed %d times' % p['dids'])
         if not kexec:
             return
-        frozen = dma.report(self.m, 'INFO', 0)['did']
+        frozen = dma.report(self.m, 'INFO', info)['did']
         _, _, hit = self.m.wait(r'adopted on its fixed domain, id (\d+)')
         if int(hit.group(1)) != frozen:
             raise Failure('frozen under domain id %d, but %s' % (frozen, hit.group()))
