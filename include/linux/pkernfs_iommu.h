@@ -46,14 +46,20 @@ int pkernfs_iommu_ranges(struct pkernfs_device *pd,
 
 /* --- drivers/iommu/intel/pkernfs_handover.c -------------------------------- */
 
-int pkernfs_iommu_discover(void);
 int pkernfs_iommu_handover(void);
 void pkernfs_iommu_handover_cancel(void);
-void pkernfs_iommu_stop_rid(u16 segment, u16 rid);
 void pkernfs_vtd_break_locks(struct intel_iommu *iommu);
 bool pkernfs_vtd_shutdown(struct intel_iommu *iommu);
-bool pkernfs_vtd_drive(struct intel_iommu *iommu);
+
+/* --- drivers/iommu/intel/pkernfs_stop.c ------------------------------------ */
+
+void pkernfs_iommu_stop_rid(u16 segment, u16 rid);
+
+/* --- drivers/iommu/intel/pkernfs_discover.c -------------------------------- */
+
+int pkernfs_iommu_discover(void);
 bool pkernfs_vtd_keep_translation(struct intel_iommu *iommu);
+bool pkernfs_vtd_drive(struct intel_iommu *iommu);
 bool pkernfs_vtd_adopt(struct intel_iommu *iommu);
 void pkernfs_vtd_init_failed(void);
 

@@ -94,6 +94,9 @@ static inline struct pkernfs_fixed *pkernfs_to_fixed(struct iommu_domain *domain
 	return container_of(domain, struct pkernfs_fixed, d.domain);
 }
 
+/* There is a device that may be at work, and cannot be stopped before PCI is enumerated. */
+extern bool pkernfs_out_of_reach;
+
 struct pkernfs_fixed *pkernfs_fixed_alloc(struct pkernfs_device *pd,
 					  struct intel_iommu *iommu);
 void pkernfs_fixed_free(struct pkernfs_fixed *f);
@@ -107,6 +110,7 @@ int pkernfs_handover_unit(struct intel_iommu *iommu);
 int pkernfs_discover_units(struct list_head *units);
 int pkernfs_handover_region(phys_addr_t at, struct pkernfs_region **r, struct pkernfs_why *why);
 int pkernfs_config_read(u16 segment, u16 rid, u8 reg);
+void pkernfs_stop_all(u16 segment);
 void pkernfs_force_mode(bool scalable);
 int pkernfs_handover_room(struct pkernfs_device *next, struct intel_iommu *iommu);
 int pkernfs_fixed_take_did(struct pkernfs_fixed *f, u16 did);

@@ -27,7 +27,8 @@ for h in $headers; do
 done
 
 vtd=$repo/drivers/iommu/intel fs=$repo/fs/pkernfs
-sources="$fs/core.c $fs/bad.c $fs/xattr.c $fs/format.c $fs/journal.c $fs/alloc.c $fs/extent.c
+sources="$fs/core.c $fs/load.c $fs/bad.c $fs/xattr.c $fs/format.c $fs/journal.c $fs/alloc.c
+	$fs/pool.c $fs/node.c $fs/extent.c
 	$fs/fill.c $fs/dirent.c $fs/symlink.c $here/shim.c $ksrc/tools/lib/find_bit.c $ksrc/tools/lib/bitmap.c $ksrc/tools/lib/hweight.c
 	$ksrc/tools/lib/vsprintf.c"
 flags="-std=gnu11 -O2 -g -fno-omit-frame-pointer -fms-extensions -msse4.2 -w -Werror=implicit-function-declaration
@@ -37,7 +38,8 @@ flags="-std=gnu11 -O2 -g -fno-omit-frame-pointer -fms-extensions -msse4.2 -w -We
 case $what in
 handover)
 	sources="$sources $vtd/pkernfs_prove.c $vtd/pkernfs_tree.c $vtd/pkernfs_ss.c
-		$vtd/pkernfs_fuzz.c $fs/record.c $here/shim_device.c $here/handover.c" ;;
+		$vtd/pkernfs_fuzz.c $vtd/pkernfs_fuzz_image.c $vtd/pkernfs_fuzz_damage.c
+		$fs/record.c $here/shim_device.c $here/handover.c" ;;
 region)
 	sources="$sources $here/tree.c $here/golden.c $here/region.c" ;;
 crash)
