@@ -237,6 +237,11 @@ static inline struct pkernfs_core *pkernfs_sb_core(struct super_block *sb)
 	return ((struct pkernfs_region *)sb->s_fs_info)->core;
 }
 
+static inline struct pkernfs_core *pkernfs_inode_core(struct inode *inode)
+{
+	return pkernfs_sb_core(inode->i_sb);
+}
+
 /* For a test, no store happens any more, as if the kernel had stopped there. */
 static inline bool pkernfs_core_stopped(const struct pkernfs_core *c)
 {
@@ -327,7 +332,7 @@ void pkernfs_block_seal(void *block);
 bool pkernfs_block_sound(const void *block, u32 magic, u64 ino, u32 generation);
 u32 pkernfs_inode_crc(const struct pkernfs_inode_ser *ser);
 
-/* --- alloc.c: granules, pool blocks, inode slots, holds --------------------- */
+/* --- alloc.c: granules, holds ------------------------------------------------- */
 
 int pkernfs_alloc_init(struct pkernfs_core *c);
 void pkernfs_alloc_exit(struct pkernfs_core *c);
@@ -344,9 +349,15 @@ void *pkernfs_granule_virt(struct pkernfs_core *c, const struct pkernfs_gpool *p
 			   u32 granule);
 bool pkernfs_granule_idle(struct pkernfs_core *c, const struct pkernfs_gpool *p,
 			  u32 granule);
+
+/* --- pool.c: blocks of 4 KiB ------------------------------------------------- */
+
 u64 pkernfs_pool_get(struct pkernfs_core *c);
 void pkernfs_pool_put(struct pkernfs_core *c, u64 block);
 int pkernfs_pool_take(struct pkernfs_core *c, u64 block);
+
+/* --- node.c: inode slots -------------------------------------------------------- */
+
 u32 pkernfs_ino_mark(struct pkernfs_core *c);
 u32 pkernfs_ino_mark_above(struct pkernfs_core *c, u32 ino);
 struct pkernfs_node *pkernfs_node_load(struct pkernfs_core *c, u32 ino, bool slots);
@@ -503,6 +514,10 @@ int pkernfs_acl_tx(struct pkernfs_core *c, struct pkernfs_node *n,
 		   const struct pkernfs_acls *acls, struct pkernfs_xattr_blocks *blocks);
 void pkernfs_acl_done(struct inode *inode, struct pkernfs_acls *acls, bool stored);
 
+/* --- load.c ------------------------------------------------------------------ */
+
+int pkernfs_core_read(struct pkernfs_core *c, const char **why);
+
 /* --- core.c ------------------------------------------------------------------ */
 
 struct pkernfs_core *pkernfs_core_new(struct pkernfs_region *r, const char **why);
@@ -521,7 +536,7 @@ void pkernfs_core_verify(struct pkernfs_core *c);
 static inline void pkernfs_core_verify(struct pkernfs_core *c) { }
 #endif
 
-/* --- super.c, inode.c, dir.c, file.c, fault.c, export.c ----------------------- */
+/* --- super.c, inode.c, dir.c, file.c, space.c, fault.c, export.c -------------- */
 
 extern const struct super_operations pkernfs_super_ops;
 extern const struct export_operations pkernfs_export_ops;
@@ -547,9 +562,15 @@ int pkernfs_getattr(struct mnt_idmap *idmap, const struct path *path,
 int pkernfs_fileattr_get(struct dentry *dentry, struct file_kattr *fa);
 int pkernfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 			 struct file_kattr *fa);
+int pkernfs_zero(struct inode *inode, loff_t from, loff_t to);
+int pkernfs_zero_grown(struct inode *inode, loff_t from, loff_t size);
+int pkernfs_commit_size(struct inode *inode, loff_t size);
 int pkernfs_set_size(struct inode *inode, loff_t size);
 struct pkernfs_gpool *pkernfs_wanted_pool(struct inode *inode, u64 end);
+void pkernfs_outgrow(struct inode *inode, u64 end);
+int pkernfs_fill(struct inode *inode, u64 from, u64 last, u64 end);
 int pkernfs_move_from_fault(struct inode *inode);
+long pkernfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len);
 int pkernfs_mmap_prepare(struct vm_area_desc *desc);
 unsigned long pkernfs_get_unmapped_area(struct file *file, unsigned long addr,
 					unsigned long len, unsigned long pgoff,
