@@ -148,6 +148,7 @@ void pkernfs_extent_forget(struct pkernfs_core *c, struct pkernfs_node *n)
 	down_read(&c->lock);
 	for (i = 0; i < n->extents; i++)
 		pkernfs_granule_forget(c, n->pool, n->extent[i].granule, n->extent[i].count);
+	n->entered = false;
 	up_read(&c->lock);
 }
 

@@ -202,20 +202,25 @@ static vm_fault_t pkernfs_fault_cow(struct vm_fault *vmf, struct inode *inode)
  * Whose memory it is. Only shared futexes ask, which are known by inode and index. It is so
  * while the inode is in memory; the invalidate lock keeps the granule in the file.
  */
-static void pkernfs_folio_enter(struct folio *folio, struct address_space *mapping,
-				pgoff_t index)
+static void pkernfs_folio_enter(struct folio *folio, struct inode *inode, pgoff_t index)
 {
+	struct address_space *mapping = inode->i_mapping;
+
 	if (READ_ONCE(folio->mapping) == mapping)
 		return;
+	WRITE_ONCE(pkernfs_node(inode)->entered, true);
 	folio->index = index;
 	/* get_futex_key() reads the index after it. */
 	smp_store_release(&folio->mapping, mapping);
 }
 
 /*
- * A table can come here at any time from a fault that wants a PTE, and insert_pud() would
- * warn of it if it were told of a write. It need not be: as nobody is told of writes the
- * entry is writable if the mapping is, and the CPU sets the dirty bit.
+ * What inserts an entry is never told of a write. It would warn of a table or a mark that is
+ * there by then, and both can come at any time: a table by a fault that wants a PTE, and by
+ * userfaultfd's write protection and by guards, which no lock of a fault keeps away. It need
+ * not be told: as nobody wants to know of writes the entry is writable if the mapping is, and
+ * the CPU sets the dirty bit. Where the mapping is not (soft-dirty, userfaultfd) the next
+ * fault makes the entry writable, page by page.
  */
 static vm_fault_t pkernfs_fault_insert_pud(struct vm_fault *vmf, struct folio *folio,
 					   bool write)
@@ -229,13 +234,25 @@ static vm_fault_t pkernfs_fault_insert_pud(struct vm_fault *vmf, struct folio *f
 	return VM_FAULT_FALLBACK;
 }
 
+static vm_fault_t pkernfs_fault_insert_pmd(struct vm_fault *vmf, struct folio *folio,
+					   bool write)
+{
+	pmd_t pmd = pmdp_get_lockless(vmf->pmd);
+
+	if (pmd_none(pmd))
+		return vmf_insert_folio_pmd(vmf, folio, false);
+	if (pmd_trans_huge(pmd) && (pmd_write(pmd) || !write))
+		return VM_FAULT_NOPAGE;
+	return VM_FAULT_FALLBACK;
+}
+
 /*
  * Userfaultfd's asynchronous write protection is for any mapping, and leaves markers where
  * there was no entry, or a PMD. One would be in the way of the page. Nobody waits for an
- * event; without the marker the page counts as written, which is always safe to say.
+ * event; without the marker the page counts as written, which is always safe to say. One
+ * that comes only now is met by the next fault.
  */
-static vm_fault_t pkernfs_fault_insert_pte(struct vm_fault *vmf, struct page *page,
-					   bool write)
+static vm_fault_t pkernfs_fault_insert_pte(struct vm_fault *vmf, struct page *page)
 {
 	struct mm_struct *mm = vmf->vma->vm_mm;
 	spinlock_t *ptl;	/* of the page table */
@@ -249,32 +266,28 @@ static vm_fault_t pkernfs_fault_insert_pte(struct vm_fault *vmf, struct page *pa
 			pte_clear(mm, vmf->address, pte);
 		pte_unmap_unlock(pte, ptl);
 	}
-	return vmf_insert_page_mkwrite(vmf, page, write);
+	return vmf_insert_page_mkwrite(vmf, page, false);
 }
 
 static vm_fault_t pkernfs_fault_insert(struct vm_fault *vmf, struct page *page,
 				       unsigned int order, bool write)
 {
+	struct inode *inode = file_inode(vmf->vma->vm_file);
 	struct folio *folio = page_folio(page);
 	vm_fault_t ret;
-	pmd_t pmd;
 
-	pkernfs_folio_enter(folio, vmf->vma->vm_file->f_mapping,
-			    vmf->pgoff - folio_page_idx(folio, page));
+	pkernfs_folio_enter(folio, inode, vmf->pgoff - folio_page_idx(folio, page));
 	if (order == PUD_ORDER)
 		return pkernfs_fault_insert_pud(vmf, folio, write);
 	folio_lock(folio);
-	pmd = pmdp_get_lockless(vmf->pmd);
-	if (order && !pmd_none(pmd) && !pmd_trans_huge(pmd))
-		ret = VM_FAULT_FALLBACK;	/* a page table is there already */
-	else if (order)
-		ret = vmf_insert_folio_pmd(vmf, folio, write);
-	else if (pmd_trans_huge(pmd))
+	if (order)
+		ret = pkernfs_fault_insert_pmd(vmf, folio, write);
+	else if (pmd_trans_huge(pmdp_get_lockless(vmf->pmd)))
 		ret = VM_FAULT_NOPAGE;		/* the page is mapped already */
 	else if (pkernfs_vmemmap_own(folio))
 		ret = VM_FAULT_OOM;
 	else
-		ret = pkernfs_fault_insert_pte(vmf, page, write);
+		ret = pkernfs_fault_insert_pte(vmf, page);
 	folio_unlock(folio);
 	return ret;
 }

@@ -180,7 +180,8 @@ void pkernfs_inode_evict(struct inode *inode)
 	struct pkernfs_node *n = pkernfs_node(inode);
 
 	truncate_inode_pages_final(&inode->i_data);
-	if (n)
+	/* Nobody has the inode, so no page of it is being entered. */
+	if (n && n->entered)
 		pkernfs_extent_forget(c, n);
 	clear_inode(inode);
 	if (!n || inode->i_nlink || is_bad_inode(inode))

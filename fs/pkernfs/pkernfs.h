@@ -118,8 +118,9 @@ struct pkernfs_extent {
  * @orphan: in core->orphans: unlinked, out of the VFS, some page still in use
  * @lookups: of it by the VFS, under way; goes up under core->lock, and down at any time
  * @seen: at load: names that lead to it, and of a directory those in it; see there
+ * @entered: pages of it name the VFS's inode; set by faults, cleared when that goes
  *
- * All under core->lock.
+ * All under core->lock but @entered.
  */
 struct pkernfs_node {
 	u32 ino;
@@ -137,6 +138,7 @@ struct pkernfs_node {
 	struct list_head orphan;
 	atomic_t lookups;
 	u32 seen;
+	bool entered;
 };
 
 /**

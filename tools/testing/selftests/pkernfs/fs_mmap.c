@@ -7,6 +7,7 @@
 #include <linux/futex.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -39,6 +40,7 @@ struct pm_scan_arg {
 #endif
 
 #define RACES	100
+#define MARK_SECONDS	5
 
 /* Bytes of [addr, addr + bytes) that PMDs map. */
 static size_t huge_bytes(void *addr, size_t bytes)
@@ -65,11 +67,17 @@ static size_t huge_bytes(void *addr, size_t bytes)
 	return total;
 }
 
+#ifndef MADV_GUARD_INSTALL	/* headers older than 6.13 */
+#define MADV_GUARD_INSTALL	102
+#define MADV_GUARD_REMOVE	103
+#endif
+
 static sigjmp_buf jump;
+static volatile sig_atomic_t last_signal;
 
 static void on_bus(int sig)
 {
-	(void)sig;
+	last_signal = sig;
 	siglongjmp(jump, 1);
 }
 
@@ -220,6 +228,96 @@ static void test_uffd(void)
 	close(uffd);
 	close(fd);
 	unlink("uffd");
+}
+
+static struct {
+	char *page, *granule, *guard;
+	int uffd;
+	atomic_bool stop;
+} marks;
+
+static void *protect_thread(void *arg)
+{
+	(void)arg;
+	while (!atomic_load(&marks.stop)) {
+		madvise(marks.page, 4096, MADV_DONTNEED);
+		uffd_protect(marks.uffd, marks.page, 4096);
+		madvise(marks.granule, GRANULE, MADV_DONTNEED);
+		uffd_protect(marks.uffd, marks.granule + 4096, 4096);
+	}
+	return NULL;
+}
+
+static void *guard_thread(void *arg)
+{
+	(void)arg;
+	while (!atomic_load(&marks.stop)) {
+		madvise(marks.guard, 4096, MADV_GUARD_INSTALL);
+		sched_yield();
+		madvise(marks.guard, 4096, MADV_GUARD_REMOVE);
+		madvise(marks.guard + GRANULE, GRANULE, MADV_DONTNEED);
+		madvise(marks.guard + GRANULE + 4096, 4096, MADV_GUARD_INSTALL);
+		madvise(marks.guard + GRANULE + 4096, 4096, MADV_GUARD_REMOVE);
+	}
+	return NULL;
+}
+
+/*
+ * Write protection and guards are set with locks that faults have, too: a mark, or the page
+ * table that it wants, may come while one is under way.
+ */
+static void test_marks(void)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED,
+	};
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_WP };
+	int fd = open("marks", O_CREAT | O_RDWR, 0600), bad = 0, bus = 0, segv = 0, fine = 0;
+	time_t begin = time(NULL);
+	pthread_t thread[2];
+	char *p;
+
+	ftruncate(fd, 4 * GRANULE);
+	p = mmap(NULL, 4 * GRANULE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	fill(p, 4 * GRANULE, 3);
+	marks.uffd = syscall(__NR_userfaultfd, UFFD_USER_MODE_ONLY);
+	if (marks.uffd < 0 || ioctl(marks.uffd, UFFDIO_API, &api))
+		die("userfaultfd");
+	reg.range.start = (unsigned long)p;
+	reg.range.len = 2 * GRANULE;
+	if (ioctl(marks.uffd, UFFDIO_REGISTER, &reg))
+		die("UFFDIO_REGISTER");
+	marks.page = p;
+	marks.granule = p + GRANULE;
+	marks.guard = p + 2 * GRANULE;
+	if (pthread_create(&thread[0], NULL, protect_thread, NULL) ||
+	    pthread_create(&thread[1], NULL, guard_thread, NULL))
+		die("pthread_create");
+	/* On a busy host the guard is seldom met. */
+	while (time(NULL) < begin + MARK_SECONDS ||
+	       ((!segv || !fine) && time(NULL) < begin + 12 * MARK_SECONDS)) {
+		bad += faults(marks.page, true) + faults(marks.granule, true);
+		bad += faults(marks.granule + 4096, true);
+		bad += faults(marks.guard + GRANULE, true);
+		if (!faults(marks.guard, true))
+			fine++;
+		else if (last_signal == SIGBUS)
+			bus++;
+		else
+			segv++;
+	}
+	atomic_store(&marks.stop, true);
+	pthread_join(thread[0], NULL);
+	pthread_join(thread[1], NULL);
+	ok(!bad, "marks that come beside a store are not in its way (%d of %d were)", bad,
+	   4 * (fine + bus + segv));
+	ok(!bus && segv && fine, "only a guard ends one, by SIGSEGV (%d, SIGBUS %d, neither %d)",
+	   segv, bus, fine);
+	munmap(p, 4 * GRANULE);
+	close(marks.uffd);
+	close(fd);
+	unlink("marks");
 }
 
 /* A lock of two processes, in the file's memory: by 2 MiB, and by one page. */
@@ -397,6 +495,7 @@ int main(int argc, char **argv)
 	test_shared();
 	test_private();
 	test_uffd();
+	test_marks();
 	test_futex(4096);
 	test_futex(GRANULE);
 	test_size();
