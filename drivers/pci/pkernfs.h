@@ -104,6 +104,11 @@ const char *pkernfs_pci_ser_differs(const struct pkernfs_pci_ser *was,
 				    const struct pkernfs_pci_ser *is,
 				    u32 *old, u32 *new);
 
+/* --- drivers/pci/pkernfs_stop.c --------------------------------------------- */
+
+bool pkernfs_pci_stop_stray(struct pci_dev *pdev);
+void pkernfs_pci_stop_reached(void);
+
 /* --- drivers/pci/pkernfs_sleep.c -------------------------------------------- */
 
 bool pkernfs_pci_keeps_awake(void);

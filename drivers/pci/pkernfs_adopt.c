@@ -241,19 +241,13 @@ static void __init pkernfs_pci_settle_path(struct pkernfs_pci *pp)
 	}
 }
 
-static int __init pkernfs_pci_stop_stray(struct pci_dev *pdev, void *data)
+static int __init pkernfs_pci_settle_below(struct pci_dev *pdev, void *data)
 {
 	const struct pkernfs_device *pd = data;
-	u16 command;
 
-	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL || pkernfs_pci_kept(pdev))
-		return 0;
-	pci_read_config_word(pdev, PCI_COMMAND, &command);
-	if (!(command & PCI_COMMAND_MASTER))
-		return 0;
-	pkernfs_pci_stop(pdev);
-	pci_err(pdev, "pkernfs: stopped: it may be what %04x:%02x:%02x.%d was\n", pd->segment,
-		pd->rid >> 8, PCI_SLOT(pd->rid), PCI_FUNC(pd->rid));
+	if (pkernfs_pci_stop_stray(pdev))
+		pci_err(pdev, "pkernfs: stopped: it may be what %04x:%02x:%02x.%d was\n",
+			pd->segment, pd->rid >> 8, PCI_SLOT(pd->rid), PCI_FUNC(pd->rid));
 	return 0;
 }
 
@@ -273,7 +267,7 @@ static void __init pkernfs_pci_settle_stray(struct pkernfs_pci *pp)
 					     ser->bridge[n - 1].primary,
 					     ser->bridge[n - 1].devfn);
 	if (bridge && bridge->subordinate)
-		pci_walk_bus(bridge->subordinate, pkernfs_pci_stop_stray, pp->pd);
+		pci_walk_bus(bridge->subordinate, pkernfs_pci_settle_below, pp->pd);
 	pci_dev_put(bridge);
 }
 
@@ -295,6 +289,7 @@ static int __init pkernfs_pci_settle(void)
 		if (pp->failed)
 			pkernfs_pci_settle_stray(pp);
 	}
+	pkernfs_pci_stop_reached();
 	return 0;
 }
 fs_initcall_sync(pkernfs_pci_settle);

@@ -22,6 +22,7 @@ static const char * const pkernfs_test_names[] = {
 	[PKERNFS_TEST_STUCK_LOCKS]	= "stuck-locks",
 	[PKERNFS_TEST_TAKE_FAILS]	= "take-fails",
 	[PKERNFS_TEST_RELEASE_WAITS]	= "release-waits",
+	[PKERNFS_TEST_NO_CONFIG]	= "no-config",
 };
 
 static unsigned long pkernfs_test_knobs;

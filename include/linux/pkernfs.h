@@ -343,6 +343,7 @@ void pkernfs_record_drop_stale(struct pkernfs_region *r);
  * @PKERNFS_TEST_STUCK_LOCKS: CPUs that are stopped at kexec hold a unit's locks
  * @PKERNFS_TEST_TAKE_FAILS: the IOMMU driver does not take an adopted device over
  * @PKERNFS_TEST_RELEASE_WAITS: RELEASE pauses between its checks and what it does
+ * @PKERNFS_TEST_NO_CONFIG: no configuration space can be read before PCI is enumerated
  */
 enum pkernfs_test_knob {
 	PKERNFS_TEST_CLEAR_FIRST,
@@ -353,6 +354,7 @@ enum pkernfs_test_knob {
 	PKERNFS_TEST_STUCK_LOCKS,
 	PKERNFS_TEST_TAKE_FAILS,
 	PKERNFS_TEST_RELEASE_WAITS,
+	PKERNFS_TEST_NO_CONFIG,
 };
 
 #ifdef CONFIG_PKERNFS_TEST

@@ -36,10 +36,15 @@ int pkernfs_pci_keep(struct pkernfs_device *pd);
 int pkernfs_pci_expect(struct pkernfs_device *pd);
 void pkernfs_pci_left(struct pkernfs_device *pd);
 void pkernfs_pci_unkeep(struct pkernfs_device *pd);
-void pkernfs_pci_stop(struct pci_dev *pdev);
 bool pkernfs_pci_in_use(struct pkernfs_device *pd);
+
+/* --- drivers/pci/pkernfs_stop.c: for device.c and the IOMMU half ------------- */
+
+#define PKERNFS_PCI_ANY		(-1)	/* each endpoint */
+
+void pkernfs_pci_stop(struct pci_dev *pdev);
 void pkernfs_pci_reset(struct pci_dev *pdev);
-void pkernfs_pci_reset_later(u16 segment, u16 rid);
+void pkernfs_pci_reset_later(u16 segment, int rid);
 
 /* --- drivers/pci/pkernfs_irq.c: for device.c -------------------------------- */
 

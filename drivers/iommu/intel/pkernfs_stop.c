@@ -31,6 +31,8 @@ int pkernfs_config_read(u16 segment, u16 rid, u8 reg)
 	int ret;
 
 	KUNIT_STATIC_STUB_REDIRECT(pkernfs_config_read, segment, rid, reg);
+	if (pkernfs_test(PKERNFS_TEST_NO_CONFIG))
+		return -ENODEV;
 	if (raw_pci_ops) {
 		ret = raw_pci_read(segment, rid >> 8, rid & 0xff, reg, 2, &value);
 		return ret < 0 ? ret : (u16)value;
@@ -95,42 +97,62 @@ void pkernfs_iommu_stop_rid(u16 segment, u16 rid)
 		rid >> 8, PCI_SLOT(rid), PCI_FUNC(rid));
 }
 
-/*
- * A handover that proves nothing: every endpoint of the unit's segment may be a
- * preserved device, but for those that another unit's handover has proven.
+/* Endpoints of one bus that nobody has proven; an errno: it cannot be read. */
+static int pkernfs_stop_bus(u16 segment, unsigned int bus)
+{
+	unsigned int slot, func;
+
+	for (slot = 0; slot < 32; slot++) {
+		for (func = 0; func < 8; func++) {
+			u16 rid = bus << 8 | PCI_DEVFN(slot, func);
+			struct pkernfs_device *pd;
+			int vendor;
+			u8 type;
+
+			vendor = pkernfs_config_read(segment, rid, PCI_VENDOR_ID);
+			if (vendor < 0)
+				return vendor;
+			if (vendor == 0xffff) {
+				if (!func)
+					break;
+				continue;
+			}
+			type = pkernfs_config_read(segment, rid, PCI_HEADER_TYPE);
+			pd = pkernfs_device_find(segment, rid);
+			if (!(type & PCI_HEADER_TYPE_MASK) &&
+			    (!pd || pd->state != PKERNFS_STATE_ADOPTED))
+				pkernfs_iommu_stop_rid(segment, rid);
+			if (!func && !(type & PCI_HEADER_TYPE_MFD))
+				break;
+		}
+	}
+	return 0;
+}
+
+/**
+ * pkernfs_stop_all - stop the devices of a handover that proves nothing
+ * @segment: PCI segment of its unit
+ *
+ * Every endpoint there may be a preserved device, but for those that another unit's
+ * handover has proven. Buses that cannot be read are none, unless it is all of them:
+ * MMCONFIG has a range.
  */
 void pkernfs_stop_all(u16 segment)
 {
-	unsigned int bus, slot, func;
+	unsigned int bus, readable = 0;
+	int ret, error = 0;
 
 	for (bus = 0; bus < 256; bus++) {
-		for (slot = 0; slot < 32; slot++) {
-			for (func = 0; func < 8; func++) {
-				u16 rid = bus << 8 | PCI_DEVFN(slot, func);
-				struct pkernfs_device *pd;
-				int vendor;
-				u8 type;
-
-				vendor = pkernfs_config_read(segment, rid, PCI_VENDOR_ID);
-				if (vendor < 0) {
-					pkernfs_out_of_reach = true;
-					pr_err("pkernfs: devices of segment %04x cannot be stopped, their configuration space cannot be read (%d)\n",
-					       segment, vendor);
-					return;
-				}
-				if (vendor == 0xffff) {
-					if (!func)
-						break;
-					continue;
-				}
-				type = pkernfs_config_read(segment, rid, PCI_HEADER_TYPE);
-				pd = pkernfs_device_find(segment, rid);
-				if (!(type & PCI_HEADER_TYPE_MASK) &&
-				    (!pd || pd->state != PKERNFS_STATE_ADOPTED))
-					pkernfs_iommu_stop_rid(segment, rid);
-				if (!func && !(type & PCI_HEADER_TYPE_MFD))
-					break;
-			}
-		}
+		ret = pkernfs_stop_bus(segment, bus);
+		if (ret)
+			error = ret;
+		else
+			readable++;
 	}
+	if (readable)
+		return;
+	pkernfs_out_of_reach = true;
+	pkernfs_pci_reset_later(segment, PKERNFS_PCI_ANY);
+	pr_err("pkernfs: devices of segment %04x cannot be stopped yet, their configuration space cannot be read (%d)\n",
+	       segment, error);
 }

@@ -192,6 +192,7 @@ static void pkernfs_two_units_scalable(struct kunit *test)
  * @damaged: handover header that is damaged, 1 or 2, 0: neither
  * @ignored: the kernel does not drive the second one
  * @other: the second one's device was behind a unit with other capabilities
+ * @few_buses: there are only those that the devices are on
  * @out_of_reach: no device can be stopped: units are kept on that have some that have failed
  * @adopted: the first one's two devices, and the second one's one, are adopted
  * @why: why the others are not
@@ -201,7 +202,7 @@ struct pkernfs_units_case {
 	bool scalable[2], smts[2];
 	bool second_first;
 	unsigned int damaged;
-	bool ignored, other, out_of_reach;
+	bool ignored, other, few_buses, out_of_reach;
 	bool adopted[2];
 	const char *why;
 };
@@ -228,6 +229,8 @@ static const struct pkernfs_units_case pkernfs_units_cases[] = {
 	{ "another unit, nobody to be stopped", .other = true, .out_of_reach = true,
 	  .adopted = { true, false }, .why = " has other capabilities than before" },
 	{ "the second is damaged, nobody to be stopped", .damaged = 2, .out_of_reach = true,
+	  .adopted = { true, false }, .why = "the handover header is damaged" },
+	{ "the second is damaged, MMCONFIG has a few buses", .damaged = 2, .few_buses = true,
 	  .adopted = { true, false }, .why = "the handover header is damaged" },
 	{ "one mode, and a unit that has no other", { LEGACY, SCALABLE }, { false, true },
 	  .adopted = { true, true } },
@@ -265,6 +268,8 @@ static int pkernfs_units_index(u16 rid)
 static int pkernfs_units_config(u16 segment, u16 rid, u8 reg)
 {
 	if (pkernfs_units_case->out_of_reach)
+		return -EINVAL;
+	if (pkernfs_units_case->few_buses && rid > pkernfs_units_rids[2])
 		return -EINVAL;
 	if (segment || pkernfs_units_index(rid) < 0)
 		return 0xffff;
