@@ -255,6 +255,16 @@ void pkernfs_pci_override_mode(struct pci_dev *pdev, umode_t mode)
 		pci_dbg(pdev, "driver_override keeps its mode\n");
 }
 
+/* What pkernfs_pci_check() has seen may have changed until the function was kept. */
+static int pkernfs_pci_kept_late(struct pci_dev *pdev, struct pkernfs_refusal *why)
+{
+	if (pdev->current_state != PCI_D0)
+		return pkernfs_refuse(why, -EAGAIN, ~0ULL, "it is not in D0");
+	if (pkernfs_pci_sleeping())
+		return pkernfs_refuse(why, -EBUSY, ~0ULL, "the machine is about to sleep");
+	return pkernfs_pci_check_beside(pdev, true, why);
+}
+
 /**
  * pkernfs_pci_keep - from here on the function is kept
  * @pd: preserved device, pdev and record set, open by a VFIO user
@@ -263,14 +273,16 @@ void pkernfs_pci_override_mode(struct pci_dev *pdev, umode_t mode)
  * remove refused. pkernfs_pci_unkeep() undoes it.
  *
  * Context: process, transition lock.
- * Return: 0; -ENOMEM; -EAGAIN: a reset, a change of power state or an unbind was
- * under way, or there are virtual functions all of a sudden.
+ * Return: 0, or what is in @pd->why: -ENOMEM; -EBUSY: the machine is about to sleep; -EAGAIN:
+ * a reset, a change of power state or an unbind was under way, or there are virtual functions,
+ * or a driver beside it, all of a sudden.
  */
 int pkernfs_pci_keep(struct pkernfs_device *pd)
 {
 	struct vfio_pci_core_device *vdev;
 	struct pci_dev *pdev = pd->pdev;
 	struct pkernfs_pci *pp;
+	int ret;
 
 	if (pd->pci)
 		return 0;
@@ -280,16 +292,17 @@ int pkernfs_pci_keep(struct pkernfs_device *pd)
 	 * until the user is gone, so do not wait for it.
 	 */
 	if (!device_trylock(&pdev->dev))
-		return -EAGAIN;
+		return pkernfs_refuse(&pd->why, -EAGAIN, ~0ULL,
+				      "%s is being reset, bound or unbound", pci_name(pdev));
 	/* There were none when pkernfs_pci_check() looked. */
 	if (pci_num_vf(pdev)) {
 		device_unlock(&pdev->dev);
-		return -EAGAIN;
+		return pkernfs_refuse(&pd->why, -EAGAIN, ~0ULL, "it has virtual functions");
 	}
 	pp = pkernfs_pci_again(pd, pdev) ?: pkernfs_pci_new(pd, pdev);
 	if (!pp) {
 		device_unlock(&pdev->dev);
-		return -ENOMEM;
+		return pkernfs_refuse(&pd->why, -ENOMEM, ~0ULL, "no memory");
 	}
 	pp->open = true;
 	pkernfs_pci_hold(pp);
@@ -303,9 +316,10 @@ int pkernfs_pci_keep(struct pkernfs_device *pd)
 	if (vdev)
 		pkernfs_vfio_memory_unlock(vdev, pkernfs_vfio_memory_lock(vdev));
 	pkernfs_vfio_user_unlock();
-	if (pdev->current_state != PCI_D0) {
+	ret = pkernfs_pci_kept_late(pdev, &pd->why);
+	if (ret) {
 		pkernfs_pci_unkeep(pd);
-		return -EAGAIN;
+		return ret;
 	}
 	pkernfs_pci_override_mode(pdev, 0444);
 	return 0;
@@ -363,6 +377,7 @@ void pkernfs_pci_left(struct pkernfs_device *pd)
  */
 void pkernfs_pci_unkeep(struct pkernfs_device *pd)
 {
+	static const struct device_driver vfio = { .name = PKERNFS_VFIO_DRIVER };
 	struct pkernfs_pci *pp = pd->pci;
 	struct vfio_pci_core_device *vdev;
 	bool linger, held, bus_reset;
@@ -378,8 +393,8 @@ void pkernfs_pci_unkeep(struct pkernfs_device *pd)
 		return;
 	}
 
-	/* Nobody could write another one meanwhile. */
-	if (pp->override)
+	/* Where the device has failed somebody may have written another one meanwhile. */
+	if (pp->override && device_match_driver_override(&pdev->dev, &vfio) > 0)
 		device_set_driver_override(&pdev->dev, "");
 	pp->override = false;
 	/* Of one that is being removed the directory is on its way out. */

@@ -98,6 +98,7 @@ void pkernfs_pci_mask_last(struct pkernfs_pci *pp, struct vfio_pci_core_device *
 
 /* --- drivers/pci/pkernfs_record.c ------------------------------------------- */
 
+int pkernfs_pci_check_beside(struct pci_dev *pdev, bool kept, struct pkernfs_refusal *why);
 bool pkernfs_pci_ser_valid(const struct pkernfs_pci_ser *ser);
 void pkernfs_pci_ser_read(struct pci_dev *pdev, struct pkernfs_pci_ser *ser);
 const char *pkernfs_pci_ser_differs(const struct pkernfs_pci_ser *was,
@@ -112,6 +113,7 @@ void pkernfs_pci_stop_reached(void);
 /* --- drivers/pci/pkernfs_sleep.c -------------------------------------------- */
 
 bool pkernfs_pci_keeps_awake(void);
+bool pkernfs_pci_sleeping(void);
 
 /* --- drivers/pci/msi/pkernfs.c ---------------------------------------------- */
 

@@ -171,6 +171,8 @@ static void pkernfs_pci_sleep_test(struct kunit *test)
 	pp->latched = false;
 	pp->pd = pd;
 	KUNIT_EXPECT_TRUE(test, pkernfs_pci_keeps_awake());
+	pd->state = PKERNFS_STATE_FAILED;
+	KUNIT_EXPECT_FALSE(test, pkernfs_pci_keeps_awake());
 	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock)
 		list_del(&pp->node);
 }

@@ -306,6 +306,48 @@ bool __pkernfs_pci_beside(struct pci_dev *pdev)
 	return false;
 }
 
+/**
+ * pkernfs_pci_check_beside - have the functions beside this one a driver of their own?
+ * @pdev: function
+ * @kept: it is kept, so that none gets one any more; one that is being bound counts
+ * @why: set on error
+ *
+ * It might reset or power down what they share.
+ *
+ * Return: 0; -EOPNOTSUPP; -EAGAIN: one is being bound or unbound.
+ */
+int pkernfs_pci_check_beside(struct pci_dev *pdev, bool kept, struct pkernfs_refusal *why)
+{
+	const struct pci_driver *drv;
+	struct pci_dev *other;
+	unsigned int fn;
+	bool theirs, busy;
+
+	for (fn = 0; fn < 8; fn++) {
+		if (fn == PCI_FUNC(pdev->devfn))
+			continue;
+		other = pci_get_slot(pdev->bus, PCI_DEVFN(PCI_SLOT(pdev->devfn), fn));
+		if (!other)
+			continue;
+		/* A probe that was let through before holds it. */
+		busy = kept && !device_trylock(&other->dev);
+		drv = READ_ONCE(other->driver);
+		theirs = drv && strcmp(drv->name, PKERNFS_VFIO_DRIVER);
+		if (kept && !busy)
+			device_unlock(&other->dev);
+		pci_dev_put(other);
+		if (theirs)
+			return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL,
+					      "function %u of its device has a driver other than vfio-pci",
+					      fn);
+		if (busy)
+			return pkernfs_refuse(why, -EAGAIN, ~0ULL,
+					      "function %u of its device is being bound or unbound",
+					      fn);
+	}
+	return 0;
+}
+
 static int pkernfs_pci_check_path(struct pci_dev *pdev, struct pkernfs_refusal *why)
 {
 	struct pci_dev *bridge;
@@ -375,11 +417,8 @@ static int pkernfs_pci_check_irq(struct pci_dev *pdev, struct pkernfs_refusal *w
 int pkernfs_pci_check(struct pci_dev *pdev, struct pkernfs_refusal *why)
 {
 	const char *option = pkernfs_pci_option();
-	struct pci_dev *other;
-	const struct pci_driver *drv;
-	unsigned int fn, i;
+	unsigned int i;
 	u16 pmcsr, cmd;
-	bool theirs;
 	int error;
 
 	if (option)
@@ -403,23 +442,9 @@ int pkernfs_pci_check(struct pci_dev *pdev, struct pkernfs_refusal *why)
 	if (pci_for_each_dma_alias(pdev, pkernfs_pci_count_alias, pdev))
 		return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL,
 				      "its DMA has another requester id");
-	for (fn = 0; fn < 8; fn++) {
-		unsigned int devfn = PCI_DEVFN(PCI_SLOT(pdev->devfn), fn);
-
-		if (devfn == pdev->devfn)
-			continue;
-		other = pci_get_slot(pdev->bus, devfn);
-		if (!other)
-			continue;
-		/* A driver of its own might reset or power down what they share. */
-		drv = READ_ONCE(other->driver);
-		theirs = drv && strcmp(drv->name, PKERNFS_VFIO_DRIVER);
-		pci_dev_put(other);
-		if (theirs)
-			return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL,
-					      "function %u of its device has a driver other than vfio-pci",
-					      fn);
-	}
+	error = pkernfs_pci_check_beside(pdev, false, why);
+	if (error)
+		return error;
 	if (pkernfs_pci_ext_on(pdev, PCI_EXT_CAP_ID_ATS, PCI_ATS_CTRL, PCI_ATS_CTRL_ENABLE))
 		return pkernfs_refuse(why, -EOPNOTSUPP, ~0ULL, "ATS is on");
 	if (pkernfs_pci_ext_on(pdev, PCI_EXT_CAP_ID_PRI, PCI_PRI_CTRL, PCI_PRI_CTRL_ENABLE))

@@ -10,6 +10,20 @@
 
 #include "pkernfs.h"
 
+/* It has begun to go to sleep; under pkernfs_pci_lock. */
+static bool pkernfs_pci_asleep;
+
+static bool pkernfs_pci_keeps_awake_locked(void)
+{
+	struct pkernfs_pci *pp;
+
+	list_for_each_entry(pp, &pkernfs_pci_list, node)
+		if (pp->latched ||
+		    (pp->pd && READ_ONCE(pp->pd->state) != PKERNFS_STATE_FAILED))
+			return true;
+	return false;
+}
+
 /**
  * pkernfs_pci_keeps_awake - would sleep do harm to a device?
  *
@@ -18,28 +32,48 @@
  */
 bool pkernfs_pci_keeps_awake(void)
 {
-	struct pkernfs_pci *pp;
-
 	guard(spinlock_irqsave)(&pkernfs_pci_lock);
-	list_for_each_entry(pp, &pkernfs_pci_list, node)
-		if (pp->pd || pp->latched)
-			return true;
-	return false;
+	return pkernfs_pci_keeps_awake_locked();
 }
 
-static int pkernfs_pci_may_sleep(void)
+/**
+ * pkernfs_pci_sleeping - is the machine on its way to sleep?
+ *
+ * Asked by who has put a device into the list: either it is seen there, or it sees this.
+ */
+bool pkernfs_pci_sleeping(void)
 {
-	if (!pkernfs_pci_keeps_awake())
-		return 0;
+	guard(spinlock_irqsave)(&pkernfs_pci_lock);
+	return pkernfs_pci_asleep;
+}
+
+static int pkernfs_pci_refuse_sleep(void)
+{
 	pr_info("the machine cannot sleep: a device is preserved\n");
 	return -EBUSY;
 }
 
 static int pkernfs_pci_sleep(struct notifier_block *nb, unsigned long action, void *data)
 {
-	if (action != PM_SUSPEND_PREPARE && action != PM_HIBERNATION_PREPARE)
-		return NOTIFY_DONE;
-	return notifier_from_errno(pkernfs_pci_may_sleep());
+	bool awake = false;
+
+	switch (action) {
+	case PM_SUSPEND_PREPARE:
+	case PM_HIBERNATION_PREPARE:
+	case PM_RESTORE_PREPARE:
+		scoped_guard(spinlock_irqsave, &pkernfs_pci_lock) {
+			awake = pkernfs_pci_keeps_awake_locked();
+			pkernfs_pci_asleep = !awake;
+		}
+		return awake ? notifier_from_errno(pkernfs_pci_refuse_sleep()) : NOTIFY_OK;
+	case PM_POST_SUSPEND:
+	case PM_POST_HIBERNATION:
+	case PM_POST_RESTORE:
+		scoped_guard(spinlock_irqsave, &pkernfs_pci_lock)
+			pkernfs_pci_asleep = false;
+		return NOTIFY_OK;
+	}
+	return NOTIFY_DONE;
 }
 
 static struct notifier_block pkernfs_pci_sleep_nb = {
@@ -53,7 +87,7 @@ static struct notifier_block pkernfs_pci_sleep_nb = {
  */
 static int pkernfs_pci_syscore_suspend(void *data)
 {
-	return pkernfs_pci_may_sleep();
+	return pkernfs_pci_keeps_awake() ? pkernfs_pci_refuse_sleep() : 0;
 }
 
 static const struct syscore_ops pkernfs_pci_syscore_ops = {

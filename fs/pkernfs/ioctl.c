@@ -154,9 +154,6 @@ static int pkernfs_device_freeze(struct file *file, const struct pkernfs_freeze 
 		if (pd->failed)
 			pkernfs_pci_unkeep(pd->failed);
 		ret = pkernfs_pci_keep(pd);
-		if (ret)
-			pkernfs_refuse(&pd->why, ret, ~0ULL, "%s cannot be kept",
-				       pci_name(pdev));
 	}
 	if (!ret)
 		ret = pkernfs_pci_save(pdev, &pd->rec->pci, &pd->why);
@@ -169,6 +166,8 @@ static int pkernfs_device_freeze(struct file *file, const struct pkernfs_freeze 
 	trace_pkernfs_freeze(pd, ret);
 	if (ret) {
 		*why = pd->why;
+		if (ret == -ENOSPC && pd->failed)
+			pci_info(pdev, "pkernfs: of the kernel before it has a record and tables, as failed: RELEASE frees them\n");
 		pkernfs_device_finish(pd);
 		goto out;
 	}

@@ -17,7 +17,7 @@
 
 /* How long a kexec waits for users that open, close or attach devices: all together; each */
 #define PKERNFS_REVOKE_MS	5000
-#define PKERNFS_REVOKE_EACH_MS	20
+#define PKERNFS_REVOKE_EACH_MS	250	/* a reset at open or close takes 100 */
 
 /*
  * The vfio-pci device of a function; only while it cannot be unbound: a user has

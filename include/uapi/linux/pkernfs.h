@@ -74,18 +74,19 @@ struct pkernfs_iova_range {
  * reason, but for a bad struct; the log names no more than ten in five seconds.
  *
  * Errors: -EAGAIN a reset, an unbind or a change of power state of the device is under
- * way; -EBADF the file is not open for writing, or @vfio_fd is no VFIO PCI device that is
- * bound to an iommufd and attached to a HWPT; -EBUSY the file has a device, is not
- * empty, is mapped or unlinked, or the device is frozen already, or the IOAS or the dirty
- * tracking of the HWPT is being changed; -EHWPOISON there is a memory error in a page
- * that the device reaches; -EINVAL, -E2BIG @leave_out is not as said; -EINVAL the HWPT maps
- * nothing; -ENODEV the device has no IOMMU group, or no entry in its remapping unit; -ENOMEM;
- * -ENOSPC no room for second-stage tables, for the record, for the tables of a kexec, or no
- * domain id; -EOPNOTSUPP the device, its IOMMU group or its domain cannot be carried;
- * -EOVERFLOW the HWPT maps more than 64 times the size of the region; -ESHUTDOWN a kexec has
- * begun; -ESTALE the device has left its HWPT meanwhile; -EXDEV an IOVA is backed by memory
- * that is in no file of this filesystem that has a name, the first one being
- * pkernfs_info.error_iova.
+ * way, or a bind or unbind of a function beside it; -EBADF the file is not open for
+ * writing, or @vfio_fd is no VFIO PCI device that is bound to an iommufd and attached to a
+ * HWPT; -EBUSY the file has a device, is not empty, is mapped or unlinked, or the device
+ * is frozen already, or the IOAS or the dirty tracking of the HWPT is being changed, or
+ * the machine is about to sleep; -EHWPOISON there is a memory error in a page that the
+ * device reaches; -EINVAL, -E2BIG @leave_out is not as said; -EINVAL the HWPT maps
+ * nothing; -ENODEV the device has no IOMMU group, or no entry in its remapping unit;
+ * -ENOMEM; -ENOSPC no room for second-stage tables, for the record, for the tables of a
+ * kexec, or no domain id; -EOPNOTSUPP the device, its IOMMU group or its domain cannot be
+ * carried; -EOVERFLOW the HWPT maps more than 64 times the size of the region; -ESHUTDOWN
+ * a kexec has begun; -ESTALE the device has left its HWPT meanwhile; -EXDEV an IOVA is
+ * backed by memory that is in no file of this filesystem that has a name, the first one
+ * being pkernfs_info.error_iova.
  */
 struct pkernfs_freeze {
 	__u32 size;
