@@ -5,6 +5,7 @@
 #ifndef _PCI_PKERNFS_H
 #define _PCI_PKERNFS_H
 
+#include <linux/notifier.h>
 #include <linux/pkernfs.h>
 #include <linux/pkernfs_pci.h>
 
@@ -114,6 +115,7 @@ void pkernfs_pci_stop_reached(void);
 
 bool pkernfs_pci_keeps_awake(void);
 bool pkernfs_pci_sleeping(void);
+int pkernfs_pci_sleep(struct notifier_block *nb, unsigned long action, void *data);
 
 /* --- drivers/pci/msi/pkernfs.c ---------------------------------------------- */
 

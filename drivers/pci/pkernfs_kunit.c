@@ -3,6 +3,7 @@
  * pkernfs: KUnit tests of the PCI half, and of what a record says of a function.
  */
 #include <kunit/test.h>
+#include <linux/suspend.h>
 
 #include "pkernfs.h"
 
@@ -177,6 +178,27 @@ static void pkernfs_pci_sleep_test(struct kunit *test)
 		list_del(&pp->node);
 }
 
+/* One that is kept only when the machine has begun to sleep sees that. */
+static void pkernfs_pci_asleep_test(struct kunit *test)
+{
+	struct pkernfs_pci *pp = kunit_kzalloc(test, sizeof(*pp), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, pp);
+	KUNIT_ASSERT_FALSE(test, pkernfs_pci_sleeping());
+	KUNIT_EXPECT_EQ(test, pkernfs_pci_sleep(NULL, PM_SUSPEND_PREPARE, NULL), NOTIFY_OK);
+	KUNIT_EXPECT_TRUE(test, pkernfs_pci_sleeping());
+	KUNIT_EXPECT_EQ(test, pkernfs_pci_sleep(NULL, PM_POST_SUSPEND, NULL), NOTIFY_OK);
+	KUNIT_EXPECT_FALSE(test, pkernfs_pci_sleeping());
+	pp->latched = true;
+	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock)
+		list_add(&pp->node, &pkernfs_pci_list);
+	KUNIT_EXPECT_EQ(test, pkernfs_pci_sleep(NULL, PM_HIBERNATION_PREPARE, NULL),
+			notifier_from_errno(-EBUSY));
+	KUNIT_EXPECT_FALSE(test, pkernfs_pci_sleeping());
+	scoped_guard(spinlock_irqsave, &pkernfs_pci_lock)
+		list_del(&pp->node);
+}
+
 /* What it was before it was held it is after that: whatever was set already stays set. */
 static void pkernfs_pci_hold_test(struct kunit *test)
 {
@@ -210,6 +232,7 @@ static struct kunit_case pkernfs_pci_cases[] = {
 	KUNIT_CASE(pkernfs_pci_name_test),
 	KUNIT_CASE(pkernfs_pci_invalid_test),
 	KUNIT_CASE(pkernfs_pci_sleep_test),
+	KUNIT_CASE(pkernfs_pci_asleep_test),
 	KUNIT_CASE(pkernfs_pci_hold_test),
 	{}
 };

@@ -53,7 +53,15 @@ static int pkernfs_pci_refuse_sleep(void)
 	return -EBUSY;
 }
 
-static int pkernfs_pci_sleep(struct notifier_block *nb, unsigned long action, void *data)
+/**
+ * pkernfs_pci_sleep - the machine is about to sleep, or has woken up
+ * @nb: not used
+ * @action: PM_*
+ * @data: not used
+ *
+ * Return: of a notifier; -EBUSY where a device is preserved.
+ */
+int pkernfs_pci_sleep(struct notifier_block *nb, unsigned long action, void *data)
 {
 	bool awake = false;
 
