@@ -2,7 +2,7 @@
 """A BAR that is not where it was: the device is cut off.
 
 Moved from outside, while the next kernel boots: the record is whole, and the device
-goes on with its DMA. Which driver is to have it is then the administrator's to say.
+goes on with its DMA.
 """
 
 from pkboot import damage, dma
@@ -12,13 +12,7 @@ LIKE = damage
 STAGES = 2
 TIMEOUT = 90
 K2_APPEND = damage.NO_DRIVER
-GUEST = damage.GUEST_CUT.replace('\tsleep 1\n', r'''
-	override=/sys/bus/pci/devices/$nic/driver_override
-	echo pci-stub >$override || fail "driver_override"
-	pkernfsctl release /mnt/vm0/nic0 || fail "release"
-	[ "$(cat $override)" = pci-stub ] || fail "driver_override is $(cat $override)"
-	sleep 1
-''')
+GUEST = damage.GUEST_CUT
 
 _BAR0 = dma.ECAM + (4 << 15) + 0x10
 _FREE = 0xfd000000      # in the host bridge's window, and nobody's
