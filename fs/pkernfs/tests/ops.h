@@ -28,6 +28,12 @@ struct pkernfs_test_op {
 
 extern const struct pkernfs_test_op pkernfs_test_ops[PKERNFS_TEST_OPS];
 
+int pkernfs_test_make(struct pkernfs_core *c, u32 dir, const char *name,
+		      umode_t mode, u32 rdev, const struct pkernfs_acls *acls, u32 *ino);
+int pkernfs_test_remove(struct pkernfs_core *c, const char *name, u32 *ino);
+int pkernfs_test_rename_to(struct pkernfs_core *c, u32 dir, const char *from, u32 dir_to,
+			   const char *to, unsigned int flags);
+u32 pkernfs_test_lookup_locked(struct pkernfs_core *c, const char *name);
 int pkernfs_test_create(struct pkernfs_core *c, const char *name, u32 *ino);
 int pkernfs_test_mknod(struct pkernfs_core *c, const char *name, umode_t mode, u32 rdev,
 		       u32 *ino);
@@ -41,6 +47,9 @@ int pkernfs_test_fill(struct pkernfs_core *c, struct pkernfs_node *n, u64 first,
 int pkernfs_test_cut(struct pkernfs_core *c, struct pkernfs_node *n, u64 first, u64 last,
 		     s64 size);
 u32 pkernfs_test_lookup(struct pkernfs_core *c, const char *name);
+
+/* --- op_table_kunit.c --------------------------------------------------------- */
+
 int pkernfs_setup_two(struct pkernfs_core *c);
 struct pkernfs_node *pkernfs_one(struct pkernfs_core *c);
 

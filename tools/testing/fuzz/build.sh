@@ -45,7 +45,8 @@ region)
 crash)
 	# The redo log of KUnit's kernel can be stopped.
 	flags="$flags -DCONFIG_PKERNFS_KUNIT_TEST=1"
-	sources="$sources $fs/acl.c $fs/tests/ops_kunit.c $here/tree.c $here/crash.c" ;;
+	sources="$sources $fs/acl.c $fs/tests/ops_kunit.c $fs/tests/op_table_kunit.c
+		$here/tree.c $here/crash.c" ;;
 *)	die "no such thing: $what" ;;
 esac
 case $kind in

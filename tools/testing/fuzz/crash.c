@@ -3,7 +3,7 @@
  * What is left of an operation that stops at any store, before fsck and before the load.
  *
  * The operations are those of the KUnit suite of the redo log
- * (fs/pkernfs/tests/ops_kunit.c), and so is the way: from the state before it each is run
+ * (fs/pkernfs/tests/op_table_kunit.c), and so is the way: from the state before it each is run
  * again and again, and all from the k-th store on is lost. Of each such region
  *
  *  - fsck finds nothing, but perhaps an operation that was committed and is not finished;

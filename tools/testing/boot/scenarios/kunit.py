@@ -15,9 +15,10 @@ KUNIT = True
 APPEND = 'kunit.filter_glob=pkernfs[-_]* kunit.filter=speed>very_slow'
 TIMEOUT = 120
 
-SUITES = {'pkernfs_boot', 'pkernfs_region', 'pkernfs_pci', 'pkernfs_second_stage', 'pkernfs_check',
-          'pkernfs_fuzz', 'pkernfs_units', 'pkernfs-format', 'pkernfs-alloc', 'pkernfs-bad',
-          'pkernfs-table', 'pkernfs-symlink', 'pkernfs-journal'}
+SUITES = {'pkernfs_boot', 'pkernfs_region', 'pkernfs_pci', 'pkernfs_second_stage',
+          'pkernfs_check', 'pkernfs_fuzz', 'pkernfs_units', 'pkernfs-format',
+          'pkernfs-damage', 'pkernfs-alloc', 'pkernfs-bad', 'pkernfs-table',
+          'pkernfs-symlink', 'pkernfs-journal'}
 # Wants granules of 1 GiB: huge-tables.py.
 ELSEWHERE = ('pkernfs_test_tables',)
 # Said twice, the second one counts.
