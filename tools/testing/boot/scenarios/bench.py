@@ -76,6 +76,8 @@ stage2() {
 	# Free pages, and those that a CPU keeps at hand: megabytes.
 	say "size BENCH memory free $(($(awk '$1 == "nr_free_pages" || $1 == "count:" { n += $2 }
 		END { print n }' /proc/zoneinfo) * 4096))"
+	# Of virtual time, an instruction is a nanosecond.
+	say "size BENCH boot map $(dmesg | sed -n 's/.* mapped, node .*, \([0-9]*\) us$/\1000/p')"
 	sleep 1
 }
 '''
@@ -181,14 +183,19 @@ def size(t):
         rows.append([step, a / 1e6, b / 1e6, ratio(b, a)])
         goals.append(('%s of %d GiB, to that of %d' % (step, _LARGE, _SMALL), b / a,
                       _GOALS['mount']))
-    free = [need(m, ('size', 'memory', 'free'))[0] for m in (small, large, huge, huger)]
+    free, boot = ([need(m, ('size', *what))[0] for m in (small, large, huge, huger)]
+                  for what in (('memory', 'free'), ('boot', 'map')))
     # All but so many GiB are granules of 1 GiB, in both: what one more of them costs.
     lost = ((free[0] - free[1]) / (_LARGE - _SMALL) / 1024,
             (free[2] - free[3]) / (_LARGE - _MIDDLE) / 1024)
     goals.append(('KiB per GiB', lost[1], _GOALS['KiB per GiB']))
     return table(['10^6 instructions', '%d GiB' % _SMALL, '%d GiB' % _LARGE, 'ratio'], rows) + \
         ('Memory taken by one more GiB of a region: %.1f KiB with granules of 2 MiB, '
-         '%.1f KiB with granules of 1 GiB\n' % lost), goals
+         '%.1f KiB with granules of 1 GiB\n' % lost) + \
+        ('To map it at boot: %.1f and %.1f with granules of 2 MiB (%d and %d GiB), '
+         '%.1f and %.1f with granules of 1 GiB (%d and %d GiB)\n' %
+         (boot[0] / 1e6, boot[1] / 1e6, _SMALL, _LARGE,
+          boot[2] / 1e6, boot[3] / 1e6, _MIDDLE, _LARGE)), goals
 
 
 def restore(t):
