@@ -15,7 +15,8 @@ LIKE = damage
 STAGES = 2
 TIMEOUT = 60
 K2_APPEND = damage.NO_DRIVER
-GUEST = damage.GUEST_CUT
+# What was held and claimed while they were looked at is given back.
+GUEST = damage.guest_given_up('.')
 
 
 def context(r, walk):
