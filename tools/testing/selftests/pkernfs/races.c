@@ -47,6 +47,7 @@ static const char *cdev;
 static int device_file;
 static int other_file;
 static int config = -1;
+static unsigned int msix_at;	/* in it */
 static void *ram;
 static void *other;	/* to be mapped as well, no file's; NULL: nothing */
 static int eventfds[VECTORS];
@@ -110,7 +111,7 @@ static void user_config(int fd)
 		warn("command register");
 }
 
-/* So many vectors; 0: off */
+/* So msix vectors; 0: off */
 static int user_irqs(int fd, unsigned int index, unsigned int vectors)
 {
 	char buf[sizeof(struct vfio_irq_set) + sizeof(eventfds)] __attribute__((aligned(8)));
@@ -214,29 +215,27 @@ static void user_open(int *fd, int *iommufd)
 static uint16_t msix_control(void)
 {
 	uint16_t control;
-	uint8_t head[256];
-	unsigned int at;
 
-	if (pread(config, head, sizeof(head), 0) != sizeof(head))
-		err(1, "configuration");
-	for (at = head[PCI_CAPABILITY_LIST]; at; at = head[at + 1])
-		if (head[at] == PCI_CAP_ID_MSIX)
-			break;
-	if (!at)
-		errx(1, "it has no MSI-X");
-	memcpy(&control, head + at + PCI_MSIX_FLAGS, sizeof(control));
+	if (pread(config, &control, sizeof(control), msix_at + PCI_MSIX_FLAGS) !=
+	    sizeof(control))
+		err(1, "MSI-X control");
 	return control;
 }
 
 static void open_config(void)
 {
+	uint8_t head[256];
 	char path[256];
 
 	snprintf(path, sizeof(path), "/sys/class/vfio-dev/%s/device/config",
 		 strrchr(cdev, '/') + 1);
 	config = open(path, O_RDONLY | O_CLOEXEC);
-	if (config < 0)
+	if (config < 0 || pread(config, head, sizeof(head), 0) != sizeof(head))
 		err(1, "%s", path);
+	for (msix_at = head[PCI_CAPABILITY_LIST]; msix_at; msix_at = head[msix_at + 1])
+		if (head[msix_at] == PCI_CAP_ID_MSIX)
+			return;
+	errx(1, "it has no MSI-X");
 }
 
 /* FREEZE, over and over; if it succeeds, QUIESCE_IRQ has to, and UNFREEZE */
@@ -302,7 +301,7 @@ static void against_freeze(unsigned int index, int seconds)
 	       frozen[1] + frozen[2]);
 	if (!failed && (ups < ENOUGH || frozen[msix ? 1 : 2] < ENOUGH ||
 			(msix ? frozen[0] : frozen[0] < ENOUGH)))
-		errx(1, "too few, or one too many");
+		errx(1, "too few, or one too msix");
 }
 
 /* Frozen, taken back by the attach, and frozen into another file */
