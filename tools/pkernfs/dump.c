@@ -422,7 +422,6 @@ int cmd_dump(int argc, char **argv)
 		return usage_error("no such option", argv[0]);
 	if (argc != 1)
 		return usage_error("one FILE or REGION is needed", NULL);
-	image_exit = EXIT_REFUSED;
 	err = image_open(&img, region_device(argv[0]), IMAGE_LOOK);
 	if (err) {
 		complain("%s: %s", argv[0], err == EINVAL ? "not a region" : strerror(err));

@@ -264,6 +264,7 @@ int cmd_fsck(int argc, char **argv)
 	enum mode mode = MODE_NO;
 	int opt, modes = 0;
 
+	image_exit = FSCK_ERROR;
 	/* getopt wants argv[0]; fsck(8) gives -a at boot, which is -p. */
 	optind = 1;
 	while ((opt = getopt_long(argc + 1, argv - 1, "npayhV", options, NULL)) != -1) {

@@ -78,7 +78,7 @@ void image_memory(struct image *img, void *mem, uint64_t base, uint64_t bytes);
 void image_again(struct image *img);
 void image_close(struct image *img);
 
-/* Exit code of image_die(): that of fsck(8), until a command sets its own */
+/* Exit code of image_die(): that of fsck(8), until main() or a command sets its own */
 extern int image_exit;
 void image_die(const struct image *img, const char *why) __attribute__((noreturn));
 

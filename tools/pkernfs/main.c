@@ -3,10 +3,14 @@
  * pkernfsctl: look at regions, their files and preserved devices, and act on
  * them. Called as mkfs.pkernfs, fsck.pkernfs or dump.pkernfs it is that command.
  */
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl.h"
+#include "image.h"
 
 const char *progname = "pkernfsctl";
 
@@ -78,7 +82,7 @@ static void help(void)
 	       "Exit codes: 0 done, 1 refused, 2 usage, 3 no pkernfs here.\n");
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
@@ -121,4 +125,23 @@ int main(int argc, char **argv)
 		return c->run(argc - 2, argv + 2);
 	}
 	return usage_error("no such command", argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+	int ret, fd;
+
+	/* What is opened for writing must not be where is printed to. */
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	close(fd);
+
+	image_exit = EXIT_REFUSED;
+	ret = run(argc, argv);
+	if (!fflush(stdout) && !ferror(stdout))
+		return ret;
+	complain("standard output: not all could be written");
+	/* A wrong command line, the one code that has no room for it, prints nothing there. */
+	return ret | image_exit;
 }

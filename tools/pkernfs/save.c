@@ -163,7 +163,6 @@ int cmd_save(int argc, char **argv)
 	struct image img;
 	int ret;
 
-	image_exit = EXIT_REFUSED;
 	quiet = take_flag(&argc, argv, "-q");
 	if (argc != 2)
 		return usage_error("a REGION and a FILE are needed", NULL);
@@ -423,7 +422,6 @@ static int restore(const char *file, const char *region)
 
 int cmd_restore(int argc, char **argv)
 {
-	image_exit = EXIT_REFUSED;
 	quiet = take_flag(&argc, argv, "-q");
 	if (argc != 2)
 		return usage_error("a FILE and a REGION are needed", NULL);

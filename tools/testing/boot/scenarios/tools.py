@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0
+"""fsck and dump where no kernel is asked: what they print to."""
+
+import os
+import subprocess
+
+from pkboot import dma, goldens
+
+KERNEL = None
+
+
+def run(t):
+    program, ctl = goldens.build(), dma.ctl()
+    path = os.path.join(t.dir, 'image')
+
+    def call(*args, shell='', rc=0, said=''):
+        p = subprocess.run(['sh', '-c', '"$@" ' + shell, 'sh', *args], cwd=t.dir,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, timeout=60)
+        text = p.stdout.decode('latin-1')
+        t.check(p.returncode == rc and said in text,
+                '%s %s: %d: %s' % (' '.join(args[1:]), shell, p.returncode, text))
+        return text
+
+    def content():
+        with open(path, 'rb') as f:
+            return f.read()
+
+    # What nobody gets to read is no success.
+    goldens.make(program, 'whole', path)
+    lost = 'standard output: not all could be written'
+    for shell in '>/dev/full', '>&-':
+        call(ctl, '--help', shell=shell, rc=1, said=lost)
+        call(ctl, 'dump', '--json', 'image', shell=shell, rc=1, said=lost)
+        call(ctl, 'fsck', 'image', shell=shell, rc=8, said=lost)
+    goldens.make(program, 'entry-inode.escape', path)
+    call(ctl, 'fsck', 'image', shell='>/dev/full', rc=12, said=lost)
+
+    # With no standard error, what is opened next is not it.
+    before = content()
+    call(ctl, 'fsck', '-p', 'image', shell='2>&-', rc=4)
+    t.check(content() == before, 'what fsck had to say is in the file')
