@@ -32,8 +32,9 @@ struct command {
 
 /* --- main.c --- */
 extern const char *progname;
-#define complain(fmt, ...) \
-	fprintf(stderr, "%s: " fmt "\n", progname, ##__VA_ARGS__)
+void put_char(char c, FILE *f);
+void put_text(const char *text, FILE *f);
+void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int usage_error(const char *what, const char *arg);
 bool take_flag(int *argc, char **argv, const char *name);
 

@@ -61,10 +61,10 @@ static void text(const char *name, const char *value, size_t bytes)
 	}
 	printf(" %s=\"", name);
 	for (i = 0; i < bytes; i++)
-		if (copy[i] < ' ' || copy[i] > '~' || copy[i] == '"' || copy[i] == '\\')
-			printf("\\x%02x", (unsigned char)copy[i]);
+		if (copy[i] == '"')
+			printf("\\x%02x", copy[i]);
 		else
-			putchar(copy[i]);
+			put_char(copy[i], stdout);
 	putchar('"');
 }
 

@@ -66,16 +66,6 @@ static void fsck_row(struct check *k, enum problem p, const char *where)
 		image_die(k->img, "no memory");
 }
 
-/* A name may have any bytes, and they may go to a terminal. */
-static void fsck_where(const char *text)
-{
-	for (; *text; text++)
-		if (*text < ' ' || *text > '~' || *text == '\\')
-			printf("\\x%02x", (unsigned char)*text);
-		else
-			putchar(*text);
-}
-
 static void fsck_forget(struct rows *r)
 {
 	while (r->rows)
@@ -91,7 +81,7 @@ static void fsck_print(struct rows *r, bool write)
 	for (i = 0; i < r->rows; i++) {
 		const struct problem_info *info = &problem_info[r->row[i].problem];
 
-		fsck_where(r->row[i].where);
+		put_text(r->row[i].where, stdout);
 		printf(": %s; %s%s [%s]\n", info->what,
 		       !info->action ? "cannot be mended" : write ? "" : "would be: ",
 		       info->action ?: "", info->name);

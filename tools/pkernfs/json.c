@@ -66,15 +66,19 @@ void json_string(const char *name, const char *value)
 	while (*s) {
 		int n = utf8_bytes(s);
 
-		if (!n)
+		if (!n) {
 			printf("\\udc%02x", *s++);
-		else if (*s == '"' || *s == '\\')
+		} else if (*s == '"' || *s == '\\') {
 			printf("\\%c", *s++);
-		else if (*s < 0x20)
+		} else if (*s < 0x20 || *s == 0x7f) {
 			printf("\\u%04x", *s++);
-		else
+		} else if (*s == 0xc2 && s[1] < 0xa0) {	/* more that a terminal obeys */
+			printf("\\u%04x", s[1]);
+			s += 2;
+		} else {
 			while (n--)
 				putchar(*s++);
+		}
 	}
 	putchar('"');
 }

@@ -46,6 +46,37 @@ static const struct command commands[] = {
 	{ NULL, NULL, NULL, NULL }
 };
 
+/* A name may have any bytes, and they may go to a terminal. */
+void put_char(char c, FILE *f)
+{
+	if (c < ' ' || c > '~' || c == '\\')
+		fprintf(f, "\\x%02x", (unsigned char)c);
+	else
+		putc(c, f);
+}
+
+void put_text(const char *text, FILE *f)
+{
+	while (*text)
+		put_char(*text++, f);
+}
+
+/* A line to standard error; it may name files. */
+void complain(const char *fmt, ...)
+{
+	char *text;
+	va_list args;
+
+	va_start(args, fmt);
+	if (vasprintf(&text, fmt, args) < 0)
+		text = NULL;
+	va_end(args);
+	fprintf(stderr, "%s: ", progname);
+	put_text(text ?: fmt, stderr);
+	putc('\n', stderr);
+	free(text);
+}
+
 int usage_error(const char *what, const char *arg)
 {
 	complain("%s%s%s; try --help", what, arg ? ": " : "", arg ? arg : "");

@@ -79,8 +79,10 @@ static void region_text(const char *name, const char *dir)
 		printf(", node %s", value);
 	if (read_attr(dir, "reason", value, sizeof(value)))
 		printf(": %s", value);
-	if (read_attr(dir, "label", value, sizeof(value)))
-		printf(", label %s", value);
+	if (read_attr(dir, "label", value, sizeof(value))) {
+		printf(", label ");
+		put_text(value, stdout);
+	}
 	if (read_attr(dir, "uuid", value, sizeof(value)))
 		printf(", uuid %s", value);
 	printf("\n");
@@ -207,17 +209,20 @@ static int visit(const char *path, const struct stat *st, int type, struct FTW *
 		if (device && !print_info(path, &info, true))
 			incomplete = true;
 		json_close('}');
-	} else if (device) {
-		printf("  %s: %04x:%02x:%02x.%x %s, %llu pages\n", path,
+		goto out;
+	}
+	printf("  ");
+	put_text(path, stdout);
+	if (device)
+		printf(": %04x:%02x:%02x.%x %s, %llu pages\n",
 		       info.segment, info.rid >> 8, info.rid >> 3 & 31, info.rid & 7,
 		       state_name(info.state), info.pages);
-	} else if (err) {
-		printf("  %s: unknown\n", path);
-	} else {
-		printf("  %s%s: %llu bytes, %llu allocated\n", path,
+	else if (err)
+		printf(": unknown\n");
+	else
+		printf("%s: %llu bytes, %llu allocated\n",
 		       S_ISDIR(st->st_mode) ? "/" : "", (__u64)st->st_size,
 		       (__u64)st->st_blocks * 512);
-	}
 out:
 	free((void *)(uintptr_t)info.ranges);
 	return 0;

@@ -19,9 +19,9 @@ DEVICES = (dma.NIC,)
 STAGES = 2
 TIMEOUT = 60
 
-# In a JSON string none of this stands for itself.
-_LABEL = 'a "label" \\ of /two/'
-_NAME = 'odd "name" \\n é'
+# In a JSON string little of this stands for itself, and not all should on a terminal.
+_LABEL = 'a "label" \\ of /two/\x1b[2J'
+_NAME = 'odd "name" \\n é\x7f\u009b\n  forged: 0000:00:05.0 adopted'
 
 GUEST = r"""
 dev=/mnt/vm0/nic0
@@ -57,9 +57,14 @@ stage1() {
 	local pid free
 	mkfs.pkernfs -q -L '%s' region0 || fail "mkfs: $?"
 	tell blank status --json
+	pkernfsctl status | grep -qF ', label a "label" \x5c of /two/\x1b[2J, uuid ' ||
+		fail "$(pkernfsctl status)"
 	region_mount
 	mkdir /mnt/vm0
 	touch '/mnt/vm0/%s'
+	pkernfsctl list >/tmp/said || fail "list: $?"
+	[ $(wc -l </tmp/said) = 2 ] && ! grep -q "$(printf '[\177\302]')" /tmp/said ||
+		fail "list: $(cat /tmp/said)"
 	refuses "no kexec image is loaded" arm
 	# RAM in two ranges: there are four granules before /mnt/second, and four behind it
 	free=$(cat $region/granules_free)
@@ -131,6 +136,7 @@ def run(t):
         ('/bin/pkernfsctl-one', dma.ctl('-DINFO_RANGES=1'))]).start()
     m.finish()
     d = documents(m)
+    t.check('\x7f' not in m.data() and '\x9b' not in m.data(), 'JSON has what a terminal obeys')
 
     def want(name, is_, /, **values):
         wrong = {k: is_.get(k) for k, v in values.items() if is_.get(k) != v}

@@ -40,3 +40,7 @@ def run(t):
     before = content()
     call(ctl, 'fsck', '-p', 'image', shell='2>&-', rc=4)
     t.check(content() == before, 'what fsck had to say is in the file')
+
+    # Whatever a name has in it, the terminal is not told.
+    text = call(ctl, 'fsck', 'a\x1b[2J\nb\x7f', rc=8, said=r'a\x1b[2J\x0ab\x7f: No such file')
+    t.check(text.count('\n') == 1 and '\x1b' not in text, 'a name is not escaped: ' + text)
