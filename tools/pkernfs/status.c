@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "ctl.h"
@@ -128,8 +129,6 @@ static int select_device(const struct dirent *d)
 
 /* --- files --------------------------------------------------------------------- */
 
-#define PKERNFS_MAX_SEEN	16	/* more regions than there can be */
-
 static bool want_json, devices_only, incomplete;
 
 /* Devices whose files were found: segment << 16 | rid */
@@ -237,31 +236,62 @@ static int walk(const char *path)
 	return EXIT_REFUSED;
 }
 
-/* All mounted regions, each once. */
+/* Folders that have been walked: roots of regions, and such as are mounted by themselves */
+static struct seen {
+	dev_t dev;
+	ino_t ino;
+} *seen;
+static size_t seen_count;
+
+/* Is it one, or in a region that has been walked from its root? */
+static bool walked(const struct stat *st)
+{
+	size_t i;
+
+	for (i = 0; i < seen_count; i++)
+		if (seen[i].dev == st->st_dev &&
+		    (seen[i].ino == st->st_ino || seen[i].ino == PKERNFS_ROOT_INO))
+			return true;
+	return false;
+}
+
+static int walk_mount(const char *path, bool roots)
+{
+	struct statfs fs;
+	struct seen *more;
+	struct stat st;
+	bool root;
+
+	/* The table has it, but something else may be mounted over it. */
+	if (stat(path, &st) || statfs(path, &fs) || fs.f_type != PKERNFS_SUPER_MAGIC)
+		return EXIT_OK;
+	root = st.st_ino == PKERNFS_ROOT_INO;
+	if (root != roots || walked(&st))
+		return EXIT_OK;
+	more = reallocarray(seen, seen_count + 1, sizeof(*seen));
+	if (more) {		/* shown twice, otherwise */
+		seen = more;
+		seen[seen_count++] = (struct seen) { st.st_dev, st.st_ino };
+	}
+	return walk(path);
+}
+
+/* All mounted regions, each once: from the root, or what is mounted of it. */
 static int walk_mounts(void)
 {
-	FILE *f = setmntent("/proc/self/mounts", "r");
-	dev_t seen[PKERNFS_MAX_SEEN];
-	unsigned int count = 0, i;
+	int ret = EXIT_OK, part;
 	struct mntent *m;
-	int ret = EXIT_OK;
-	struct stat st;
+	FILE *f;
 
-	if (!f)
-		return EXIT_OK;
-	while ((m = getmntent(f))) {
-		if (strcmp(m->mnt_type, "pkernfs") || stat(m->mnt_dir, &st))
-			continue;
-		for (i = 0; i < count; i++)
-			if (seen[i] == st.st_dev)
-				break;
-		if (i < count || count == PKERNFS_MAX_SEEN)
-			continue;
-		seen[count++] = st.st_dev;
-		if (walk(m->mnt_dir))
-			ret = EXIT_REFUSED;
+	for (part = 0; part < 2; part++) {
+		f = setmntent("/proc/self/mounts", "r");
+		if (!f)
+			return EXIT_OK;
+		while ((m = getmntent(f)))
+			if (!strcmp(m->mnt_type, "pkernfs") && walk_mount(m->mnt_dir, !part))
+				ret = EXIT_REFUSED;
+		endmntent(f);
 	}
-	endmntent(f);
 	return ret;
 }
 

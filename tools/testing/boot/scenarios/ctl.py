@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """pkernfsctl: what it tells by --json, with a device in each state, and what it does.
 
-status, list and info are parsed as JSON; quiesce, unfreeze, release, arm and disarm do
-what they say, or say why not. A device that was adopted is in status before a mount, too.
+status, list and info are parsed as JSON, and of names and labels the terminal gets nothing
+that it would obey; quiesce, unfreeze, release, arm and disarm do what they say, or say why
+not. All of a region is listed, by whatever of it is mounted and can be seen. A device that
+was adopted is in status before a mount, too.
 Where INFO has more ranges than it tells of (one, here), that is said, and no success.
 """
 
@@ -43,6 +45,14 @@ refuses() {
 	grep -qF "$text" /tmp/said || fail "pkernfsctl $*: $(cat /tmp/said)"
 }
 
+# lists PATH...: these and no other ones
+lists() {
+	pkernfsctl list >/tmp/said || fail "list: $?"
+	printf "${1+%%s\n}" "$@" >/tmp/want
+	sed -n 's,^  \(/mnt/[^:]*\): .*,\1,p' /tmp/said | sort >/tmp/shown
+	cmp -s /tmp/want /tmp/shown || fail "list: $(cat /tmp/said)"
+}
+
 # some NAME COMMAND...: the same, of one that says that it does not tell all
 some() {
 	local name=$1 code=0
@@ -53,6 +63,28 @@ some() {
 	[ $name = text ] || { echo "=== $name"; cat /tmp/said; } >/dev/ttyS1
 }
 
+# What is hidden is not asked, and of a region without its root all the rest is shown.
+mounts() {
+	mkdir /mnt/vm1 /mnt/vm1/in /tmp/vm0 /tmp/vm1
+	lists /mnt/vm0/ /mnt/vm1/ /mnt/vm1/in/
+	mount -t tmpfs tmpfs /mnt
+	touch /mnt/file
+	lists
+	umount /mnt
+	mount -o bind /mnt/vm0 /tmp/vm0
+	mount -o bind /mnt/vm1 /tmp/vm1
+	touch /mnt/vm0/file
+	umount /mnt
+	pkernfsctl list | grep -q '^  /tmp/vm0/file: ' && pkernfsctl list | grep -q '^  /tmp/vm1/in/: ' ||
+		fail "of a region whose root is not mounted: $(pkernfsctl list)"
+	region_mount
+	lists /mnt/vm0/ /mnt/vm0/file /mnt/vm1/ /mnt/vm1/in/
+	[ $(wc -l </tmp/said) = 4 ] || fail "shown twice: $(cat /tmp/said)"
+	umount /tmp/vm0
+	umount /tmp/vm1
+	rm -r /mnt/vm1 /mnt/vm0/file
+}
+
 stage1() {
 	local pid free
 	mkfs.pkernfs -q -L '%s' region0 || fail "mkfs: $?"
@@ -61,6 +93,7 @@ stage1() {
 		fail "$(pkernfsctl status)"
 	region_mount
 	mkdir /mnt/vm0
+	mounts
 	touch '/mnt/vm0/%s'
 	pkernfsctl list >/tmp/said || fail "list: $?"
 	[ $(wc -l </tmp/said) = 2 ] && ! grep -q "$(printf '[\177\302]')" /tmp/said ||
