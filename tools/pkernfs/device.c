@@ -168,10 +168,9 @@ static int open_device(int argc, char **argv, int flags, int *fd)
 
 static int refused(const char *file, int err)
 {
-	if (err == ENOTTY)
-		complain("%s: not a file of a pkernfs that knows devices", file);
-	else
-		complain("%s: %s", file, strerror(err));
+	complain("%s: %s", file,
+		 err == ENOTTY ? "not a file of a pkernfs that knows devices" :
+		 err == ESHUTDOWN ? "a kexec has begun" : strerror(err));
 	return err == ENOTTY ? EXIT_NO_KERNEL : EXIT_REFUSED;
 }
 
@@ -207,12 +206,18 @@ static int simple(int argc, char **argv, unsigned long cmd)
 		return ret;
 	err = ioctl(fd, cmd, &arg) ? errno : 0;
 	if (err) {
-		ret = refused(argv[0], err);
-		if (!get_info(fd, &info)) {
-			if (info.reason[0])
+		/* What INFO has may be why something else was refused. */
+		if (get_info(fd, &info))
+			info = (struct pkernfs_info) { .state = UINT32_MAX };
+		if (err == EINVAL && info.state == PKERNFS_STATE_ORDINARY) {
+			complain("%s: no device is frozen into it", argv[0]);
+			ret = EXIT_REFUSED;
+		} else {
+			ret = refused(argv[0], err);
+			if (info.error == (uint32_t)err || info.state == PKERNFS_STATE_FAILED)
 				complain("%s: %s", argv[0], info.reason);
-			free((void *)(uintptr_t)info.ranges);
 		}
+		free((void *)(uintptr_t)info.ranges);
 	}
 	close(fd);
 	return ret;

@@ -57,7 +57,7 @@ finish() {
 	say "RELEASED $1"
 	await_host
 	want_state ordinary
-	release "Invalid argument"
+	release "no device is frozen into it"
 	rm -r /mnt/vm0/* || fail "$1: files are held"
 	[ "$(free)" = "$(cat /mnt/free)" ] || fail "$1: $(free), not $(cat /mnt/free)"
 	[ -z "$(ls /sys/fs/pkernfs/devices)" ] || fail "$1: a device is left"
@@ -91,8 +91,8 @@ stage1() {
 	echo 0 >/mnt/free
 	new_vmm exit
 	>/mnt/vm0/nic0
-	release "Invalid argument"
-	other_user "Invalid argument"
+	release "no device is frozen into it"
+	other_user "no device is frozen into it"
 	rm /mnt/vm0/*
 	was=$(free)
 	echo $was >/mnt/free

@@ -55,7 +55,7 @@ gone() {
 	phase gone
 	[ "$(cat $region/granules_held)" = 0 ] || fail "holds are left"
 	[ "$(cat $region/pool_free)" = $pool ] || fail "pool blocks are lost"
-	pkernfsctl release /mnt/vm0/nic0 2>&1 | grep -q "Invalid argument" ||
+	pkernfsctl release /mnt/vm0/nic0 2>&1 | grep -q "no device is frozen into it" ||
 		fail "there is something to release"
 	sleep 0.5
 	phase end
