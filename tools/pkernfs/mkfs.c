@@ -45,11 +45,9 @@ static void mkfs_help(void)
 
 static bool parse_number(const char *text, __u64 max, __u64 *value)
 {
-	char *end;
-
 	errno = 0;
-	*value = strtoull(text, &end, 0);
-	return *text && *text != '-' && !*end && !errno && *value <= max;
+	*value = strtoull(text, NULL, 10);
+	return *text && !text[strspn(text, "0123456789")] && !errno && *value <= max;
 }
 
 static bool parse_uuid(const char *text, uint8_t *uuid)
@@ -72,15 +70,19 @@ static bool parse_uuid(const char *text, uint8_t *uuid)
 	return !text[at];
 }
 
-/* "region0", "pkernfs0" or "0" */
+/* "region0", its device, "pkernfs0" or "0" */
 static bool parse_region(const char *text, uint32_t *region)
 {
+	static const char * const before[] = { "region", "/dev/pkernfs", "pkernfs" };
+	unsigned int i;
 	__u64 n;
 
-	if (!strncmp(text, "region", 6))
-		text += 6;
-	else if (!strncmp(text, "pkernfs", 7))
-		text += 7;
+	for (i = 0; i < sizeof(before) / sizeof(*before); i++) {
+		if (strncmp(text, before[i], strlen(before[i])))
+			continue;
+		text += strlen(before[i]);
+		break;
+	}
 	if (!parse_number(text, UINT32_MAX - 1, &n))
 		return false;
 	*region = n;

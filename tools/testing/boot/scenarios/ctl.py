@@ -91,7 +91,9 @@ mounts() {
 
 stage1() {
 	local pid free
-	mkfs.pkernfs -q -L '%s' region0 || fail "mkfs: $?"
+	mkfs.pkernfs -q -s 02048 region0 || fail "mkfs: $?"
+	[ "$(cat $region/small)" = 2048 ] || fail "a number is not decimal: $(cat $region/small)"
+	mkfs.pkernfs -q -f -L '%s' /dev/pkernfs0 || fail "mkfs of the device: $?"
 	tell blank status --json
 	pkernfsctl status | grep -qF ', label a "label" \x5c of /two/\x1b[2J, uuid ' ||
 		fail "$(pkernfsctl status)"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""fsck and dump where no kernel is asked: what they print to."""
+"""mkfs, fsck and dump where no kernel is asked: what they print to, and take for what."""
 
 import os
 import subprocess
@@ -7,6 +7,8 @@ import subprocess
 from pkboot import dma, goldens
 
 KERNEL = None
+# No machine has so many: mkfs would format it.
+REGION = '4000000000'
 
 
 def run(t):
@@ -44,3 +46,11 @@ def run(t):
     # Whatever a name has in it, the terminal is not told.
     text = call(ctl, 'fsck', 'a\x1b[2J\nb\x7f', rc=8, said=r'a\x1b[2J\x0ab\x7f: No such file')
     t.check(text.count('\n') == 1 and '\x1b' not in text, 'a name is not escaped: ' + text)
+
+    # What is a region, and a number: 3 is that this one is not there.
+    for good in '', 'region', 'pkernfs', '/dev/pkernfs':
+        call(ctl, 'mkfs', '--small=512', good + REGION, rc=3)
+    for bad in 'region ', 'region+', 'region0x', '-', '/dev/region', '/dev/', 'regionpkernfs':
+        call(ctl, 'mkfs', '--', bad + REGION, rc=2, said='not a region')
+    for bad in '', ' 8', '+8', '8 ', '0x8', '-8', '18446744073709551616':
+        call(ctl, 'mkfs', '--pool=' + bad, REGION, rc=2, said='not a number')
