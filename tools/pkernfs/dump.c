@@ -404,6 +404,7 @@ static int dump(struct image *img)
 
 int cmd_dump(int argc, char **argv)
 {
+	const char *path;
 	struct image img;
 	int err, ret;
 
@@ -422,7 +423,10 @@ int cmd_dump(int argc, char **argv)
 		return usage_error("no such option", argv[0]);
 	if (argc != 1)
 		return usage_error("one FILE or REGION is needed", NULL);
-	err = image_open(&img, region_device(argv[0]), IMAGE_LOOK);
+	path = region_device(argv[0]);
+	if (!path)
+		return EXIT_USAGE;
+	err = image_open(&img, path, IMAGE_LOOK);
 	if (err) {
 		complain("%s: %s", argv[0], err == EINVAL ? "not a region" : strerror(err));
 		return err == ENOENT ? EXIT_NO_KERNEL : EXIT_REFUSED;

@@ -252,6 +252,7 @@ static int fsck(const char *path, enum mode mode)
 int cmd_fsck(int argc, char **argv)
 {
 	enum mode mode = MODE_NO;
+	const char *path;
 	int opt, modes = 0;
 
 	image_exit = FSCK_ERROR;
@@ -288,5 +289,6 @@ int cmd_fsck(int argc, char **argv)
 			 modes > 1 ? "one of -n, -p, -y" : "one region is needed");
 		return FSCK_USAGE;
 	}
-	return fsck(region_device(argv[0]), mode);
+	path = region_device(argv[0]);
+	return path ? fsck(path, mode) : FSCK_USAGE;
 }

@@ -18,16 +18,20 @@
 #include "ctl.h"
 #include "sums.h"
 
-/* "region0" is /dev/pkernfs0; all else is what it is. */
+/* "region0" is /dev/pkernfs0; all else is what it is. NULL: which one is meant is not sure. */
 const char *region_device(const char *name)
 {
 	static char path[64];
+	struct stat st;
 
 	if (strncmp(name, "region", 6) || !name[6] || strspn(name + 6, "0123456789") !=
 	    strlen(name + 6))
 		return name;
 	snprintf(path, sizeof(path), "/dev/pkernfs%s", name + 6);
-	return path;
+	if (stat(name, &st) || !S_ISREG(st.st_mode))
+		return path;
+	complain("%s: a file here has that name, too: say ./%s or %s", name, name, path);
+	return NULL;
 }
 
 static bool quiet;
@@ -160,13 +164,17 @@ static int save_open(struct image *img, const char *path, enum image_use use)
 
 int cmd_save(int argc, char **argv)
 {
+	const char *path;
 	struct image img;
 	int ret;
 
 	quiet = take_flag(&argc, argv, "-q");
 	if (argc != 2)
 		return usage_error("a REGION and a FILE are needed", NULL);
-	ret = save_open(&img, region_device(argv[0]), IMAGE_CLAIM);
+	path = region_device(argv[0]);
+	if (!path)
+		return EXIT_USAGE;
+	ret = save_open(&img, path, IMAGE_CLAIM);
 	if (ret)
 		return ret;
 	ret = save(&img, argv[1]);
@@ -422,8 +430,11 @@ static int restore(const char *file, const char *region)
 
 int cmd_restore(int argc, char **argv)
 {
+	const char *path;
+
 	quiet = take_flag(&argc, argv, "-q");
 	if (argc != 2)
 		return usage_error("a FILE and a REGION are needed", NULL);
-	return restore(argv[0], region_device(argv[1]));
+	path = region_device(argv[1]);
+	return path ? restore(argv[0], path) : EXIT_USAGE;
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""mkfs, fsck and dump where no kernel is asked: what they print to, and take for what."""
+"""mkfs, fsck, dump and save where no kernel is asked: what they print to, and take for what."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ REGION = '4000000000'
 
 def run(t):
     program, ctl = goldens.build(), dma.ctl()
-    path = os.path.join(t.dir, 'image')
+    path, saved = (os.path.join(t.dir, name) for name in ('image', 'saved'))
 
     def call(*args, shell='', rc=0, said=''):
         p = subprocess.run(['sh', '-c', '"$@" ' + shell, 'sh', *args], cwd=t.dir,
@@ -46,6 +46,17 @@ def run(t):
     # Whatever a name has in it, the terminal is not told.
     text = call(ctl, 'fsck', 'a\x1b[2J\nb\x7f', rc=8, said=r'a\x1b[2J\x0ab\x7f: No such file')
     t.check(text.count('\n') == 1 and '\x1b' not in text, 'a name is not escaped: ' + text)
+
+    # "region0" is a region; a file is not meant by that, nor is the region if there is one.
+    os.rename(path, os.path.join(t.dir, 'region' + REGION))
+    name, twice = 'region' + REGION, 'a file here has that name, too'
+    call(ctl, 'fsck', '-y', name, rc=16, said=twice)
+    call(ctl, 'dump', name, rc=2, said=twice)
+    call(ctl, 'save', name, saved, rc=2, said=twice)
+    call(ctl, 'restore', saved, name, rc=2, said=twice)
+    call(ctl, 'fsck', './' + name, rc=4)
+    os.remove(os.path.join(t.dir, name))
+    call(ctl, 'fsck', name, rc=8, said='/dev/pkernfs%s: No such file' % REGION)
 
     # What is a region, and a number: 3 is that this one is not there.
     for good in '', 'region', 'pkernfs', '/dev/pkernfs':
