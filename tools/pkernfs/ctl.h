@@ -32,6 +32,7 @@ struct command {
 
 /* --- main.c --- */
 extern const char *progname;
+extern bool half_line;		/* standard error is inside of a line */
 void put_char(char c, FILE *f);
 void put_text(const char *text, FILE *f);
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

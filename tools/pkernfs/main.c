@@ -13,6 +13,7 @@
 #include "image.h"
 
 const char *progname = "pkernfsctl";
+bool half_line;
 
 static const struct command commands[] = {
 	{ "status",   "[--json]",
@@ -71,7 +72,8 @@ void complain(const char *fmt, ...)
 	if (vasprintf(&text, fmt, args) < 0)
 		text = NULL;
 	va_end(args);
-	fprintf(stderr, "%s: ", progname);
+	fprintf(stderr, "%s%s: ", half_line ? "\n" : "", progname);
+	half_line = false;
 	put_text(text ?: fmt, stderr);
 	putc('\n', stderr);
 	free(text);

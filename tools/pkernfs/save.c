@@ -47,6 +47,7 @@ static void progress(const char *what, uint64_t done, uint64_t all)
 	last = now;
 	fprintf(stderr, "\r%s: %llu of %llu MiB%s", what, (unsigned long long)done >> 20,
 		(unsigned long long)all >> 20, done == all ? "\n" : "");
+	half_line = done != all;
 }
 
 static size_t piece_bytes(uint64_t bytes, uint64_t piece)
@@ -92,7 +93,7 @@ static int save_read(struct check *k, bool whole, uint8_t *buf, size_t bytes, ui
 	return err;
 }
 
-static int save_pieces(struct check *k, bool whole, int fd, uint32_t *table)
+static int save_pieces(struct check *k, bool whole, int fd, uint32_t *table, bool *unread)
 {
 	struct image *img = k->img;
 	uint8_t *buf = malloc(SUMS_PIECE);
@@ -104,6 +105,7 @@ static int save_pieces(struct check *k, bool whole, int fd, uint32_t *table)
 
 		at = i * SUMS_PIECE;
 		err = save_read(k, whole, buf, bytes, at);
+		*unread = err;
 		table[i] = htole32(image_crc(~0, buf, bytes));
 		for (part = 0; part < bytes && !err; part += BLOCK)
 			if (!check_zero(buf + part, BLOCK))
@@ -114,11 +116,40 @@ static int save_pieces(struct check *k, bool whole, int fd, uint32_t *table)
 	return err;
 }
 
+/* A file that is not whole does not stay. */
+static const char *unfinished;
+
+static void save_interrupted(int sig)
+{
+	unlink(unfinished);
+	raise(sig);
+}
+
+static int save_create(const char *path)
+{
+	static const int sigs[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+	const struct sigaction sa = { .sa_handler = save_interrupted, .sa_flags = SA_RESETHAND };
+	sigset_t all, before;
+	struct sigaction old;
+	unsigned int i;
+	int fd;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	unfinished = path;
+	for (i = 0; fd >= 0 && i < sizeof(sigs) / sizeof(*sigs); i++)
+		if (!sigaction(sigs[i], NULL, &old) && old.sa_handler == SIG_DFL)
+			sigaction(sigs[i], &sa, NULL);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return fd;
+}
+
 static int save(struct image *img, const char *path)
 {
 	struct check k = {};
 	struct sums_head head = {};
-	bool whole = check_run(&k, img) && !k.found;
+	bool unread = false, whole = check_run(&k, img) && !k.found;
 	uint32_t *table = calloc(1, sums_table_bytes(img->bytes));
 	int fd, err;
 
@@ -135,12 +166,15 @@ static int save(struct image *img, const char *path)
 	head.base = img->sb.base;
 	head.bytes = htole64(img->bytes);
 	memcpy(head.uuid, img->sb.uuid, sizeof(head.uuid));
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	err = fd < 0 || ftruncate(fd, img->bytes) ? errno : save_pieces(&k, whole, fd, table);
+	fd = save_create(path);
+	err = fd < 0 || ftruncate(fd, img->bytes) ? errno :
+		save_pieces(&k, whole, fd, table, &unread);
 	if (!err)
 		err = sums_write(fd, &head, table);
 	if (err) {
-		complain("%s: %s", path, strerror(err));
+		complain("%s: %s", unread ? img->path : path, err == EEXIST ?
+			 "is there already; remove it if it is one that was not finished" :
+			 strerror(err));
 		if (fd >= 0)
 			unlink(path);
 	}

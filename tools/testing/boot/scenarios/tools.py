@@ -2,7 +2,10 @@
 """mkfs, fsck, dump and save where no kernel is asked: what they print to, and take for what."""
 
 import os
+import pty
+import signal
 import subprocess
+import time
 
 from pkboot import dma, goldens
 
@@ -65,3 +68,53 @@ def run(t):
         call(ctl, 'mkfs', '--', bad + REGION, rc=2, said='not a region')
     for bad in '', ' 8', '+8', '8 ', '0x8', '-8', '18446744073709551616':
         call(ctl, 'mkfs', '--pool=' + bad, REGION, rc=2, said='not a number')
+
+    interrupted_save(t, program, ctl, path, saved)
+
+
+def interrupted_save(t, program, ctl, path, saved):
+    """What is not whole does not stay, and the error says whose it is."""
+    signals = signal.SIGHUP, signal.SIGINT, signal.SIGTERM
+
+    def defaults():
+        for sig in signals:
+            signal.signal(sig, signal.SIG_DFL)
+
+    def save(stderr=subprocess.PIPE):
+        p = subprocess.Popen([ctl, 'save', path, saved], stdin=subprocess.DEVNULL, stderr=stderr,
+                             preexec_fn=defaults)
+        end = time.monotonic() + 60
+        while not os.path.exists(saved) and p.poll() is None and time.monotonic() < end:
+            time.sleep(0.001)
+        return p
+
+    # A damaged one is read wholly, which takes some time.
+    goldens.make(program, 'extent-bad.huge', path)
+    for sig in signals:
+        p = save()
+        p.send_signal(sig)
+        p.communicate()
+        t.check(p.returncode == -sig, 'a save with signal %d ends with %d' % (sig, p.returncode))
+        t.check(not os.path.exists(saved), 'signal %d leaves a file' % sig)
+
+    # Of one that cannot be read. On a terminal the line of progress ends before that.
+    master, slave = pty.openpty()
+    p = save(stderr=slave)
+    p.send_signal(signal.SIGSTOP)
+    os.truncate(path, 4 << 20)
+    p.send_signal(signal.SIGCONT)
+    p.wait()
+    os.close(slave)
+    said = os.read(master, 65536).decode()
+    os.close(master)
+    t.check(p.returncode == 1 and ' MiB\r\npkernfsctl: %s: Input/output error\r\n' % path in said,
+            'a save of what cannot be read: %d: %r' % (p.returncode, said))
+    t.check(not os.path.exists(saved), 'it leaves a file')
+
+    goldens.make(program, 'whole', path)
+    with open(saved, 'w'):
+        p = save()
+    said = p.communicate()[1].decode()
+    t.check(p.returncode == 1 and saved + ': is there already' in said, 'a second save: ' + said)
+    os.remove(saved)
+    os.remove(path)
