@@ -112,7 +112,8 @@ static void help(void)
 	printf("\nREGION is region0, region1...: the place in pkernfs= on the kernel's\n"
 	       "command line; for fsck and dump also a file that has one in it. FILE is a\n"
 	       "device file in a mounted region; with save and restore an ordinary file.\n"
-	       "Exit codes: 0 done, 1 refused, 2 usage, 3 no pkernfs here.\n");
+	       "Exit codes: 0 done, 1 refused, 2 usage, 3 no pkernfs here; of fsck those of\n"
+	       "fsck.pkernfs.\n");
 }
 
 static int run(int argc, char **argv)
