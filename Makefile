@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # pkernfs: build and test from the outside. `make help' tells what there is.
 
-T ?=
-V ?=
+# Of the command line alone: the environment may have these for other programs.
+T :=
+V :=
+TIME :=
 comma := ,
 boot := tools/testing/boot/run.py
+verbose = $(if $(filter-out 0,$(V)),-v)
 
 export KSRC KVER OTHER PKERNFS_CACHE WHAT
 
@@ -38,10 +41,10 @@ help:
 	@echo 'PKERNFS_CACHE=/path     where downloads and build trees go ($$XDG_CACHE_HOME/pkernfs)'
 
 check:
-	@tools/testing/boot/check $(if $(V),-v) $(subst $(comma), ,$(T))
+	@tools/testing/boot/check $(verbose) $(subst $(comma), ,$(T))
 
 check-all:
-	@tools/testing/boot/check --all $(if $(V),-v)
+	@tools/testing/boot/check --all $(verbose) $(subst $(comma), ,$(T))
 
 demo: deps
 	@$(boot) --demo
@@ -53,6 +56,7 @@ fuzz: deps
 	@tools/testing/fuzz/run.sh $(TIME)
 
 list:
+	@command -v python3 >/dev/null || tools/kernel/deps.sh
 	@$(boot) --list
 
 kernel: deps

@@ -88,7 +88,8 @@ done
 [ -n "$deb" ] || {
 	cat "$root/log" >&2 || true
 	die "none of $suites on this machine's Debian mirror has $package;" \
-		"set KSRC=/path to a Linux $kver source"
+		"set KSRC=/path to a Linux $kver source: there are hooks for" \
+		"$(cd "$repo/tools/kernel" && echo [0-9]*.[0-9]*) only"
 }
 
 mkdir -p "$cache/src"

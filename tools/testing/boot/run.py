@@ -159,7 +159,9 @@ def main():
         known = {s.name: s for s in scenarios}
         wrong = [n for n in args.names if n not in known]
         if wrong:
-            sys.exit('no such scenario: %s (make list)' % ', '.join(wrong))
+            out('FAILED no such scenario: %s (make list)' % ', '.join(wrong))
+            out('0 passed, %d failed, 0 skipped' % len(wrong))
+            return 1
         scenarios = [known[n] for n in args.names]
     else:
         scenarios = [s for s in scenarios

@@ -5,6 +5,10 @@
 #
 # Usage: run.sh DIR-OF-PROGRAMS
 set -u
+[ -x "${1:-}/fakenic" ] && [ -x "$1/pkernfs-host" ] || {
+	echo "usage: $0 DIR-OF-PROGRAMS" >&2
+	exit 2
+}
 bin=$(realpath "$1")
 dir=$(mktemp -d -p /dev/shm)
 trap 'rm -rf "$dir"' EXIT
@@ -15,7 +19,7 @@ try() {
 	rm -f "$dir/ram"
 	"$bin/fakenic" "$dir/sock" "$dir/ram" $size "$2" "$5" "$6" &
 	nic=$!
-	while [ ! -S "$dir/sock" ]; do sleep 0.01; done
+	while [ ! -S "$dir/sock" ] && kill -0 $nic 2>/dev/null; do sleep 0.01; done
 	"$bin/pkernfs-host" watch --ram "$dir/ram" --range $range --settle 400 --run 7 \
 		--out "$dir/csv" --socket "$dir/sock" --count "$3" --rate "$4" >"$dir/watch"
 	watch=$?
