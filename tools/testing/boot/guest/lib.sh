@@ -212,7 +212,17 @@ want_state() {
 	[ "$is" = "$1" ] || fail "the device is $is, not $1"
 }
 
-# --- several devices: N is at $bdfN, and its VMM listens at /tmp/cN ----------
+# --- several devices: N is at $bdfN; its VMM listens at /tmp/cN, its files are in $dirN ---
+
+# one N VERB [OPTION|ACTION]...: the VMM, or the process of it, that has device N
+one() {
+	local n=$1 verb=$2 bdf dir
+	shift 2
+	eval bdf=\$bdf$n dir=\$dir$n
+	pkernfs-vmm $verb --bdf $bdf --ram $dir/ram$n --state $dir/state$n \
+		--device $dir/nic$n --control /tmp/c$n "$@" >/dev/kmsg 2>&1 ||
+		fail_all "VMM $n: $?"
+}
 
 # go N...: the VMM has waited long enough
 go() {

@@ -88,6 +88,7 @@ static const char vtdwalk_help[] =
 "\n"
 "  --qtest SOCKET       of QEMU: -qtest unix:SOCKET,server=on,wait=off\n"
 "  --ram FILE           file of QEMU's memory-backend-file\n"
+"  --unit ADDR          registers of the unit, if not that of QEMU's q35\n"
 "  --bdf BDF            PCI address\n"
 "  --range BYTES@ADDR   the carve-out\n"
 "  --low BYTES          RAM below 4 GiB, if not as QEMU's q35 has it\n"
@@ -139,6 +140,7 @@ int cmd_vtdwalk(int argc, char **argv)
 	static const struct option options[] = {
 		{ "qtest", required_argument, NULL, 'q' },
 		{ "ram", required_argument, NULL, 'R' },
+		{ "unit", required_argument, NULL, 'u' },
 		{ "bdf", required_argument, NULL, 'b' },
 		{ "range", required_argument, NULL, 'g' },
 		{ "low", required_argument, NULL, 'L' },
@@ -149,7 +151,7 @@ int cmd_vtdwalk(int argc, char **argv)
 	const char *socket = NULL, *ram = NULL;
 	struct tally t = { 0 };
 	struct vtd vtd;
-	u64 low = 0;
+	u64 low = 0, unit = VTD_BASE;
 	u16 rid = 0;
 	bool bad = false, have_bdf = false;
 	int opt;
@@ -161,6 +163,9 @@ int cmd_vtdwalk(int argc, char **argv)
 			break;
 		case 'R':
 			ram = optarg;
+			break;
+		case 'u':
+			bad |= host_size(optarg, &unit);
 			break;
 		case 'b':
 			bad |= vtd_bdf(optarg, &rid);
@@ -188,5 +193,6 @@ int cmd_vtdwalk(int argc, char **argv)
 	}
 	if (vtd_open(&vtd, socket, ram, low))
 		return HOST_FAILED;
+	vtd.base = unit;
 	return walk_print(&vtd, rid, &t);
 }

@@ -101,7 +101,7 @@ def run(t, harm, adopted, name='vm', says=None, mend=None, named=True, then=None
         r.close()
         d.poll(u.bdf)
 
-    u.halted(jump, strike)
+    live.halted(m, jump, strike)
     m.wait('PHASE end', start=jump)
     d.stop()
     left = d.scan()

@@ -29,6 +29,8 @@ from .result import Failure
 BDF = '0000:00:04.0'
 # Where q35's firmware puts the configuration space of bus 0.
 ECAM = 0xb0000000
+# And the remapping unit has its registers.
+UNIT = 0xfed90000
 
 
 def nic(n=0, where='addr=4.0', model='e1000e'):
@@ -167,11 +169,16 @@ class Dma:
             '--count', str(count), '--poll-us', str(poll_us),
             '--settle', str(settle), '--run', str(self.run))
 
-    def poll(self, *bdfs, pause_us=1000):
-        """Log what becomes of the remapping unit and of these functions."""
+    def poll(self, *bdfs, pause_us=1000, units=None):
+        """Log what becomes of the remapping unit and of these functions.
+
+        units: {address: functions below it}, where there are several
+        """
         args = []
-        for bdf in bdfs or (BDF,):
-            args += ['--bdf', bdf]
+        for base, below in (units or {UNIT: bdfs or (BDF,)}).items():
+            args += ['--unit', hex(base)]
+            for bdf in below:
+                args += ['--bdf', bdf]
         self._poll = self._spawn(
             'vtd', 'vtdpoll', '--qtest', os.path.join(self.m.tmp, 'qtest'),
             '--ram', self.m.ram, '--range', self.span, *args,
@@ -204,28 +211,28 @@ class Dma:
             raise Failure('the watcher failed: ' + text.strip())
         return self.watch
 
-    def polled(self):
-        """The counts of poll()."""
+    def polled(self, unit=UNIT):
+        """The counts of poll() for a unit and what is below it."""
         with open(self._log('vtd')) as f:
             text = f.read()
         for line in text.split('\n'):
-            if line.startswith('POLL '):
+            if line.startswith('POLL unit=%#x ' % unit):
                 return values(line)
         raise Failure('the VT-d poller failed: ' + text.strip())
 
-    def undisturbed(self, roots=None):
+    def undisturbed(self, roots=None, unit=UNIT):
         """By poll(): translation and bus mastering never off, no fault; so many changes
         of the root pointer."""
-        p = self.polled()
+        p = self.polled(unit)
         if p['tes_drops'] or p['absent'] or p['master_drops'] or p['faults']:
             raise Failure('the remapping unit: %s' % p)
         if roots not in (None, p['roots']):
             raise Failure('the root pointer changed %d times' % p['roots'])
         return p
 
-    def translated(self):
+    def translated(self, unit=UNIT):
         """No device was bus master with translation off, as far as poll() has seen."""
-        p = self.polled()
+        p = self.polled(unit)
         if p['untranslated'] or not p['samples']:
             raise Failure('bus master without translation: %s' % p)
 
@@ -273,16 +280,18 @@ class Dma:
             raise Failure('put to sleep: ' + asleep[0])
         return len(ours)
 
-    def stopped_first(self, device, sid=None, between=('STEP unplug', 'PHASE end')):
+    def stopped_first(self, device, sid=None, between=('STEP unplug', 'PHASE end'),
+                      unit=None):
         """Translation is never switched off while a function is bus master.
 
         By QEMU's trace of pci_cfg_write, which names it like "e1000e 00:04.0", and of
         vtd_dmar_enable: what is shorter than the time between two looks is seen, too.
         Returns how often translation was switched off.
         sid: that of this source alone, by vtd_inv_desc_cc_devices, between two lines
+        unit: of this one alone, where the trace tells one from the other
         """
         master, drops = None, 0
-        event = 'vtd_dmar_enable enable 0'
+        event = 'vtd_dmar_enable enable 0' + (' unit %#x' % unit if unit else '')
         begin, end = 0, float('inf')
         if sid is not None:
             event = 'vtd_inv_desc_cc_devices context invalidate devices sid %#x ' % sid

@@ -46,10 +46,22 @@ def qemu_has(device):
 _devices = {}
 
 
+def qemu(variable):
+    """The QEMU that an environment variable has the path of; without one, that of PATH."""
+    if not variable:
+        return which('qemu-system-x86_64')
+    path = os.environ.get(variable)
+    if not path:
+        raise Skip('%s does not name a QEMU: see tools/testing/qemu/README.rst' % variable)
+    if not os.access(path, os.X_OK):
+        raise BuildError('%s=%s is no program' % (variable, path))
+    return path
+
+
 @functools.lru_cache(None)
-def qemu_major():
-    """The first number of the version of the QEMU that is used."""
-    said = sh([which('qemu-system-x86_64'), '--version'])
+def qemu_major(path):
+    """The first number of the version of a QEMU."""
+    said = sh([path, '--version'])
     return int(re.search(r'version (\d+)', said).group(1))
 
 

@@ -112,6 +112,19 @@ stage1() {
 ''' % (FIRST, SECOND)
 
 
+def halted(m, jump, look):
+    """Call look() while the machine is halted, where the next kernel says its first
+    word: it has seen neither region nor devices yet."""
+    m.wait('Linux version', start=jump)
+    q = m.qmp()
+    q.command('stop')
+    q.close()
+    look()
+    q = m.qmp()
+    q.command('cont')
+    q.close()
+
+
 class Gap(Failure):
     """Longer between two landings than may be."""
 
@@ -146,7 +159,7 @@ class Update:
         freeze, _, _ = self.m.wait('PHASE freeze')
         left, _, _ = self.m.wait('PHASE jump' if kexec else 'PHASE gone', start=freeze)
         if look:
-            self.halted(left, look)
+            halted(self.m, left, look)
         self.m.wait('PHASE end', start=left)
         self.d.stop()
         self.m.send('no more frames')
@@ -154,18 +167,6 @@ class Update:
         self.left = self.d.scan()
         self.m.send('seen')
         self.m.finish()
-
-    def halted(self, jump, look):
-        """Call look() while the machine is halted, where the next kernel says its first
-        word: it has seen neither region nor devices yet."""
-        self.m.wait('Linux version', start=jump)
-        q = self.m.qmp()
-        q.command('stop')
-        q.close()
-        look()
-        q = self.m.qmp()
-        q.command('cont')
-        q.close()
 
     def all_landed(self):
         """Every frame was seen, once and whole: by VMM, watcher and scan."""

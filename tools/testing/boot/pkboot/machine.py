@@ -83,7 +83,7 @@ def die_with_parent():
 class Machine:
     """Made by Test.machine(); see there for the arguments."""
 
-    def __init__(self, run, name, *, kernel, script, memory='1G', smp=2,
+    def __init__(self, run, name, *, qemu, kernel, script, memory='1G', smp=2,
                  devices=(), append='', stages=1, images=None, files=(), k2_kernel=None,
                  k2_append='', kunit=False, iommu='intremap=on', reboots=False, trace=(),
                  ignore=(), timeout=60, alone=True, nodes=1, firmware=None, echo=None):
@@ -116,7 +116,7 @@ class Machine:
                    'kunit.enable=%d stage=1 stages=%d %s' %
                    (kunit, stages, append)).strip()
         self.argv = [
-            env.which('qemu-system-x86_64'),
+            qemu,
             # la57=off: with five-level paging a debug kernel reported, some times
             # and early in its boot, a wild access in rcu_is_watching() under an
             # interrupt. 34 more boots did not show it again, so nobody knows why.
@@ -138,7 +138,7 @@ class Machine:
             # TCG has from 9 on, are not in memory: no hang since. With -icount
             # one CPU runs at a time, and QEMU has no x2APIC ("Bad icount read").
             counted = any('-icount' in d for d in devices)
-            eim = ',eim=on' if env.qemu_major() >= 9 and not counted else ''
+            eim = ',eim=on' if env.qemu_major(qemu) >= 9 and not counted else ''
             self.argv += ['-device', 'intel-iommu,%s,caching-mode=on%s' % (iommu, eim)]
         if firmware:
             self.argv += ['-bios', firmware]

@@ -103,10 +103,11 @@ class Region:
         start, count = self.area[name]
         return (n * BLOCK for n in range(start, start + count))
 
-    def record(self):
-        """Offset of the first device record that is in use."""
+    def record(self, rid=None):
+        """Offset of the first device record that is in use, or of that for this device."""
         for at in self.blocks('records'):
-            if self.u32(at) == 1 and self.u32(at + 8) == RECORD_MAGIC:
+            if self.u32(at) == 1 and self.u32(at + 8) == RECORD_MAGIC and \
+                    rid in (None, self.u32(at + 48) >> 16):
                 return at
         raise Failure('no device record is in use')
 

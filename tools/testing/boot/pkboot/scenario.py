@@ -20,6 +20,8 @@ DEFAULTS = {
     'FIRMWARE': None,       # 'efi': OVMF; None: QEMU's own BIOS
     'DEVICES': (),          # QEMU arguments; {tmp} is the machine's own folder
     'NEEDS': (),            # devices that not every QEMU has: a skip without them
+    'QEMU': None,           # name of a variable of the environment with the path of the
+                            # QEMU that it wants: a skip without it. None: that of PATH
     'PKERNFS': None,        # value of pkernfs=
     'IOMMU': 'intremap=on', # properties of QEMU's intel-iommu
     'APPEND': '',           # more for the command line of the first kernel
@@ -106,6 +108,7 @@ class Test:
         for device in get('NEEDS'):
             if not env.qemu_has(device):
                 raise Skip('this QEMU has no device "%s"' % device)
+        qemu = env.qemu(get('QEMU'))
         kernel, k2_kernel = get('KERNEL'), get('K2_KERNEL')
         stages = get('STAGES')
         pkernfs, append = get('PKERNFS'), get('APPEND')
@@ -114,7 +117,7 @@ class Test:
         files = get('FILES')
         files = files() if callable(files) else files
         m = machine.Machine(
-            self.dir, name, kernel=env.kernel(kernel), script=get('GUEST'),
+            self.dir, name, qemu=qemu, kernel=env.kernel(kernel), script=get('GUEST'),
             memory=get('MEMORY'), nodes=get('NODES'), devices=get('DEVICES'), append=append,
             stages=stages, images=get('IMAGES'), files=files, k2_append=get('K2_APPEND'),
             k2_kernel=env.next_kernel(k2_kernel or kernel) if stages > 1 else None,

@@ -27,16 +27,6 @@ bdf0=0000:00:04.0 bdf1=0000:01:00.0 bdf2=0000:04:00.0
 switch=/sys/bus/pci/devices/0000:02:00.0
 dir0=/mnt/vm0 dir1=/mnt/vm0 dir2=/mnt/vm1
 
-# one N VERB [OPTION|ACTION]...: the VMM, or the process of it, that has device N
-one() {
-	local n=$1 verb=$2 bdf dir
-	shift 2
-	eval bdf=\$bdf$n dir=\$dir$n
-	pkernfs-vmm $verb --bdf $bdf --ram $dir/ram$n --state $dir/state$n \
-		--device $dir/nic$n --control /tmp/c$n "$@" >/dev/kmsg 2>&1 ||
-		fail_all "VMM $n: $?"
-}
-
 # The upstream port is not reset: busy.
 no_reset() {
 	! echo 1 2>/tmp/said >$switch/reset || fail "the switch was reset"
