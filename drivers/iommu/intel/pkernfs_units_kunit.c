@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * pkernfs KUnit: two remapping units, which QEMU does not have: what each is left with,
- * and what the next kernel makes of it.
+ * pkernfs KUnit: two remapping units, which QEMU has with a patch only: what each is left
+ * with, and what the next kernel makes of it.
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>

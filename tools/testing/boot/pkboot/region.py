@@ -111,10 +111,10 @@ class Region:
                 return at
         raise Failure('no device record is in use')
 
-    def handover(self):
-        """Offset of the first handover header."""
+    def handover(self, unit=None):
+        """Offset of the first handover header, or of that of this unit."""
         for at in self.blocks('handover'):
-            if self.u32(at) == HANDOVER_MAGIC:
+            if self.u32(at) == HANDOVER_MAGIC and unit in (None, self.u64(at + 64)):
                 return at
         raise Failure('there is no handover header')
 
