@@ -12,8 +12,11 @@ KERNEL = 'release'
 LIKE = live
 QEMU = units.QEMU
 # Off: the next kernel is not to use the units, and has to drive both.
+# Stuck: CPUs that are stopped at kexec hold the locks of both.
 VARIANTS = {**units.SCALABLE,
-            'off': {'K2_APPEND': 'intel_iommu=off'}}
+            'off': {'K2_APPEND': 'intel_iommu=off'},
+            'stuck': {'KERNEL': 'test', 'APPEND': 'pkernfs_test=stuck-locks',
+                      'K2_APPEND': 'pkernfs_test='}}
 DEVICES = units.DEVICES
 TRACE = (*units.TRACE, 'serial_write')
 STAGES = 2
@@ -87,6 +90,8 @@ def run(t):
         m.send('seen')
         m.finish()
         units.all_landed(t, m, nics, left)
+        stuck = [text for _, text in m.console.lines if 'pkernfs: TEST: locks of ' in text]
+        t.check(len(stuck) == (2 if t.s.name == 'units-one-stuck' else 0), 'stuck: %s' % stuck)
         on, off = (units.unit_of(n) for n in (preserved, ordinary))
         units.undisturbed(nics, on, dids=2)
         nics[0].never_cleared(units.ADDRESS[preserved])
