@@ -35,7 +35,11 @@ stage1() {
 		mkfs.pkernfs -q region$n || fail "mkfs"
 		region_mount_on $n
 		echo "%(text)s $n" >/mnt$n/file
-		! mount -t pkernfs region$n /tmp 2>/dev/null || fail "region $n twice"
+		# As of any filesystem: the same one, in another place.
+		mkdir -p /again
+		mount -t pkernfs region$n /again || fail "region $n once more"
+		[ "$(cat /again/file)" = "%(text)s $n" ] || fail "region $n is another one"
+		umount /again || fail "umount"
 	done
 	kexec_load_next -s
 	kexec_jump
