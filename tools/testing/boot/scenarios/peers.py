@@ -13,7 +13,7 @@ from pkboot.result import Failure
 
 KERNEL = 'peers-hooked'     # built for this alone, as peers-bare is
 MANUAL = True
-MEMORY = '2G'
+MEMORY = '3G'      # VFIO's driver test maps 1 GiB
 DEVICES = (dma.NIC,)
 APPEND = 'kho=on liveupdate=on kho_scratch=64M,512M,0M hugepages=64'
 FILES = peers.files
