@@ -251,7 +251,7 @@ static int pkernfs_fill_all(struct inode *inode, u64 from, u64 end)
 	atomic64_add(end - from, &c->zeroing);
 	while (at < end) {
 		step = min_t(u64, end - at, PKERNFS_FILL_STEP);
-		err = signal_pending(current) ? -EINTR :
+		err = fatal_signal_pending(current) ? -EINTR :
 		      pkernfs_fill(inode, at, at + step - 1, end);
 		if (err)
 			break;

@@ -7,6 +7,7 @@
  */
 #include <sched.h>
 #include <signal.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -173,6 +174,28 @@ static void test_kill_range(void)
 	unlink("range");
 }
 
+static volatile sig_atomic_t signals;
+
+static void count_signal(int sig)
+{
+	signals++;
+}
+
+/* A program with a timer gets its memory as well; io_uring's notifications look alike. */
+static void test_signals(void)
+{
+	struct itimerval often = { { 0, 1000 }, { 0, 1000 } }, never = {};
+	int fd = create("signals");
+
+	signal(SIGALRM, count_signal);
+	setitimer(ITIMER_REAL, &often, NULL);
+	ok(!fallocate(fd, 0, 0, SIZE) && signals, "signals that do not kill do not end it");
+	setitimer(ITIMER_REAL, &never, NULL);
+	ok(words_are(fd, SIZE, true), "and all is zero");
+	close(fd);
+	unlink("signals");
+}
+
 static void test_alone(void)
 {
 	uint64_t before = free_bytes();
@@ -246,6 +269,7 @@ int main(int argc, char **argv)
 	test_progress();
 	test_kill();
 	test_kill_range();
+	test_signals();
 	test_alone();
 	return tap_done();
 }
