@@ -40,6 +40,7 @@ static bool pkernfs_gpool_init(struct pkernfs_gpool *p, const struct pkernfs_are
 	p->start = pkernfs_area_start(area);
 	p->granules = pkernfs_area_count(area) >> (shift - PKERNFS_BLOCK_SHIFT);
 	p->free = p->granules;
+	INIT_LIST_HEAD(&p->window);
 	p->map = pkernfs_map_alloc(p->granules);
 	p->chunk = kvcalloc(DIV_ROUND_UP(p->granules, PKERNFS_CHUNK), sizeof(*p->chunk),
 			    GFP_KERNEL);
@@ -139,24 +140,6 @@ void pkernfs_granule_enter(struct pkernfs_gpool *p, u32 granule, u32 count, u32 
 		pkernfs_granule(p, granule)->owner = ino;
 }
 
-static u32 pkernfs_granule_search(struct pkernfs_gpool *p, u32 from, u32 want, u32 *got)
-{
-	unsigned long start, end;
-	u32 best = PKERNFS_NO_GRANULE;
-
-	*got = 0;
-	for (start = find_next_zero_bit(p->map, p->granules, from);
-	     start < p->granules && *got < want;
-	     start = find_next_zero_bit(p->map, p->granules, end)) {
-		end = find_next_bit(p->map, p->granules, start);
-		if (end - start > *got) {
-			best = start;
-			*got = min_t(u64, end - start, want);
-		}
-	}
-	return best;
-}
-
 /**
  * pkernfs_granule_reserve - take free granules out of the map
  * @c: the core
@@ -182,17 +165,11 @@ int pkernfs_granule_reserve(struct pkernfs_core *c, struct pkernfs_gpool *p, u32
 		first = goal;
 		*got = min_t(u64, end - goal, want);
 	}
-	if (first == PKERNFS_NO_GRANULE) {
-		first = pkernfs_granule_search(p, p->hint, want, got);
-		if (*got < want && p->hint) {
-			u32 count, other = pkernfs_granule_search(p, 0, want, &count);
-
-			if (count > *got) {
-				first = other;
-				*got = count;
-			}
-		}
-	}
+	/* Those that other files are to grow into come last. */
+	if (first == PKERNFS_NO_GRANULE)
+		first = pkernfs_window_find(p, want, false, got);
+	if (first == PKERNFS_NO_GRANULE)
+		first = pkernfs_window_find(p, want, true, got);
 	if (first == PKERNFS_NO_GRANULE)
 		return -ENOSPC;
 	err = pkernfs_granule_room(p, first, *got);

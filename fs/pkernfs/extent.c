@@ -481,6 +481,8 @@ static int pkernfs_extent_cut_tx(struct pkernfs_core *c, struct pkernfs_node *n,
 	}
 
 	/* It has happened; the memory follows. */
+	if (size >= 0)
+		pkernfs_window_drop(n);
 	for (i = 0; i < n->extents; i++) {
 		struct pkernfs_extent *e = &n->extent[i];
 		u64 from = max(first, e->logical);

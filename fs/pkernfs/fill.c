@@ -13,6 +13,8 @@
 
 #include "pkernfs.h"
 
+#define PKERNFS_MANY	(PKERNFS_SLOTS / 7 * 2)	/* pieces of a file */
+
 /* --- filling holes --------------------------------------------------------------- */
 
 /* What PKERNFS_INODE_POOL says is the place of the pool in core->gpool. */
@@ -26,6 +28,8 @@ static void pkernfs_extent_pool(struct pkernfs_core *c, struct pkernfs_node *n,
 {
 	u16 flags = le16_to_cpu(n->ser->flags) & ~PKERNFS_INODE_POOL;
 
+	if (n->window.pool != p)
+		pkernfs_window_drop(n);
 	n->pool = p;
 	flags |= (p - c->gpool) * PKERNFS_INODE_POOL_4K;
 	if (flags != le16_to_cpu(n->ser->flags))
@@ -149,15 +153,51 @@ bool pkernfs_extent_filling(struct pkernfs_core *c, const struct pkernfs_gpool *
 	return false;
 }
 
+/*
+ * A file in many pieces gets more than is asked for, so that no size comes to PKERNFS_SLOTS:
+ * what there is of a hole in a stretch of which the file has PKERNFS_MANY. With as many
+ * pieces, and as many holes between them, these are three times that at most, if what is free
+ * is not scattered itself.
+ */
+static bool pkernfs_hole_widen(struct pkernfs_core *c, const struct pkernfs_node *n,
+			       const struct pkernfs_gpool *p, u32 i, u64 *first, u64 *end)
+{
+	u64 all = pkernfs_window_size(n, p);
+	u64 low = i ? n->extent[i - 1].logical + n->extent[i - 1].count : 0;
+	u64 high = i < n->extents ? n->extent[i].logical : max(*end, all), stretch;
+
+	if (n->extents < PKERNFS_MANY || max(all, high) <= PKERNFS_SLOTS)
+		return false;
+	stretch = max(all, high) / PKERNFS_MANY + 1;
+	high = min(high, max(*end, *first - *first % stretch + stretch));
+	low = max(low, *first - *first % stretch);
+	if (pkernfs_fill_other(c, n, low << p->shift, high << p->shift))
+		return false;
+	*first = low;
+	*end = high;
+	return true;
+}
+
+/* Granules for [first, end) of a hole; the run may be shorter. */
+static int pkernfs_hole_take(struct pkernfs_core *c, struct pkernfs_node *n,
+			     struct pkernfs_gpool *p, u64 first, u64 end,
+			     struct pkernfs_extent *e)
+{
+	u32 most = p->granules, goal = pkernfs_window_goal(n, p, first, end, &most);
+
+	e->logical = first;
+	return pkernfs_granule_reserve(c, p, goal, min_t(u64, end - first, most), &e->granule,
+				       &e->count);
+}
+
 /* First hole in [first, last], and granules for it; 0: no hole; -EAGAIN: wait for @fill_seq. */
 static int pkernfs_hole_reserve(struct pkernfs_core *c, struct pkernfs_node *n,
 				struct pkernfs_gpool *p, u64 first, u64 last,
 				struct pkernfs_extent *e)
 {
 	u32 i = pkernfs_extent_index(n, first);
-	u32 goal = PKERNFS_NO_GRANULE;
 	const struct pkernfs_fill *other;
-	u64 end;
+	u64 end, low, high;
 	int err;
 
 	while (i < n->extents && n->extent[i].logical <= first) {
@@ -175,13 +215,16 @@ static int pkernfs_hole_reserve(struct pkernfs_core *c, struct pkernfs_node *n,
 	if (other)
 		end = other->first >> p->shift;
 
-	/* Where it would lie if the file were in one piece. */
-	if (i && first - n->extent[i - 1].logical < p->granules)
-		goal = n->extent[i - 1].granule + (first - n->extent[i - 1].logical);
-
-	e->logical = first;
-	err = pkernfs_granule_reserve(c, p, goal, min_t(u64, end - first, p->granules),
-				      &e->granule, &e->count);
+	low = first;
+	high = end;
+	if (pkernfs_hole_widen(c, n, p, i, &low, &high)) {
+		err = pkernfs_hole_take(c, n, p, low, high, e);
+		if (err || first - low < e->count)
+			return err ?: 1;
+		/* What was asked for comes first. */
+		pkernfs_granule_release(c, p, e->granule, e->count);
+	}
+	err = pkernfs_hole_take(c, n, p, first, end, e);
 	return err ?: 1;
 }
 
@@ -377,6 +420,7 @@ static int pkernfs_move_commit(struct pkernfs_core *c, struct pkernfs_node *n,
 		return err;
 	}
 
+	pkernfs_window_drop(n);
 	for (i = 0; i < n->extents; i++)
 		pkernfs_granule_release(c, from, n->extent[i].granule, n->extent[i].count);
 	while (n->chains)

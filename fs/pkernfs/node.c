@@ -56,6 +56,7 @@ static bool pkernfs_ino_fresh(struct pkernfs_core *c, u32 ino)
 
 static void pkernfs_node_drop(struct pkernfs_node *n)
 {
+	pkernfs_window_drop(n);
 	bitmap_free(n->slots);
 	kvfree(n->chain);
 	kvfree(n->extent);

@@ -73,6 +73,8 @@ struct pkernfs_granule {
  *	has been taken yet. So a region costs by what is used of it
  * @held: number of those with a hold
  * @hint: where to look first
+ * @window: windows of files that grow, that which was used last at the end
+ * @windows: number of them
  *
  * The first three never change; the rest is under core->lock.
  */
@@ -85,6 +87,26 @@ struct pkernfs_gpool {
 	struct pkernfs_granule **chunk;
 	u32 held;
 	u32 hint;
+	struct list_head window;
+	u32 windows;
+};
+
+/**
+ * struct pkernfs_window - free granules that a file is to grow into
+ * @list: in pool->window
+ * @pool: granules of which size; NULL: there is no window
+ * @logical: place in the file that the first of them is for
+ * @granule: the first one
+ * @count: how many
+ *
+ * No two overlap. See window.c.
+ */
+struct pkernfs_window {
+	struct list_head list;
+	struct pkernfs_gpool *pool;
+	u64 logical;
+	u32 granule;
+	u32 count;
 };
 
 /**
@@ -109,6 +131,7 @@ struct pkernfs_extent {
  * @extent: sorted by @logical
  * @extents: number of them
  * @room: elements allocated
+ * @window: where its next extents will be
  * @slots: which slots are used, PKERNFS_SLOTS bits; regular files only
  * @chain: block numbers of the extent or directory blocks; of a link's target
  * @chains: number of them
@@ -129,6 +152,7 @@ struct pkernfs_node {
 	struct pkernfs_extent *extent;
 	u32 extents;
 	u32 room;
+	struct pkernfs_window window;
 	unsigned long *slots;
 	u64 *chain;
 	u32 chains;
@@ -333,6 +357,14 @@ int pkernfs_journal_replay(struct pkernfs_core *c, const char **why);
 void pkernfs_block_seal(void *block);
 bool pkernfs_block_sound(const void *block, u32 magic, u64 ino, u32 generation);
 u32 pkernfs_inode_crc(const struct pkernfs_inode_ser *ser);
+
+/* --- window.c: where a file gets its granules --------------------------------- */
+
+void pkernfs_window_drop(struct pkernfs_node *n);
+u64 pkernfs_window_size(const struct pkernfs_node *n, const struct pkernfs_gpool *p);
+u32 pkernfs_window_find(const struct pkernfs_gpool *p, u32 want, bool all, u32 *got);
+u32 pkernfs_window_goal(struct pkernfs_node *n, struct pkernfs_gpool *p, u64 first, u64 end,
+			u32 *count);
 
 /* --- alloc.c: granules, holds ------------------------------------------------- */
 

@@ -253,6 +253,7 @@ static void pkernfs_test_seek(struct kunit *test)
 	struct pkernfs_region *r = pkernfs_test_region(test);
 	const u64 size = SZ_2M, far = BIT_ULL(41);
 	struct pkernfs_node *n;
+	u32 next, got;
 
 	pkernfs_test_load(test, r);
 	n = pkernfs_test_file(test, r->core, "file");
@@ -263,6 +264,10 @@ static void pkernfs_test_seek(struct kunit *test)
 	/* 2 and 3 apart from each other in memory, so two extents in a row. */
 	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, n, 2, 2), 0);
 	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, n, far, far), 0);
+	down_write(&r->core->lock);
+	KUNIT_ASSERT_EQ(test, pkernfs_granule_reserve(r->core, n->pool, n->extent[0].granule + 1, 1,
+						      &next, &got), 0);
+	up_write(&r->core->lock);
 	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, n, 3, 3), 0);
 	KUNIT_EXPECT_EQ(test, n->extents, 3);
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_seek(n, 0, true), 2 * size);

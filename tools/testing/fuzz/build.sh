@@ -28,7 +28,7 @@ done
 
 vtd=$repo/drivers/iommu/intel fs=$repo/fs/pkernfs
 sources="$fs/core.c $fs/load.c $fs/bad.c $fs/xattr.c $fs/format.c $fs/journal.c $fs/alloc.c
-	$fs/pool.c $fs/node.c $fs/extent.c
+	$fs/window.c $fs/pool.c $fs/node.c $fs/extent.c
 	$fs/fill.c $fs/dirent.c $fs/symlink.c $here/shim.c $ksrc/tools/lib/find_bit.c $ksrc/tools/lib/bitmap.c $ksrc/tools/lib/hweight.c
 	$ksrc/tools/lib/vsprintf.c"
 flags="-std=gnu11 -O2 -g -fno-omit-frame-pointer -fms-extensions -msse4.2 -w -Werror=implicit-function-declaration

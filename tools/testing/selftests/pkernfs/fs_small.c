@@ -254,8 +254,8 @@ static void test_wish(void)
 	ok(free_bytes() == before, "all space is back");
 }
 
-/* Two files that take pages by turns: as many extents as pages. */
-static void write_pieces(int one, int two)
+/* PIECES pages of each file by turns, every @step of them. */
+static void write_pieces(int one, int two, int step)
 {
 	int i;
 
@@ -263,20 +263,35 @@ static void write_pieces(int one, int two)
 		die("set_wish");
 	for (i = 0; i < PIECES; i++) {
 		fill(buf, PAGE, i);
-		if (pwrite(one, buf, PAGE, i * PAGE) != (ssize_t)PAGE ||
-		    pwrite(two, buf, PAGE, i * PAGE) != (ssize_t)PAGE)
+		if (pwrite(one, buf, PAGE, i * step * PAGE) != (ssize_t)PAGE ||
+		    pwrite(two, buf, PAGE, i * step * PAGE) != (ssize_t)PAGE)
 			die("pwrite");
 	}
 }
 
-static bool check_pieces(int fd)
+static bool check_pieces(int fd, int step)
 {
 	int i;
 
 	for (i = 0; i < PIECES; i++)
-		if (pread(fd, back, PAGE, i * PAGE) != (ssize_t)PAGE || !filled(back, PAGE, i))
+		if (pread(fd, back, PAGE, i * step * PAGE) != (ssize_t)PAGE ||
+		    !filled(back, PAGE, i))
 			return false;
 	return true;
+}
+
+static void test_turns(void)
+{
+	uint64_t before = free_bytes();
+	long pool = region_attr("pool_free");
+	int one = create("one"), two = create("two");
+
+	write_pieces(one, two, 1);
+	ok(region_attr("pool_free") >= pool - 2, "files that grow by turns are in few pieces");
+	ok(check_pieces(one, 1) && check_pieces(two, 1), "and whole");
+	drop(one, "one");
+	drop(two, "two");
+	ok(free_bytes() == before && region_attr("pool_free") == pool, "all space is back");
 }
 
 static void test_pieces(void)
@@ -285,12 +300,12 @@ static void test_pieces(void)
 	long pool = region_attr("pool_free");
 	int one = create("one"), two = create("two");
 
-	write_pieces(one, two);
+	write_pieces(one, two, 2);
 	ok(region_attr("pool_free") <= pool - 8, "files in hundreds of pieces");
-	ok(check_pieces(one) && check_pieces(two), "are whole");
+	ok(check_pieces(one, 2) && check_pieces(two, 2), "are whole");
 	ok(!set_wish(one, 0) && !ftruncate(one, MIB) && !ftruncate(one, 4 * MIB) &&
 	   memory(one) == (long)GRANULE, "and move as one");
-	ok(pread(one, back, MIB, 0) == MIB && filled(back + 200 * PAGE, PAGE, 200),
+	ok(pread(one, back, MIB, 0) == MIB && filled(back + 200 * PAGE, PAGE, 100),
 	   "with their content");
 	drop(one, "one");
 	drop(two, "two");
@@ -435,7 +450,7 @@ static void write_all(void)
 		die("set_wish");
 	fd = create("small-vm/one");
 	two = create("small-vm/two");
-	write_pieces(fd, two);
+	write_pieces(fd, two, 2);
 	fd = create("small-vm-state");
 	write(fd, "state", 5);
 	fd = create("small-vm-moved");
@@ -452,9 +467,9 @@ static void check_all(void)
 	fd = open("small-vm", O_RDONLY | O_DIRECTORY);
 	ok(!ioctl(fd, FS_IOC_FSGETXATTR, &x) && x.fsx_extsize == PAGE, "the wish of a directory");
 	fd = open("small-vm/one", O_RDWR);
-	ok(check_pieces(fd) && memory(fd) == PIECES * (long)PAGE, "a file in pieces");
+	ok(check_pieces(fd, 2) && memory(fd) == PIECES * (long)PAGE, "a file in pieces");
 	fd = open("small-vm/two", O_RDWR);
-	ok(check_pieces(fd) && memory(fd) == PIECES * (long)PAGE, "and the other");
+	ok(check_pieces(fd, 2) && memory(fd) == PIECES * (long)PAGE, "and the other");
 	fd = open("small-vm-state", O_RDWR);
 	ok(read(fd, back, 10) == 5 && !memcmp(back, "state", 5) && memory(fd) == (long)PAGE,
 	   "a small file");
@@ -507,6 +522,7 @@ int main(int argc, char **argv)
 	test_race();
 	test_pinned();
 	test_wish();
+	test_turns();
 	test_pieces();
 	test_hole();
 	return tap_done();
