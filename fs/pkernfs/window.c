@@ -16,7 +16,7 @@
 #include "pkernfs.h"
 
 #define PKERNFS_WINDOWS		64	/* of a pool; looking for granules goes through them */
-#define PKERNFS_WINDOW_MIN	64	/* granules; where this is not free in a run, others yield */
+#define PKERNFS_WINDOW_MIN	64	/* granules; where so many are not in a run, others yield */
 #define PKERNFS_WINDOW_MORE	16	/* granules at least for a file whose end is not known */
 
 /**
@@ -117,10 +117,10 @@ static bool pkernfs_window_around(const struct pkernfs_gpool *p, u64 first, u32 
 	while ((at = find_next_bit(p->map, granule, start)) < granule)
 		start = find_next_zero_bit(p->map, granule, at);
 	list_for_each_entry(other, &p->window, list) {
+		if (granule >= other->granule && granule - other->granule < other->count)
+			return false;
 		if (other->granule > granule)
 			end = min_t(unsigned long, end, other->granule);
-		else if (granule - other->granule < other->count)
-			return false;
 		else
 			start = max_t(unsigned long, start, other->granule + other->count);
 	}
