@@ -41,9 +41,12 @@ void pkernfs_inode_times(struct inode *inode)
 {
 	struct pkernfs_inode_ser *ser = pkernfs_node(inode)->ser;
 
+	/* A reader who notes atime has no other lock: no older mtime may follow a newer one. */
+	spin_lock(&inode->i_lock);
 	WRITE_ONCE(ser->atime, pkernfs_time_ser(inode_get_atime(inode)));
 	WRITE_ONCE(ser->mtime, pkernfs_time_ser(inode_get_mtime(inode)));
 	WRITE_ONCE(ser->ctime, pkernfs_time_ser(inode_get_ctime(inode)));
+	spin_unlock(&inode->i_lock);
 }
 
 int pkernfs_inode_update_time(struct inode *inode, enum fs_update_time type,
