@@ -291,7 +291,7 @@ static int pkernfs_claim(struct pkernfs_chardev *d)
 		err = -ESHUTDOWN;
 	} else if (!r->virt) {
 		err = -ENXIO;
-	} else if (r->claimed || pkernfs_region_busy(r)) {
+	} else if (r->claimed || pkernfs_hibernating() || pkernfs_region_busy(r)) {
 		err = -EBUSY;
 	} else {
 		/* It frees orphans now and then; and it would be out of date soon. */

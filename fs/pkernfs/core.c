@@ -89,7 +89,7 @@ int pkernfs_core_load_locked(struct pkernfs_region *r)
 		return 0;
 	if (!r->virt)
 		return -ENXIO;
-	if (r->claimed)
+	if (r->claimed || pkernfs_hibernating())
 		return -EBUSY;
 
 	sb = pkernfs_sb_find(r, &why);
@@ -126,7 +126,7 @@ int pkernfs_core_load_locked(struct pkernfs_region *r)
  * on failure r->reason. Process context, from the time that regions are mapped.
  *
  * Return: 0; -EINVAL: no superblock proves itself; -EUCLEAN: damaged; -EBUSY: claimed
- * through its device; -ENOMEM.
+ * through its device, or the machine is about to hibernate; -ENOMEM.
  */
 int pkernfs_core_load(struct pkernfs_region *r)
 {

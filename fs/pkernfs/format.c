@@ -506,6 +506,9 @@ int pkernfs_format(struct pkernfs_region *r, const struct pkernfs_format *opt,
 	*why = "somebody has its device open";
 	if (r->claimed)
 		goto out;
+	*why = "the machine is about to hibernate";
+	if (pkernfs_hibernating())
+		goto out;
 	*why = "mounted, or its memory is in use";
 	if (r->core && pkernfs_core_in_use(r->core))
 		goto out;

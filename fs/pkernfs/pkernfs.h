@@ -570,6 +570,11 @@ void pkernfs_core_verify(struct pkernfs_core *c);
 static inline void pkernfs_core_verify(struct pkernfs_core *c) { }
 #endif
 
+/* --- sleep.c ------------------------------------------------------------------ */
+
+bool pkernfs_hibernating(void);
+int pkernfs_sleep(struct notifier_block *nb, unsigned long action, void *data);
+
 /* --- super.c, inode.c, dir.c, file.c, space.c, fault.c, export.c -------------- */
 
 extern const struct super_operations pkernfs_super_ops;

@@ -132,7 +132,8 @@ static int pkernfs_load_for_mount(struct super_block *sb, struct fs_context *fc)
 	if (!err)
 		return 0;
 	if (err == -EBUSY)
-		errorf(fc, "pkernfs: region %u: /dev/pkernfs%u is in use", r->index, r->index);
+		errorf(fc, "pkernfs: region %u: /dev/pkernfs%u is in use, or it is hibernation",
+		       r->index, r->index);
 	else if (err == -EINVAL && !r->reason)
 		errorf(fc, "pkernfs: region %u is not formatted; see mkfs.pkernfs(8)",
 		       r->index);

@@ -6,6 +6,7 @@
 #include <linux/crc32.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/suspend.h>
 
 #include "fixture.h"
 
@@ -523,6 +524,32 @@ static void pkernfs_test_mkfs_records(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pkernfs_test_record(r)->state, 0);
 }
 
+/* What is loaded keeps the machine from hibernation, and hibernation it from being loaded. */
+static void pkernfs_test_sleep(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test), *real = pkernfs_region_get(0);
+	int busy = notifier_from_errno(-EBUSY);
+
+	if (!pkernfs_region_count() || real->core)
+		kunit_skip(test, "there is no region that is blank");
+	KUNIT_EXPECT_EQ(test, pkernfs_sleep(NULL, PM_HIBERNATION_PREPARE, NULL), NOTIFY_OK);
+	KUNIT_EXPECT_EQ(test, pkernfs_core_load(r), -EBUSY);
+	KUNIT_EXPECT_NULL(test, r->core);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_mkfs(r, PKERNFS_FORMAT_FORCE), -EBUSY);
+	KUNIT_EXPECT_EQ(test, pkernfs_sleep(NULL, PM_POST_HIBERNATION, NULL), NOTIFY_OK);
+	KUNIT_EXPECT_EQ(test, pkernfs_core_load(r), 0);
+
+	WRITE_ONCE(real->claimed, true);
+	KUNIT_EXPECT_EQ(test, pkernfs_sleep(NULL, PM_HIBERNATION_PREPARE, NULL), busy);
+	WRITE_ONCE(real->claimed, false);
+	WRITE_ONCE(real->core, r->core);
+	KUNIT_EXPECT_EQ(test, pkernfs_sleep(NULL, PM_HIBERNATION_PREPARE, NULL), busy);
+	KUNIT_EXPECT_EQ(test, pkernfs_sleep(NULL, PM_RESTORE_PREPARE, NULL), busy);
+	KUNIT_EXPECT_EQ(test, pkernfs_sleep(NULL, PM_SUSPEND_PREPARE, NULL), NOTIFY_OK);
+	KUNIT_EXPECT_EQ(test, pkernfs_sleep(NULL, PM_POST_SUSPEND, NULL), NOTIFY_OK);
+	WRITE_ONCE(real->core, NULL);
+}
+
 static struct kunit_case pkernfs_format_cases[] = {
 	KUNIT_CASE(pkernfs_test_layout),
 	KUNIT_CASE(pkernfs_test_layout_refused),
@@ -537,6 +564,7 @@ static struct kunit_case pkernfs_format_cases[] = {
 	KUNIT_CASE(pkernfs_test_sb_areas),
 	KUNIT_CASE(pkernfs_test_tree),
 	KUNIT_CASE(pkernfs_test_mkfs_records),
+	KUNIT_CASE(pkernfs_test_sleep),
 	{}
 };
 

@@ -7,7 +7,7 @@ is none, or maps nothing; a region with no room for tables, for a record, or for
 handover. Next kernels: one with reserved memory (RMRR) behind the same remapping unit, one
 with pci=realloc, one on a CPU without CMPXCHG16B. And first-stage translation, where QEMU
 has it (10.0). By name, as nothing else wants their kernel: an IOAS with a dma-buf; and
-sleep, with a device that is preserved.
+sleep, with a device that is preserved, and hibernation with a region that is loaded.
 """
 
 import errno
@@ -184,47 +184,63 @@ sleeps() {
 # Processes are all that sleeps in a test.
 for_a_while() {
 	local how
-	for how in freeze disk; do
+	for how in "$@"; do
 		sleeps $how || fail "this kernel does not sleep, $how: $(cat /tmp/said)"
 	done
 }
 
+# busy HOW LINE: it was, and the log says why
 busy() {
 	grep -q busy /tmp/said || fail "$1: $(cat /tmp/said)"
-	dmesg -c | grep -q "the machine cannot sleep: a device is preserved" ||
-		fail "$1: nobody says why"
-	want_state detached
+	dmesg -c | grep -q "$2" || fail "$1: nobody says why"
 }
 
+# never LINE HOW...
 never() {
-	local how
-	for how in freeze disk; do
+	local how line=$1
+	shift
+	for how in "$@"; do
 		dmesg -c >/dev/null
 		! sleeps $how || fail "the machine has slept, $how"
-		busy $how
+		busy $how "$line"
 	done
 }
 
-# An image that is to come back
+# An image that is to come back: no_return LINE
 no_return() {
 	kexec -c $no_checks --load-preserve-context --mem-min=0x4000000 --mem-max=0x7ffffff \
 		-l $images/bzImage --initrd=$images/initrd \
 		--command-line="$(k2_cmdline)" || fail "kexec -l: $?"
 	! pkernfsctl arm 2>/tmp/said || fail "it is armed"
 	say "ARM $(cat /tmp/said)"
+	dmesg -c >/dev/null
 	! kexec -e 2>/tmp/said || fail "kexec -e"
-	busy "kexec -e"
+	busy "kexec -e" "$1"
 }
 
 stage1() {
-	region_make
-	freeze %(nic)s %(EOPNOTSUPP)d "its IOAS maps a dma-buf" dmabuf
+	local loaded="region 0 is in use, and is not saved"
+	local preserved="the machine cannot sleep: a device is preserved"
 	echo freezer >/sys/power/pm_test
-	for_a_while
+	for_a_while freeze mem disk
+	region_make
+	echo kept >/mnt/vm0/kept
+	# A region is not saved, as memory that keeps its power need not be.
+	for_a_while freeze mem
+	never "$loaded" disk
+	no_return "no kernel that comes back is left: $loaded"
+	umount /mnt
+	never "the machine cannot hibernate: $loaded" disk
+	for_a_while freeze mem
+	region_mount
+	[ "$(cat /mnt/vm0/kept)" = kept ] || fail "the region has changed"
+	freeze %(nic)s %(EOPNOTSUPP)d "its IOAS maps a dma-buf" dmabuf
 	freeze %(nic)s 0 ""
-	never
+	never "$preserved" freeze mem disk
+	want_state detached
 	echo none >/sys/power/pm_test
-	no_return
+	no_return "$preserved"
+	want_state detached
 	all_refused
 	load_armed -c
 	kexec_jump
