@@ -248,6 +248,7 @@ static int pkernfs_get_tree(struct fs_context *fc)
 	struct pkernfs_mount *m = fc->fs_private;
 	struct pkernfs_region *r;
 	int named = -1, err;
+	struct super_block *sb;
 
 	/* With region= the source may be anything, as in "none". */
 	if (m->region < 0) {
@@ -268,7 +269,18 @@ static int pkernfs_get_tree(struct fs_context *fc)
 		errorf(fc, "pkernfs: region %d is not mapped; see the kernel log", m->region);
 		return -ENXIO;
 	}
-	return get_tree_keyed(fc, pkernfs_fill_super, r);
+	err = get_tree_keyed(fc, pkernfs_fill_super, r);
+	if (err)
+		return err;
+	sb = fc->root->d_sb;
+	/* The other way round it is a mount point that is read-only. */
+	if (!sb_rdonly(sb) || fc->sb_flags & SB_RDONLY)
+		return 0;
+	errorf(fc, "pkernfs: region %d is mounted read-only; remount that", m->region);
+	dput(fc->root);
+	fc->root = NULL;
+	deactivate_locked_super(sb);
+	return -EBUSY;
 }
 
 static int pkernfs_reconfigure(struct fs_context *fc)

@@ -293,6 +293,11 @@ static void test_read_only(void)
 	      "remount read-only with a file open to write");
 	close(fd);
 	ok(!mount(NULL, ".", NULL, MS_REMOUNT | MS_RDONLY, NULL), "without one");
+	mkdir("/tmp/second", 0700);
+	fails(mount("region0", "/tmp/second", "pkernfs", 0, NULL), EBUSY,
+	      "mount it once more, to write");
+	ok(!mount("region0", "/tmp/second", "pkernfs", MS_RDONLY, NULL) &&
+	   !access("/tmp/second/r", R_OK) && !umount("/tmp/second"), "once more, read-only");
 	fails(open("r", O_RDWR), EROFS, "open to write");
 	fails(open("new", O_CREAT | O_RDONLY, 0600), EROFS, "create");
 	fails(open(".", O_TMPFILE | O_RDWR, 0600), EROFS, "O_TMPFILE");
@@ -314,6 +319,12 @@ static void test_read_only(void)
 	munmap(p, 2 * GRANULE);
 	close(ro);
 	ok(!mount(NULL, ".", NULL, MS_REMOUNT, NULL) && !unlink("r"), "remount to write");
+	ok(!mount("region0", "/tmp/second", "pkernfs", MS_RDONLY, NULL), "once more, read-only");
+	fails(mkdir("/tmp/second/d", 0700), EROFS, "mkdir there");
+	ok(!mkdir("d", 0700) && !access("/tmp/second/d", F_OK) && !rmdir("d"), "and here");
+	ok(!umount("/tmp/second") &&
+	   !mount("region0", "/tmp/second", "pkernfs", 0, NULL) && !mkdir("/tmp/second/d", 0700) &&
+	   !rmdir("d") && !umount("/tmp/second"), "to write");
 }
 
 /* FIFREEZE: who wants to change something waits, until FITHAW. */
