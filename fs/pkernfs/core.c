@@ -382,7 +382,7 @@ static bool pkernfs_node_idle(struct pkernfs_core *c, struct pkernfs_node *n)
  * @n: its node; no inode of the VFS refers to it. Gone on success
  *
  * Return: 0; -EBUSY: pages are pinned or held, it is being looked up by a file handle, or
- * the filesystem is frozen; -ESHUTDOWN.
+ * the filesystem is frozen or read-only; -ESHUTDOWN.
  */
 int pkernfs_node_destroy(struct pkernfs_core *c, struct pkernfs_node *n)
 {
@@ -393,7 +393,7 @@ int pkernfs_node_destroy(struct pkernfs_core *c, struct pkernfs_node *n)
 	err = pkernfs_tx_begin(c);
 	if (err)
 		return err;
-	if (WARN_ON_ONCE(n->ser->nlink) || c->frozen || !pkernfs_node_idle(c, n)) {
+	if (WARN_ON_ONCE(n->ser->nlink) || c->frozen || c->rdonly || !pkernfs_node_idle(c, n)) {
 		pkernfs_tx_end(c);
 		return -EBUSY;
 	}

@@ -191,6 +191,7 @@ struct pkernfs_fill {
  * @lock: read to look something up, write to change it
  * @quiesced: a kexec has begun: no change any more
  * @frozen: by FIFREEZE: orphans wait
+ * @rdonly: mounted read-only: they wait, too
  * @gpool: granules for file data, by size
  * @fills: what is being zeroed
  * @fill_seq: counts those that have left @fills
@@ -218,6 +219,7 @@ struct pkernfs_core {
 	struct rw_semaphore lock;
 	bool quiesced;
 	bool frozen;
+	bool rdonly;
 
 	struct pkernfs_gpool gpool[PKERNFS_GPOOLS];
 	struct list_head fills;

@@ -96,6 +96,14 @@ static void pkernfs_set_frozen(struct super_block *sb, bool frozen)
 	up_write(&c->lock);
 }
 
+/* Mounted read-only: as frozen, and what is to be freed by then waits for a remount. */
+static void pkernfs_set_rdonly(struct pkernfs_core *c, bool rdonly)
+{
+	down_write(&c->lock);
+	c->rdonly = rdonly;
+	up_write(&c->lock);
+}
+
 static int pkernfs_freeze_fs(struct super_block *sb)
 {
 	pkernfs_set_frozen(sb, true);
@@ -169,6 +177,7 @@ static int pkernfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	if (pkernfs_has(r->core, PKERNFS_INCOMPAT_ACL))
 		sb->s_flags |= SB_POSIXACL;
 	super_set_uuid(sb, r->sb->uuid, sizeof(r->sb->uuid));
+	pkernfs_set_rdonly(r->core, sb_rdonly(sb));
 	if (!sb_rdonly(sb))
 		pkernfs_orphan_reclaim(r->core);
 
@@ -193,6 +202,7 @@ static void pkernfs_kill_sb(struct super_block *sb)
 	if (r->core && r->core->sb == sb) {
 		pkernfs_core_verify(r->core);
 		r->core->sb = NULL;
+		pkernfs_set_rdonly(r->core, false);
 	}
 	mutex_unlock(&pkernfs_format_lock);
 }
@@ -290,7 +300,11 @@ static int pkernfs_reconfigure(struct fs_context *fc)
 
 	if (m->region >= 0 && m->region != c->r->index)
 		return invalf(fc, "pkernfs: a remount cannot change the region");
-	if (sb_rdonly(fc->root->d_sb) && !(fc->sb_flags & SB_RDONLY))
+	/* A remount need not say whether it is to be read-only: it stays what it is. */
+	if (!(fc->sb_flags_mask & SB_RDONLY))
+		return 0;
+	pkernfs_set_rdonly(c, fc->sb_flags & SB_RDONLY);
+	if (!(fc->sb_flags & SB_RDONLY))
 		pkernfs_orphan_reclaim(c);
 	return 0;
 }

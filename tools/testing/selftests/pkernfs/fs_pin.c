@@ -6,6 +6,9 @@
  * usage: fs_pin MOUNT VFIO_CDEV REGION_SYSFS
  */
 #include <linux/falloc.h>
+#include <linux/fs.h>
+#include <linux/mount.h>
+#include <sys/mount.h>
 
 #include "fs_vfio.h"
 
@@ -165,6 +168,36 @@ static void test_private(uint64_t before)
 	ok(free_bytes() == before, "all space is back");
 }
 
+/* On a read-only mount no unlinked file is freed; it is when it can be written again. */
+static void test_read_only(uint64_t before)
+{
+	int root = open(".", O_RDONLY | O_DIRECTORY), fd = create("ro"), fs, i;
+	char *p;
+
+	ftruncate(fd, GRANULE);
+	p = mmap(NULL, GRANULE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ok(!map(p, GRANULE, 1UL << 32, true), "pin");
+	munmap(p, GRANULE);
+	drop(fd, "ro");
+	ok(attr("orphans") == 1, "unlinked, closed and pinned");
+	ok(!mount(NULL, ".", NULL, MS_REMOUNT | MS_RDONLY, NULL), "remount read-only");
+	ok(!ioctl(root, FIFREEZE, 0) && !unmap(1UL << 32, GRANULE), "freeze it; unpin");
+	usleep(2500000);
+	ok(attr("orphans") == 1 && free_bytes() == before - GRANULE, "it is not freed");
+	ok(!ioctl(root, FITHAW, 0), "thaw");
+	fs = syscall(SYS_fspick, AT_FDCWD, ".", FSPICK_CLOEXEC);
+	ok(fs >= 0 && !syscall(SYS_fsconfig, fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0),
+	   "a remount that changes nothing");
+	close(fs);
+	usleep(2500000);
+	ok(attr("orphans") == 1 && free_bytes() == before - GRANULE, "nor now");
+	ok(!mount(NULL, ".", NULL, MS_REMOUNT, NULL), "remount to write");
+	for (i = 0; i < 50 && attr("orphans"); i++)
+		usleep(100000);
+	ok(attr("orphans") == 0 && free_bytes() == before, "and it is free");
+	close(root);
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t before;
@@ -179,5 +212,6 @@ int main(int argc, char **argv)
 	test_mapping(before);
 	test_file(before);
 	test_private(before);
+	test_read_only(before);
 	return tap_done();
 }
