@@ -494,7 +494,7 @@ static long pkernfs_pin_locked(struct inode *inode, loff_t start, loff_t last,
  * will be written, so the descriptor has to allow both.
  *
  * Return: folios pinned, of 256 MiB or a little more at most; -EACCES: not open for reading
- * and writing; -EPERM: immutable; -EINVAL: behind the end; -EBUSY: a device file;
+ * and writing, or append-only; -EPERM: immutable; -EINVAL: behind the end; -EBUSY: a device file;
  * -EHWPOISON: a memory error; -ENOSPC, -ENOMEM, -EINTR, -ESHUTDOWN.
  */
 long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
@@ -507,6 +507,8 @@ long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
 		return -EACCES;
 	if (IS_IMMUTABLE(inode))
 		return -EPERM;
+	if (IS_APPEND(inode))
+		return -EACCES;
 	sb_start_pagefault(inode->i_sb);
 	file_update_time(file);
 	for (;;) {

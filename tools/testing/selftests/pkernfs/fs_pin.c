@@ -168,6 +168,28 @@ static void test_private(uint64_t before)
 	ok(free_bytes() == before, "all space is back");
 }
 
+static int set_flags(int fd, int flags)
+{
+	return ioctl(fd, FS_IOC_SETFLAGS, &flags);
+}
+
+/* A descriptor from before chattr(1) still says that it may write. */
+static void test_flags(void)
+{
+	int fd = create("flags");
+
+	ftruncate(fd, GRANULE);
+	ok(!set_flags(fd, FS_APPEND_FL), "append only");
+	fails(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), EACCES, "mmap");
+	fails(map_file(fd, 0, 4096, 1UL << 32, true), EACCES, "map the file");
+	fails(map_file(fd, 0, 4096, 1UL << 32, false), EACCES, "even to read");
+	ok(!set_flags(fd, FS_IMMUTABLE_FL), "immutable");
+	fails(map_file(fd, 0, 4096, 1UL << 32, true), EPERM, "map the file");
+	ok(attr("granules_busy") == 0 && !set_flags(fd, 0), "neither");
+	ok(!map_file(fd, 0, 4096, 1UL << 32, true) && !unmap(1UL << 32, 4096), "map the file");
+	drop(fd, "flags");
+}
+
 /* On a read-only mount no unlinked file is freed; it is when it can be written again. */
 static void test_read_only(uint64_t before)
 {
@@ -212,6 +234,7 @@ int main(int argc, char **argv)
 	test_mapping(before);
 	test_file(before);
 	test_private(before);
+	test_flags();
 	test_read_only(before);
 	return tap_done();
 }
