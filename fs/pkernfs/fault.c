@@ -442,7 +442,8 @@ bool pkernfs_file_pinnable(const struct file *file)
 	return file->f_op == &pkernfs_file_fops;
 }
 
-static long pkernfs_pin_locked(struct inode *inode, loff_t start, loff_t last,
+/* With @make, -EAGAIN is of pkernfs_fault_page(); without, there is a hole. */
+static long pkernfs_pin_locked(struct inode *inode, loff_t start, loff_t last, bool make,
 			       struct folio **folios, unsigned int max, pgoff_t *offset)
 {
 	pgoff_t at = start >> PAGE_SHIFT, skip;
@@ -461,8 +462,8 @@ static long pkernfs_pin_locked(struct inode *inode, loff_t start, loff_t last,
 			err = -EINTR;
 		if (err)
 			break;
-		page = pkernfs_fault_page(inode, at, true, true);
-		err = PTR_ERR_OR_ZERO(page);
+		page = pkernfs_fault_page(inode, at, make, true);
+		err = page ? PTR_ERR_OR_ZERO(page) : -EAGAIN;
 		if (err)
 			break;
 		folio = page_folio(page);
@@ -490,7 +491,8 @@ static long pkernfs_pin_locked(struct inode *inode, loff_t start, loff_t last,
  * @max: elements of @folios
  * @offset: set to where @start is in the first one, in bytes
  *
- * Holes are given memory, as by a fault. The caller does not say whether the pages
+ * Holes are given memory, as by a fault, and only then a frozen filesystem is waited for:
+ * who restores a VM has locks that others want. The caller does not say whether the pages
  * will be written, so the descriptor has to allow both.
  *
  * Return: folios pinned, of 256 MiB or a little more at most; -EACCES: not open for reading
@@ -501,6 +503,7 @@ long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
 			struct folio **folios, unsigned int max, pgoff_t *offset)
 {
 	struct inode *inode = file_inode(file);
+	bool fill;
 	long ret;
 
 	if (~file->f_mode & (FMODE_READ | FMODE_WRITE))
@@ -509,22 +512,30 @@ long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
 		return -EPERM;
 	if (IS_APPEND(inode))
 		return -EACCES;
-	sb_start_pagefault(inode->i_sb);
-	file_update_time(file);
+	fill = __sb_start_write_trylock(inode->i_sb, SB_FREEZE_PAGEFAULT);
+	if (fill)
+		file_update_time(file);
 	for (;;) {
 		filemap_invalidate_lock_shared(inode->i_mapping);
-		ret = pkernfs_pin_locked(inode, start, last, folios, max, offset);
+		ret = pkernfs_pin_locked(inode, start, last, fill, folios, max, offset);
 		filemap_invalidate_unlock_shared(inode->i_mapping);
 		/* What has been pinned by this call is not, or it would be in the way. */
 		if (ret != -EAGAIN)
 			break;
+		if (!fill) {
+			sb_start_pagefault(inode->i_sb);
+			file_update_time(file);
+			fill = true;
+			continue;
+		}
 		ret = pkernfs_fault_move(inode, false);
 		if (ret) {
 			ret = ret == -EINTR || ret == -ESHUTDOWN ? ret : -ENOSPC;
 			break;
 		}
 	}
-	sb_end_pagefault(inode->i_sb);
+	if (fill)
+		sb_end_pagefault(inode->i_sb);
 	return ret;
 }
 

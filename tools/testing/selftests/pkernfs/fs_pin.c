@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <linux/mount.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 
 #include "fs_vfio.h"
 
@@ -190,6 +191,47 @@ static void test_flags(void)
 	drop(fd, "flags");
 }
 
+/* A process that maps and unmaps a part of a file. */
+static pid_t mapper(int fd, uint64_t start, size_t bytes)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(map_file(fd, start, bytes, 1UL << 32, true) || unmap(1UL << 32, bytes));
+	return pid;
+}
+
+static bool ends(pid_t pid, unsigned int tenths)
+{
+	int status = -1;
+
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		if (!tenths--)
+			return false;
+		usleep(100000);
+	}
+	return !status;
+}
+
+/* By FIFREEZE: what has memory can be pinned, what is to get some waits. */
+static void test_frozen(uint64_t before)
+{
+	int root = open(".", O_RDONLY | O_DIRECTORY), fd = create("frozen");
+	pid_t has, hole;
+
+	ok(!ftruncate(fd, RAM) && !fallocate(fd, 0, 0, RAM / 2), "a file, half of it holes");
+	ok(!ioctl(root, FIFREEZE, 0), "FIFREEZE");
+	has = mapper(fd, 0, RAM / 2);
+	ok(ends(has, 50), "what has memory is mapped");
+	hole = mapper(fd, 0, RAM);
+	ok(!ends(hole, 10) && free_bytes() == before - RAM / 2, "a hole waits");
+	ok(!ioctl(root, FITHAW, 0) && ends(hole, 100) && free_bytes() == before - RAM,
+	   "until FITHAW");
+	ok(attr("granules_busy") == 0, "nothing is left pinned");
+	drop(fd, "frozen");
+	close(root);
+}
+
 /* On a read-only mount no unlinked file is freed; it is when it can be written again. */
 static void test_read_only(uint64_t before)
 {
@@ -235,6 +277,7 @@ int main(int argc, char **argv)
 	test_file(before);
 	test_private(before);
 	test_flags();
+	test_frozen(before);
 	test_read_only(before);
 	return tap_done();
 }
