@@ -355,9 +355,14 @@ int pkernfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 	}
 	if (flags || !pkernfs_has(c, PKERNFS_INCOMPAT_FLAGS))
 		return -EOPNOTSUPP;
-	err = pkernfs_wish_parse(inode, fa, &wish) ?: pkernfs_tx_begin(c);
+	err = pkernfs_wish_parse(inode, fa, &wish);
 	if (err)
 		return err;
+	/* Memory that a fault is about to give the file counts, whatever it wished for then. */
+	filemap_invalidate_lock(inode->i_mapping);
+	err = pkernfs_tx_begin(c);
+	if (err)
+		goto out;
 	err = -EINVAL;
 	if (pkernfs_wish_possible(c, n, wish)) {
 		ours |= wish | (le16_to_cpu(n->ser->flags) & PKERNFS_INODE_POOL);
@@ -367,6 +372,8 @@ int pkernfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 	if (!err)
 		pkernfs_inode_flags(inode, ours);
 	pkernfs_tx_end(c);
+out:
+	filemap_invalidate_unlock(inode->i_mapping);
 	if (err)
 		return err;
 	inode_set_ctime_current(inode);

@@ -324,13 +324,30 @@ static void test_last(int fd)
 /* Has had such granules and wants no more: its mappings are as those of any file. */
 static void test_emptied(int fd)
 {
+	struct fsxattr x;
+	pid_t pid;
 	char *p;
+	int i;
 
 	ok(!ftruncate(fd, 0) && !set_wish(fd, 0) && !ftruncate(fd, GIB), "a file that was emptied");
 	p = map_at(NULL, fd, GRANULE, 0);
 	ok(mremap(p, GRANULE, 2 * GRANULE, MREMAP_MAYMOVE) != MAP_FAILED,
 	   "its mappings can grow");
 	ok(!set_wish(fd, GIB), "and it wants them again");
+
+	/* What is being zeroed for it counts as its memory. */
+	p = map_at(NULL, fd, GIB, 0);
+	pid = fork();
+	if (!pid)
+		_exit(!store(p, 1));
+	for (i = 0; i < 1000 && region_attr("huge_free") == 2; i++)
+		usleep(1000);
+	ok(region_attr("huge_free") == 1 && memory(fd) == 0, "its first one is being zeroed");
+	fails(set_wish(fd, GRANULE), EINVAL, "to want others");
+	ok(waitpid(pid, &i, 0) == pid && !i && memory(fd) == (long)GIB &&
+	   !ioctl(fd, FS_IOC_FSGETXATTR, &x) && x.fsx_extsize == GIB, "and it has what it says");
+	munmap(p, GIB);
+	ok(!ftruncate(fd, 0), "empty again");
 }
 
 /* --- memory errors -------------------------------------------------------------------- */
