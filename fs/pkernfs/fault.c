@@ -344,8 +344,6 @@ static vm_fault_t pkernfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 		    ((vmf->address >> PAGE_SHIFT) ^ vmf->pgoff) & ((1UL << order) - 1))
 			return VM_FAULT_FALLBACK;
 	}
-	if (write && IS_IMMUTABLE(inode))
-		return VM_FAULT_SIGBUS;
 	/* A read changes the filesystem too, and waits for a frozen one, if it fills. */
 	for (;;) {
 		if (fill)
@@ -543,7 +541,7 @@ long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
  * pkernfs_mmap_prepare - mmap
  * @desc: the mapping to be
  *
- * Return: 0, -EBUSY: a device file.
+ * Return: 0, -EBUSY: a device file; -EPERM: it could be stored to, and is immutable.
  */
 int pkernfs_mmap_prepare(struct vm_area_desc *desc)
 {
@@ -551,6 +549,9 @@ int pkernfs_mmap_prepare(struct vm_area_desc *desc)
 
 	if (pkernfs_is_device(inode))
 		return -EBUSY;
+	/* See pkernfs_deny_stores(). */
+	if (IS_IMMUTABLE(inode) && vma_desc_test_all(desc, VMA_SHARED_BIT, VMA_MAYWRITE_BIT))
+		return -EPERM;
 	file_accessed(desc->file);
 	desc->vm_ops = &pkernfs_vm_ops;
 	vma_desc_set_flags(desc, VMA_HUGEPAGE_BIT);

@@ -7,6 +7,8 @@
  * stores, past the checksum.
  */
 
+#define pr_fmt(fmt) "pkernfs: " fmt
+
 #include <linux/fs.h>
 #include <linux/fileattr.h>
 #include <linux/mm.h>
@@ -336,6 +338,22 @@ static bool pkernfs_wish_possible(struct pkernfs_core *c, const struct pkernfs_n
 	return n->pool == &c->gpool[pool[wish / PKERNFS_INODE_WISH_4K - 1]];
 }
 
+/*
+ * What is immutable is not stored to. Nobody is told of a store to a page that is mapped, so
+ * there must be no mapping that could. i_mmap_writable counts those that are shared and made
+ * by a descriptor that may write, even if they only read: mprotect() can change that. While
+ * it is denied none comes (mmap_region() asks before pkernfs_mmap_prepare(), and fork() only
+ * copies what is counted), and then that function refuses them.
+ */
+static int pkernfs_deny_stores(struct inode *inode)
+{
+	if (!mapping_deny_writable(inode->i_mapping))
+		return 0;
+	pr_info_ratelimited("region %u: inode %lu cannot be made immutable: it is mapped to write\n",
+			    pkernfs_inode_core(inode)->r->index, (unsigned long)inode->i_ino);
+	return -EBUSY;
+}
+
 /* The VFS has asked for CAP_LINUX_IMMUTABLE where it is needed. */
 int pkernfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 			 struct file_kattr *fa)
@@ -356,6 +374,8 @@ int pkernfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 	if (flags || !pkernfs_has(c, PKERNFS_INCOMPAT_FLAGS))
 		return -EOPNOTSUPP;
 	err = pkernfs_wish_parse(inode, fa, &wish);
+	if (!err && ours & PKERNFS_INODE_IMMUTABLE)
+		err = pkernfs_deny_stores(inode);
 	if (err)
 		return err;
 	/* Memory that a fault is about to give the file counts, whatever it wished for then. */
@@ -374,6 +394,8 @@ int pkernfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 	pkernfs_tx_end(c);
 out:
 	filemap_invalidate_unlock(inode->i_mapping);
+	if (ours & PKERNFS_INODE_IMMUTABLE)
+		mapping_allow_writable(inode->i_mapping);
 	if (err)
 		return err;
 	inode_set_ctime_current(inode);
