@@ -284,6 +284,28 @@ static void test_inherit(void)
 	ok(region_attr("pool_free") == pool, "all blocks are back");
 }
 
+/* A file without a name has an ACL and flags like any other, and keeps them. */
+static void test_tmpfile(void)
+{
+	int fd = open(".", O_TMPFILE | O_RDWR, 0600), flags = FS_IMMUTABLE_FL, is = -1;
+	struct acl a = acl_for(5, 6, 6);
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ok(fd >= 0 && !acl_set(path, ACCESS, &a, 5) && !ioctl(fd, FS_IOC_SETFLAGS, &flags),
+	   "an ACL and a flag of a file without a name");
+	fails(linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW), EPERM,
+	      "a name for an immutable one");
+	flags = FS_NODUMP_FL;
+	ok(!ioctl(fd, FS_IOC_SETFLAGS, &flags) &&
+	   !linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW), "a name");
+	close(fd);
+	fd = open("named", O_RDONLY);
+	ok(acl_is("named", ACCESS, &a, 5) && !ioctl(fd, FS_IOC_GETFLAGS, &is) &&
+	   is == FS_NODUMP_FL, "keeps them");
+	drop(fd, "named");
+}
+
 /* --- shifted ids ------------------------------------------------------------- */
 
 /* A user namespace whose ids 0 to 9999 are SHIFT and on here. */
@@ -340,6 +362,8 @@ static void copy_self(const char *to)
 static int shifted_user(void)
 {
 	struct acl a = acl_for(SHIFT + 7, 6, 6);
+	char path[64];
+	int fd;
 
 	umask(022);
 	if (setgroups(0, NULL) || setresgid(SHIFT + 1000, SHIFT + 1000, SHIFT + 1000) ||
@@ -365,17 +389,26 @@ static int shifted_user(void)
 		return 9;
 	if (rename("/tmp/shifted/new", "/tmp/shifted/renamed"))
 		return 10;
-	if (close(open("/tmp/shifted", O_TMPFILE | O_RDWR, 0600)))
+	fd = open("/tmp/shifted", O_TMPFILE | O_RDWR, 0600);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (linkat(AT_FDCWD, path, AT_FDCWD, "/tmp/shifted/named", AT_SYMLINK_FOLLOW) || close(fd))
 		return 11;
+	if (sys_rename("/tmp/shifted/named", "/tmp/shifted/kept", RENAME_WHITEOUT))
+		return 12;
+	if (close(open("/tmp/shifted/group/f", O_CREAT | O_EXCL | O_RDWR, 0600)) ||
+	    mkdir("/tmp/shifted/group/d", 0700))
+		return 13;
 	return 0;
 }
 
 static void test_idmap(void)
 {
 	static const char * const made[] = {
-		"mine", "root", "suid", "renamed", "link", "fifo", "dir/f", NULL };
+		"mine", "root", "suid", "renamed", "link", "fifo", "dir/f", "named", "kept",
+		"group/f", NULL };
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP };
 	struct acl a = acl_for(7, 6, 6);
+	struct stat st;
 	char arg[16];
 	int fd, status;
 
@@ -387,6 +420,9 @@ static void test_idmap(void)
 	copy_self("base/suid");
 	chown("base/suid", 1000, 1000);
 	chmod("base/suid", 06755);
+	mkdir("base/group", 0700);
+	chown("base/group", 1000, 2000);
+	chmod("base/group", 02770);
 
 	mkdir("/tmp/shifted", 0755);
 	attr.userns_fd = shifted_ns();
@@ -411,7 +447,12 @@ static void test_idmap(void)
 	ok(!status, "a user at work there: step %d", WEXITSTATUS(status));
 	ok(owned("base/renamed", 1000, 1000) && owned("base/dir", 1000, 1000) &&
 	   owned("base/link", 1000, 1000) && owned("base/fifo", 1000, 1000) &&
-	   owned("base/dir/f", 1000, 1000), "what he made is his");
+	   owned("base/dir/f", 1000, 1000) && owned("base/kept", 1000, 1000),
+	   "what he made is his");
+	ok(!lstat("base/named", &st) && S_ISCHR(st.st_mode) && !st.st_rdev &&
+	   owned("base/named", 1000, 1000), "a whiteout too");
+	ok(owned("base/group/f", 1000, 2000) && owned("base/group/d", 1000, 2000) &&
+	   mode_of("base/group/d") == 02700, "in a setgid directory the group is that one's");
 	ok(mode_of("base/mine") == 0760 && acl_is("base/mine", ACCESS, &a, 5) &&
 	   acl_is("base/dir", DEFAULT, &a, 5), "ids in ACLs are shifted");
 	a.e[0].e_perm = 6;
@@ -445,7 +486,8 @@ static void test_idmap(void)
 	for (const char * const *p = made; *p; p++)
 		unlinkat(fd, *p, 0);
 	close(fd);
-	ok(!rmdir("base/dir") && !rmdir("base"), "nothing else is there");
+	ok(!rmdir("base/dir") && !rmdir("base/group/d") && !rmdir("base/group") &&
+	   !rmdir("base"), "nothing else is there");
 }
 
 /* --- over a kexec -------------------------------------------------------------- */
@@ -493,6 +535,7 @@ int main(int argc, char **argv)
 	test_access();
 	test_bad();
 	test_inherit();
+	test_tmpfile();
 	test_idmap();
 	return tap_done();
 }

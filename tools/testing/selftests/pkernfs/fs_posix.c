@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "fs_test.h"
 
@@ -228,6 +229,76 @@ static void test_cookies(void)
 	ok(!bad && !rmdir("c"), "all removed while reading");
 }
 
+struct dirent64_raw {
+	uint64_t ino;
+	int64_t off;
+	unsigned short len;
+	unsigned char type;
+	char name[];
+};
+
+/* Names come, go and change, none of which is a number. */
+static void names_change(void)
+{
+	char name[2][220];
+	unsigned int i, len;
+
+	for (i = 0;; i++) {
+		len = 4 + i * 37 % 200;
+		memset(name, 'x', sizeof(name));
+		memcpy(name[0], "c/", 2);
+		memcpy(name[1], "c/y", 3);
+		name[0][len] = 0;
+		name[1][204 - len] = 0;
+		close(open(name[0], O_CREAT | O_RDWR, 0600));
+		rename(name[0], name[1]);
+		if (i % 3)
+			unlink(name[1]);
+	}
+}
+
+/* One reads a directory, a few names at a time, while another changes it. */
+static void test_readdir(void)
+{
+	static char seen[NAMES], part[512];
+	int i, dir, n, at, rounds = 0, bad = 0, more = 0;
+	time_t end = time(NULL) + 5;
+	struct dirent64_raw *de;
+	pid_t pid;
+
+	mkdir("c", 0700);
+	for (i = 0; i < NAMES; i++)
+		touch(numbered(i));
+	/* Places for those that come, between those that stay. */
+	for (i = 0; i < NAMES; i += 3)
+		unlink(numbered(i));
+	pid = fork();
+	if (!pid)
+		names_change();
+	for (; time(NULL) < end && !bad; rounds++) {
+		memset(seen, 0, sizeof(seen));
+		dir = open("c", O_RDONLY | O_DIRECTORY);
+		while ((n = syscall(SYS_getdents64, dir, part, sizeof(part))) > 0)
+			for (at = 0; at < n; at += de->len) {
+				de = (struct dirent64_raw *)(part + at);
+				if (strchr("0123456789", de->name[0]))
+					seen[atoi(de->name)]++;
+				else
+					more += de->name[0] != '.';
+			}
+		bad += n < 0;
+		for (i = 0; i < NAMES; i++)
+			bad += seen[i] != !!(i % 3);
+		close(dir);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	ok(!bad && rounds > 3 && more, "read %d times while names come and go: the others, each once",
+	   rounds);
+	if (system("rm -r c"))
+		die("rm");
+}
+
 /* As many files as statfs promises, and what fails after that changes nothing. */
 static void test_no_inodes(void)
 {
@@ -291,7 +362,11 @@ static void test_read_only(void)
 	pwrite(fd, "data", 4, 0);
 	fails(mount(NULL, ".", NULL, MS_REMOUNT | MS_RDONLY, NULL), EBUSY,
 	      "remount read-only with a file open to write");
+	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
+	fails(mount(NULL, ".", NULL, MS_REMOUNT | MS_RDONLY, NULL), EBUSY,
+	      "with a mapping of one that has been closed");
+	munmap(p, 4096);
 	ok(!mount(NULL, ".", NULL, MS_REMOUNT | MS_RDONLY, NULL), "without one");
 	mkdir("/tmp/second", 0700);
 	fails(mount("region0", "/tmp/second", "pkernfs", 0, NULL), EBUSY,
@@ -331,28 +406,67 @@ static void test_read_only(void)
 static void test_freeze(void)
 {
 	uint64_t before = free_bytes();
-	int root = open(".", O_RDONLY | O_DIRECTORY), fd, status = -1, i;
-	pid_t pid;
+	int root = open(".", O_RDONLY | O_DIRECTORY), fd, hole, status = -1, i;
+	pid_t pid, toucher;
+	char *p;
 
+	hole = create("hole");
+	ftruncate(hole, 2 * GRANULE);
+	p = mmap(NULL, 2 * GRANULE, PROT_READ | PROT_WRITE, MAP_SHARED, hole, 0);
+	p[0] = 1;
 	fd = open("gone", O_CREAT | O_RDWR, 0600);
 	pwrite(fd, "x", 1, 0);
 	unlink("gone");
 	ok(!syncfs(root) && !ioctl(root, FIFREEZE, 0), "FIFREEZE");
 	fails(ioctl(root, FIFREEZE, 0), EBUSY, "once more");
 	close(fd);
-	ok(free_bytes() == before - 4096, "an unlinked file that is closed is not freed");
+	ok(free_bytes() == before - GRANULE - 4096,
+	   "an unlinked file that is closed is not freed");
 	pid = fork();
 	if (!pid)
 		_exit(mkdir("late", 0700) ? 1 : 0);
+	toucher = fork();
+	if (!toucher)
+		_exit(p[GRANULE]);
+	p[100] = 2;
+	ok(p[0] == 1, "what is mapped can be stored to");
 	usleep(300000);
 	ok(!waitpid(pid, &status, WNOHANG) && access("late", F_OK), "mkdir waits");
+	ok(!waitpid(toucher, &status, WNOHANG) && memory(hole) == (long)GRANULE,
+	   "and who touches a hole");
 	ok(!ioctl(root, FITHAW, 0), "FITHAW");
 	ok(waitpid(pid, &status, 0) == pid && !status && !rmdir("late"), "mkdir goes on");
+	ok(waitpid(toucher, &status, 0) == toucher && !status &&
+	   memory(hole) == 2 * (long)GRANULE, "the hole is filled");
+	munmap(p, 2 * GRANULE);
+	drop(hole, "hole");
 	for (i = 0; i < 50 && free_bytes() != before; i++)
 		usleep(100000);
 	ok(free_bytes() == before, "and the unlinked file is free");
 	fails(ioctl(root, FITHAW, 0), EINVAL, "FITHAW of what is not frozen");
 	close(root);
+}
+
+/* The last mount goes while it is frozen: the next one finds it so. */
+static void test_freeze_away(const char *at)
+{
+	int fd = open(".", O_RDONLY | O_DIRECTORY);
+	pid_t pid;
+
+	ok(!ioctl(fd, FIFREEZE, 0), "FIFREEZE");
+	close(fd);
+	if (chdir("/"))
+		die("chdir");
+	ok(!umount2(at, MNT_DETACH), "umount -l");
+	ok(!mount("region0", at, "pkernfs", 0, NULL) && !chdir(at), "mount");
+	fd = open(".", O_RDONLY | O_DIRECTORY);
+	pid = fork();
+	if (!pid)
+		_exit(mkdir("late", 0700) ? 1 : 0);
+	usleep(300000);
+	ok(!waitpid(pid, NULL, WNOHANG) && access("late", F_OK), "it is frozen");
+	ok(!ioctl(fd, FITHAW, 0) && waitpid(pid, NULL, 0) == pid && !rmdir("late"), "FITHAW");
+	close(fd);
 }
 
 /* What is stored, for the next kernel. */
@@ -434,7 +548,7 @@ int main(int argc, char **argv)
 {
 	int rc;
 
-	if (argc < 2)
+	if (argc < 3)
 		die("usage");
 	enter(argc - 1, argv + 1);
 	rc = over_kexec(argv[1], write_all, check_all);
@@ -444,10 +558,12 @@ int main(int argc, char **argv)
 	test_special();
 	test_zero_range();
 	test_cookies();
+	test_readdir();
 	test_no_inodes();
 	test_times();
 	test_read_only();
 	test_freeze();
 	test_leases();
+	test_freeze_away(argv[2]);
 	return tap_done();
 }
