@@ -21,7 +21,7 @@ static u64 pkernfs_bad_home(const struct pkernfs_sb *sb)
 }
 
 /* The list; NULL: the region was made without one. */
-static const struct pkernfs_bad_block_ser *pkernfs_bad_list(struct pkernfs_core *c)
+const struct pkernfs_bad_block_ser *pkernfs_bad_list(struct pkernfs_core *c)
 {
 	if (!pkernfs_has(c, PKERNFS_INCOMPAT_BAD))
 		return NULL;
@@ -310,6 +310,21 @@ bool pkernfs_bad_layout(const struct pkernfs_bad_block_ser *b, const struct pker
 
 /* --- a new error -------------------------------------------------------------- */
 
+/* Enter a page into a list: 0, -EEXIST, -ENOSPC. */
+int pkernfs_bad_insert(struct pkernfs_bad_block_ser *b, u64 page)
+{
+	u32 count = le32_to_cpu(b->count), i = pkernfs_bad_index(b, page);
+
+	if (i < count && le64_to_cpu(b->page[i]) == page)
+		return -EEXIST;
+	if (count == PKERNFS_BAD_PAGES)
+		return -ENOSPC;
+	memmove(b->page + i + 1, b->page + i, (count - i) * sizeof(*b->page));
+	b->page[i] = cpu_to_le64(page);
+	b->count = cpu_to_le32(count + 1);
+	return 0;
+}
+
 /**
  * pkernfs_bad_add - remember a bad page
  * @c: the core
@@ -322,7 +337,7 @@ int pkernfs_bad_add(struct pkernfs_core *c, u64 page)
 {
 	struct pkernfs_bad_block_ser *b;
 	struct pkernfs_gpool *p;
-	u32 i, count, g;
+	u32 g;
 	int err;
 
 	if (!pkernfs_has(c, PKERNFS_INCOMPAT_BAD))
@@ -335,17 +350,9 @@ int pkernfs_bad_add(struct pkernfs_core *c, u64 page)
 	if (err)
 		return err;
 	b = pkernfs_tx_block(c, pkernfs_bad_home(c->r->sb));
-	count = le32_to_cpu(b->count);
-	i = pkernfs_bad_index(b, page);
-	if (i < count && le64_to_cpu(b->page[i]) == page)
-		err = -EEXIST;
-	else if (count == PKERNFS_BAD_PAGES)
-		err = -ENOSPC;
+	err = pkernfs_bad_insert(b, page);
 	if (err)
 		goto out;
-	memmove(b->page + i + 1, b->page + i, (count - i) * sizeof(*b->page));
-	b->page[i] = cpu_to_le64(page);
-	b->count = cpu_to_le32(count + 1);
 	err = pkernfs_tx_commit(c);
 	p = pkernfs_page_granule(c, page, &g);
 	if (!err && p)

@@ -25,6 +25,7 @@
 #include <linux/uaccess.h>
 
 #include "device.h"
+#include "nospec.h"
 #include "pkernfs.h"
 
 #define PKERNFS_CHARDEV_STEP	SZ_256K
@@ -147,7 +148,8 @@ static void pkernfs_chardev_copy(struct pkernfs_chardev *d, u64 pos, size_t byte
 	for (; bytes; bytes -= part, pos += part, buf += part, mem += part) {
 		u64 page = pos >> PKERNFS_BLOCK_SHIFT;
 		bool bad = c ? pkernfs_bad_first(c, page, 1) == page :
-			       pkernfs_bad_listed(d->bad, page);
+			       pkernfs_bad_listed(d->bad, page) ||
+			       pkernfs_nospec_hidden(d->r, page);
 
 		part = min_t(size_t, bytes, PKERNFS_BLOCK_SIZE - pos % PKERNFS_BLOCK_SIZE);
 		if (store && !bad)
@@ -223,6 +225,9 @@ static int pkernfs_chardev_store(struct pkernfs_chardev *d, u64 pos, size_t byte
 		return -ENXIO;
 	if (pkernfs_hidden(d->r, pos, bytes))
 		return -EPERM;
+	/* What is written may make metadata of them, or another list. */
+	if (!d->written)
+		pkernfs_nospec_show(d->r);
 	d->written = true;
 	WRITE_ONCE(d->r->changes, d->r->changes + 1);
 	/* What has proven itself may be overwritten: whoever looks next proves it again. */
@@ -337,7 +342,7 @@ static void pkernfs_unclaim(struct pkernfs_chardev *d)
 }
 
 /* After a claim, as with a core the list may still change. */
-static struct pkernfs_bad_block_ser *pkernfs_chardev_bad(struct pkernfs_region *r)
+static struct pkernfs_bad_block_ser *pkernfs_chardev_bad(struct pkernfs_region *r, bool claim)
 {
 	unsigned int nofs = memalloc_nofs_save();	/* for core->lock */
 	struct pkernfs_bad_block_ser *bad;
@@ -354,6 +359,9 @@ static struct pkernfs_bad_block_ser *pkernfs_chardev_bad(struct pkernfs_region *
 	} else {
 		WRITE_ONCE(r->sb, pkernfs_chardev_sb(r, 0) ?: pkernfs_chardev_sb(r, 1));
 		bad = pkernfs_bad_keep(r);
+		/* Others, who have not claimed it, do not keep it from being written. */
+		if (claim && !IS_ERR(bad))
+			pkernfs_nospec_load(r, bad);
 	}
 	mutex_unlock(&pkernfs_format_lock);
 	memalloc_nofs_restore(nofs);
@@ -461,7 +469,7 @@ static int pkernfs_chardev_open(struct inode *inode, struct file *file)
 		err = pkernfs_claim(d);
 	if (err)
 		goto free;
-	d->bad = pkernfs_chardev_bad(d->r);
+	d->bad = pkernfs_chardev_bad(d->r, d->claim);
 	err = PTR_ERR_OR_ZERO(d->bad);
 	if (err)
 		goto unclaim;

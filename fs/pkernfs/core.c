@@ -20,6 +20,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "nospec.h"
 #include "pkernfs.h"
 
 #define PKERNFS_RECLAIM_PERIOD	HZ
@@ -113,6 +114,7 @@ int pkernfs_core_load_locked(struct pkernfs_region *r)
 	/* What was wrong before is not any more; but ~0 is no place to mount. */
 	if (r->index != ~0U)
 		WRITE_ONCE(r->reason, NULL);
+	pkernfs_nospec_load(r, pkernfs_bad_list(c));
 	/* Lockless readers of r->core must find it complete. */
 	smp_store_release(&r->core, c);
 	return 0;

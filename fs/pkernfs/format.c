@@ -16,6 +16,7 @@
 #include <linux/string.h>
 #include <linux/uuid.h>
 
+#include "nospec.h"
 #include "pkernfs.h"
 
 /* r->core and core->sb come and go under it: load, mount, umount, mkfs. */
@@ -550,6 +551,7 @@ int pkernfs_format(struct pkernfs_region *r, const struct pkernfs_format *opt,
 		pkernfs_core_free(r->core);
 		r->core = NULL;
 	}
+	pkernfs_nospec_show(r);
 	WRITE_ONCE(r->sb, NULL);
 	if (!pkernfs_region_fits(r, &sb)) {
 		*why = "its memory cannot be mapped with these granules";

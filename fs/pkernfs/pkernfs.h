@@ -505,6 +505,7 @@ extern const struct xattr_handler * const pkernfs_xattr_handlers[];
 
 /* --- bad.c: pages with memory errors ------------------------------------------ */
 
+const struct pkernfs_bad_block_ser *pkernfs_bad_list(struct pkernfs_core *c);
 u32 pkernfs_bad_count(struct pkernfs_core *c);
 bool pkernfs_bad_listed(const struct pkernfs_bad_block_ser *b, u64 page);
 u64 pkernfs_bad_first(struct pkernfs_core *c, u64 page, u64 count);
@@ -514,6 +515,7 @@ void pkernfs_bad_withhold(struct pkernfs_core *c, struct pkernfs_gpool *p, u32 g
 			  u32 count);
 struct pkernfs_gpool *pkernfs_page_granule(struct pkernfs_core *c, u64 page, u32 *granule);
 int pkernfs_bad_load(struct pkernfs_core *c, const char **why);
+int pkernfs_bad_insert(struct pkernfs_bad_block_ser *b, u64 page);
 int pkernfs_bad_add(struct pkernfs_core *c, u64 page);
 bool pkernfs_bad_layout(const struct pkernfs_bad_block_ser *b, const struct pkernfs_sb *sb);
 struct pkernfs_bad_block_ser *pkernfs_bad_keep(struct pkernfs_region *r);

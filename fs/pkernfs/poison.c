@@ -7,10 +7,15 @@
  * at it they are EIO. What cannot be undone is what was pinned, or frozen for a
  * device: its DMA goes on, and the log says so. bad.c remembers the page.
  *
- * Pages of files are touched nowhere any more; then the architecture may take them out
- * of the direct mapping. Metadata is used on, through that mapping. So is, for a while,
- * what somebody was already writing to: memory that is being made ready for a file, and a
- * file whose inode lock is taken. Whoever looks a page up later finds it in the list.
+ * Pages of files are touched nowhere any more, and are taken out of the direct mapping
+ * (nospec.c). Metadata is used on, through that mapping. So is, for a while, what somebody
+ * was already writing to: memory that is being made ready for a file, and a file whose
+ * inode lock is taken. Whoever looks a page up later finds it in the list.
+ *
+ * That leaves those who have looked it up before, by a pin or another reference. The kernel
+ * may read it for them, to encrypt what they write to a disk, say. If the error is real that
+ * is a machine check at best. If it is only said to be one, by madvise(MADV_HWPOISON) or in
+ * sysfs, it need not become an oops: then the next load takes out the page.
  */
 
 #define pr_fmt(fmt) "pkernfs: " fmt
@@ -21,6 +26,7 @@
 #include <linux/pagemap.h>
 #include <linux/printk.h>
 
+#include "nospec.h"
 #include "pkernfs.h"
 
 /**
@@ -101,6 +107,12 @@ static struct super_block *pkernfs_bad_unmap(struct pkernfs_core *c, int flags,
 	return sb;
 }
 
+/* Has somebody a page of it otherwise than by a mapping? Now and then it seems so. */
+static bool pkernfs_folio_referenced(struct folio *folio)
+{
+	return folio_ref_count(folio) > 1 + folio_mapcount(folio);
+}
+
 static void pkernfs_bad_report(struct pkernfs_core *c, u64 page,
 			       const struct pkernfs_bad_place *at)
 {
@@ -152,10 +164,18 @@ int pkernfs_page_failure(struct pkernfs_core *c, u64 page, int flags, struct sup
 		return -EIO;
 	if (err && err != -EEXIST)
 		return err;
-	if (!at.busy)
+	if (at.busy) {
+		pr_warn("region %u: it stays in the kernel's mapping, as it may just be written to\n",
+			c->r->index);
+		return -EHWPOISON;
+	}
+	if (flags & MF_SW_SIMULATED && at.ino &&
+	    pkernfs_folio_referenced(pfn_folio(PHYS_PFN(c->r->base) + page)))
 		return 0;
-	pr_warn("region %u: it stays in the kernel's mapping, as it may just be written to\n",
-		c->r->index);
+	err = pkernfs_nospec_hide(c->r, page);
+	if (!err)
+		return 0;
+	pr_warn("region %u: it stays in the kernel's mapping: %pe\n", c->r->index, ERR_PTR(err));
 	return -EHWPOISON;
 }
 
@@ -168,10 +188,11 @@ int pkernfs_page_failure(struct pkernfs_core *c, u64 page, int flags, struct sup
  *
  * From memory_failure(), in process context, without locks.
  *
- * Return: 0: unmapped and remembered, and nothing here touches the page again, so that
- * the architecture may take it out of the direct mapping; or an errno, upon which it stays
- * there: -EHWPOISON: unmapped and remembered, but the kernel may just be writing to it,
- * and nobody is to be killed for that; -EIO for metadata, whether it is remembered or not.
+ * Return: 0: unmapped and remembered, and nothing here touches the page again: it is out of
+ * the direct mapping, and the architecture may take it out once more; or an errno, upon which
+ * it stays there: -EHWPOISON: unmapped and remembered, but the kernel may just be writing to
+ * it, or there is no memory to split its mapping, and nobody is to be killed for that; -EIO
+ * for metadata, whether it is remembered or not.
  * Never -EOPNOTSUPP, which would have mm/ do what it does for DAX: it wants entries in
  * i_pages that there are not.
  */

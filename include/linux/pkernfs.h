@@ -79,6 +79,8 @@ struct pkernfs_span {
  * @nid: NUMA node
  * @pgmap: its pages, in runs of one order
  * @pgmaps: number of them, 0: not mapped
+ * @hidden: bad pages that are not in the kernel's mapping, as in the list; NULL: none;
+ *	pkernfs_format_lock
  * @handover_next: handover blocks used by the kexec under way
  */
 struct pkernfs_region {
@@ -98,6 +100,7 @@ struct pkernfs_region {
 	int nid;
 	struct dev_pagemap pgmap[PKERNFS_RUNS];
 	unsigned int pgmaps;
+	struct pkernfs_bad_block_ser *hidden;
 	u64 handover_next;
 };
 

@@ -4,6 +4,7 @@
  */
 #include <sys/mman.h>
 
+#include "../../../fs/pkernfs/nospec.h"
 #include "../../../fs/pkernfs/pkernfs.h"
 
 bool shim_verbose;
@@ -48,6 +49,15 @@ bool pkernfs_region_fits(const struct pkernfs_region *r, const struct pkernfs_sb
 int pkernfs_region_remap(struct pkernfs_region *r, const struct pkernfs_sb *sb)
 {
 	return -ENOMEM;
+}
+
+/* Nor is there a mapping of the kernel's. */
+void pkernfs_nospec_load(struct pkernfs_region *r, const struct pkernfs_bad_block_ser *b)
+{
+}
+
+void pkernfs_nospec_show(struct pkernfs_region *r)
+{
 }
 
 /* A GiB that is given back is zeroes as well, and costs nothing. */

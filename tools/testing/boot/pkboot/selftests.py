@@ -35,13 +35,18 @@ def vfio_files(*names, flags=()):
             for n in names]
 
 
-def run(t):
-    """run() of a scenario whose guest has a "TAP ..." line for each program."""
-    m = t.machine().start()
-    m.finish()
-    for _, line in m.console.lines:
+def note(t, machine):
+    """What a guest said in its "TAP ..." lines, one for each program."""
+    for _, line in machine.console.lines:
         if 'TAP ' in line:
             t.note(line.split('TAP ', 1)[1])
+
+
+def run(t):
+    """run() of a scenario whose guest has such lines."""
+    m = t.machine().start()
+    m.finish()
+    note(t, m)
 
 
 def ram_offset(machine, phys):

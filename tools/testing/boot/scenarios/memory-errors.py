@@ -5,9 +5,14 @@ By madvise(MADV_HWPOISON) and hard_offline_page, in mapped files. The list is th
 after a kexec, after mkfs and after a restore. A device that reaches such a page is not
 frozen; one that is frozen goes on, and the log says so. Metadata is put nowhere on such a
 page, nor are the tables of a kexec, also if it fails after FREEZE.
+
+A bad page is not in the kernel's own mapping, so that no CPU reads it ahead of what it is
+asked for: QEMU looks at the page tables. Not so one that is metadata. One that is pinned is
+out if there was a machine check, which QEMU makes; if it was injected in the next kernel.
 """
 
 from pkboot import dma, selftests
+from pkboot.result import Failure
 
 STAGES = 2
 MEMORY = '1G'
@@ -15,6 +20,7 @@ PKERNFS = '64M@512M,256M@640M'
 DEVICES = (dma.NIC,)
 TIMEOUT = 120
 QUICK = False
+_LOOKS = 13         # of the host, at the kernel's mapping
 
 
 def FILES():
@@ -23,9 +29,27 @@ def FILES():
 
 
 GUEST = r'''
+# mapping GONE THERE: the host looks whether these addresses are in the kernel's mapping.
+mapping() {
+	[ -e /tmp/page_offset ] || grep -m 1 ' page_offset_base$' /proc/kallsyms >/tmp/page_offset
+	say "MAPPING $(cut -d ' ' -f 1 /tmp/page_offset) gone" $1 "there" $2
+	await_host
+}
+
 tap() {
 	"$@" >/tmp/tap 2>&1 || fail "$* $(grep -v '^ok' /tmp/tap)"
 	say "TAP $1 $(grep -c '^ok' /tmp/tap) passed"
+}
+
+# Behind a page of region 1 that is pinned: there is no use for it any more.
+machine_check() {
+	local bad
+	bad=$(printf %%#x $(($(tail -n 1 /sys/fs/pkernfs/region1/bad_addresses) + 4096)))
+	echo 1 >/sys/devices/system/machinecheck/machinecheck0/check_interval
+	say "MACHINE CHECK $bad"
+	until grep -q $bad /sys/fs/pkernfs/region1/bad_addresses; do sleep 0.1; done
+	until dmesg | grep -q "memory error at $bad.*; a frozen device"; do sleep 0.1; done
+	mapping $bad ""
 }
 
 frozen() {
@@ -46,6 +70,8 @@ frozen() {
 	fs_poison hit /mnt/vm0/ram 1000 || fail "fs_poison hit"
 	dmesg | grep -q 'a frozen device reaches it, its DMA goes on' || fail "not reported"
 	want_state frozen
+	mapping "" "$(cat /sys/fs/pkernfs/region1/bad_addresses)"
+	machine_check
 	echo go >/tmp/control
 	wait $! || fail "the VMM: $?"
 }
@@ -81,6 +107,62 @@ handed_over() {
 	load_armed -c
 }
 
+# Who has the device open does not meet them either; but they are back before the first
+# byte that he writes, which may make metadata of them.
+claimed() {
+	local bad
+	bad=$(cat $region/bad_addresses)
+	mapping "$bad" ""
+	umount /mnt
+	exec 3<>/dev/pkernfs0
+	dd bs=4096 count=1 of=/tmp/block <&3 2>/dev/null || fail "reading a superblock: $?"
+	dd bs=1M of=/dev/null <&3 2>/dev/null || fail "reading a region with bad pages: $?"
+	mapping "$bad" ""
+	exec 3<&-
+	mapping "$bad" ""
+	exec 3<>/dev/pkernfs0
+	cat /tmp/block >&3
+	mapping "" "$bad"
+	exec 3<&-
+	region_mount
+	mapping "$bad" ""
+}
+
+# What were pages of a file are blocks of the pool now, and pages of another order behind it.
+repooled() {
+	local bad end pool= data=
+	mkfs.pkernfs -q -f --pool 3072 region0 || fail "mkfs --pool"
+	# It ends where the first granule begins.
+	end=$(((512 << 20) + ($(cat $region/pool_blocks) + 511) / 512 * (2 << 20)))
+	for bad in $(cat $region/bad_addresses); do
+		if [ $((bad)) -lt $end ]; then
+			pool="$pool $bad"
+		else
+			data="$data $bad"
+		fi
+	done
+	[ -n "$pool" -a -n "$data" ] || fail "bad pages in the pool:$pool, in files:$data"
+	mapping "$data" "$pool"
+}
+
+# All of it is forgotten if neither superblock is there: as root wants it. So is what was
+# not in the mapping, or mkfs and the files would be an oops.
+forgotten() {
+	local bad block
+	bad=$(cat $region/bad_addresses)
+	umount /mnt
+	for block in 0 $(($(cat $region/size) / 4096 - 1)); do
+		dd if=/dev/zero of=/dev/pkernfs0 bs=4096 count=1 seek=$block conv=notrunc \
+			2>/dev/null || fail "superblock: $?"
+	done
+	mkfs.pkernfs -q region0 || fail "mkfs without a list"
+	[ "$(cat $region/bad_pages)" = 0 ] || fail "not forgotten"
+	mapping "" "$bad"
+	region_mount
+	dd if=/dev/zero of=/mnt/all bs=1M 2>/dev/null || true
+	[ "$(stat -f -c %%f /mnt)" -le "$(cat $region/small_free)" ] || fail "there is room left"
+}
+
 # What was saved knows of no bad page. After a restore they are known all the same, also
 # after one that was interrupted, which leaves no superblock.
 restored() {
@@ -110,7 +192,9 @@ stage1() {
 	pkernfsctl save -q region0 /tmp/empty || fail "save"
 	region_mount
 	tap fs_poison test /mnt
+	claimed
 	restored
+	mapping "$(cat $region/bad_addresses)" ""
 	fs_poison write /mnt || fail "fs_poison write"
 	dmesg | grep -q 'region 0: memory error at 0x.*: inode [0-9]*, offset 0x' ||
 		fail "no line in the log"
@@ -125,15 +209,69 @@ stage2() {
 	region_mount region1
 	vmm restore run=100ms || fail "the second VMM: $?"
 	umount /mnt
+	# Records and tables are in its last 2 MiB.
+	mapping "$(grep -v ^%(tail)#x /sys/fs/pkernfs/region1/bad_addresses)" \
+		"$(grep ^%(tail)#x /sys/fs/pkernfs/region1/bad_addresses)"
+	region_mount
+	mapping "$(cat $region/bad_addresses)" ""
+	umount /mnt
 	pages=$(cat $region/bad_pages)
 	region_mount
 	tap fs_poison check /mnt
 	pkernfsctl status | grep -q "$pages pages with memory errors" || fail "status"
 	umount /mnt
+	repooled
 	mkfs.pkernfs -q -f region0 || fail "mkfs -f"
 	[ "$(cat $region/bad_pages)" = "$pages" ] || fail "mkfs has forgotten them"
 	region_mount
+	mapping "$(cat $region/bad_addresses)" ""
+	forgotten
 }
-''' % {'base': 640, 'bytes': 256}
+''' % {'base': 640, 'bytes': 256, 'tail': 640 + 256 - 2}
 
-run = selftests.run
+
+def _mapped(q, offset, phys):
+    """Is a page in the kernel's mapping of all memory, at its place?"""
+    said = q.hmp('gva2gpa %#x' % (offset + phys))
+    if 'Unmapped' in said:
+        return False
+    if int(said.split()[1], 16) != phys:
+        raise Failure('mapping of %#x: %s' % (phys, said))
+    return True
+
+
+def _machine_check(q, phys):
+    """An error of memory that the CPU has not met: deferred, in the banks that Linux polls."""
+    # VAL, EN, ADDRV, DEFERRED; bank 4 and extended code 8 are the memory of an AMD CPU.
+    q.hmp('mce 0 4 0x9400100000080000 0 %#x 0' % phys)
+
+
+def run(t):
+    m = t.machine().start()
+    at = looks = gone = there = 0
+    while looks < _LOOKS:
+        at, _, hit = m.wait(r'MAPPING (\w+) gone(.*) there(.*)|MACHINE CHECK (\w+)', start=at)
+        at += 1
+        q = m.qmp()
+        if hit.group(4):
+            _machine_check(q, int(hit.group(4), 16))
+            q.close()
+            continue
+        looks += 1
+        # Without PTI a CPU that is in userspace has the same tables.
+        offset = int(q.hmp('x /1xg 0x' + hit.group(1)).split()[1], 16)
+        out, kept = ([int(a, 16) for a in hit.group(n).split()] for n in (2, 3))
+        for phys in out:
+            if _mapped(q, offset, phys):
+                raise Failure('the bad page at %#x is in the kernel\'s mapping' % phys)
+        # And those behind them are.
+        for phys in kept + [p + 4096 for p in out + kept]:
+            if phys not in out and not _mapped(q, offset, phys):
+                raise Failure('the page at %#x is not in the kernel\'s mapping' % phys)
+        gone += len(out)
+        there += len(kept)
+        q.close()
+        m.send('seen')
+    m.finish()
+    selftests.note(t, m)
+    t.note('%d times not in the kernel\'s mapping, %d times there' % (gone, there))
