@@ -15,7 +15,6 @@ MEMORY = '1G'
 PKERNFS = '128M@512M'
 DEVICES = ('-device edu,addr=5.0',)
 TIMEOUT = 120
-QUICK = False
 
 
 def FILES():
