@@ -293,7 +293,7 @@ static void test_readdir(void)
 	}
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	ok(!bad && rounds > 3 && more, "read %d times while names come and go: the others, each once",
+	ok(!bad && rounds > 3 && more, "read %d times while names come and go: the others, once",
 	   rounds);
 	if (system("rm -r c"))
 		die("rm");
