@@ -160,7 +160,7 @@ static void test_mapped(int fd)
 
 	p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, ro, 0);
 	q = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-	ok(p[0] == 1 && !set_flags("f", FS_IMMUTABLE_FL), "mappings that can only read do not matter");
+	ok(p[0] == 1 && !set_flags("f", FS_IMMUTABLE_FL), "mappings that only read do not matter");
 	fails(mprotect(p, 4096, PROT_READ | PROT_WRITE), EACCES, "mprotect");
 	ok(!faults(q) && !faults(q + 1) && p[1] == 0, "nor do private ones");
 	fails(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), EPERM,
