@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """/dev/pkernfsN: who may open it when; fsck, dump, save and restore through it.
 
-With a device that is frozen the region can be looked at, but not claimed, and tables
-and records are zeroes for who looks. With pages pinned, and nothing mounted, it is the
-same. On a terminal save and restore say how far they are.
+With a device that is frozen, or adopted by the next kernel, the region can be looked at,
+but not claimed, and tables and records are zeroes for who looks. With pages pinned, and
+nothing mounted, it is the same. On a terminal save and restore say how far they are.
 """
 
 import os
@@ -11,7 +11,7 @@ import os
 from pkboot import dma, env, live, region, selftests
 
 LIKE = live
-STAGES = 1
+STAGES = 2
 TIMEOUT = 120
 QUICK = False
 PKERNFS = '64M@512M'
@@ -19,10 +19,11 @@ APPEND = ''
 
 
 def FILES():
+    found = dma.files(True) + selftests.vfio_files('pin_away', 'on_tty')
     bad = os.path.join(env.OUT, 'bin', 'bad-65')
     with open(bad, 'wb') as f:
         f.write(region.bad_list(65))
-    return dma.files(True) + selftests.vfio_files('pin_away', 'on_tty') + [
+    return found + [
         ('/bin/fsck.pkernfs', dma.ctl()), ('/bin/dump.pkernfs', dma.ctl()),
         ('/lib/bad-65', bad)]
 
@@ -39,6 +40,10 @@ busy() {
 	grep -q "mounted or in use" /tmp/out || fail "$1: fsck -y says: $(cat /tmp/out)"
 	! pkernfsctl save -q region0 /tmp/saved 2>/dev/null || fail "$1: save"
 	[ ! -e /tmp/saved ] || fail "$1: save has left a file"
+	[ ! -e /tmp/kept ] || ! pkernfsctl restore -q /tmp/kept region0 2>/tmp/out ||
+		fail "$1: restored"
+	[ ! -e /tmp/kept ] || grep -q "mounted or in use" /tmp/out ||
+		fail "$1: restore says: $(cat /tmp/out)"
 	fsck.pkernfs -n region0 >/tmp/out || fail "$1: fsck -n: $(cat /tmp/out)"
 	grep -q "in use, and clean" /tmp/out || fail "$1: fsck -n says: $(cat /tmp/out)"
 	dump.pkernfs --json region0 >/tmp/dump || fail "$1: dump"
@@ -181,26 +186,49 @@ stage1() {
 	[ $rc = 1 ] || fail "fsck -y of it: $rc: $(cat /tmp/out)"
 	region_mount
 	[ "$(md5sum </mnt/vm0/data)" = "$sum" ] || fail "fsck has lost data"
+	gzip </tmp/saved >/mnt/kept
 	rm /mnt/vm0/*
 	mv /tmp/saved /tmp/kept
 
 	vmm run --bind --size 32M --ring 1024 freeze || fail "the VMM: $?"
-	top=$(sed -n 's/.* root \(0x[0-9a-f]*\) tables.*/\1/p' /sys/kernel/debug/pkernfs/devices)
-	[ $((top)) != 0 ] || fail "no table: $(cat /sys/kernel/debug/pkernfs/devices)"
-	busy "with a frozen device" "memory is in use"
-	umount /mnt
-	busy "with a frozen device, not mounted" "memory is in use"
-	! used $tail 320 || fail "records can be read"
-	! used $((($top - $(cat $region/base)) / 4096)) || fail "tables can be read"
-	grep -q '"inode": 2,' /tmp/dump || fail "dump shows no inode"
-	dump.pkernfs region0 >/tmp/out || fail "dump"
-	! grep -q ^record /tmp/out || fail "a record is shown"
+	frozen "with a frozen device"
 	region_mount
+	load_armed -c
+	kexec_jump
+}
+
+stage2() {
+	# What was adopted is known before a mount, too.
+	frozen "with an adopted device"
+	region_mount
+	want_state adopted
+	gunzip </mnt/kept >/tmp/kept
+	frozen "with an adopted device, and a file to restore"
+	region_mount
+	want_state adopted
+	rm /mnt/kept
 	pkernfsctl release /mnt/vm0/nic0 || fail "release"
 	pinned
 	progress
 	fsck.pkernfs -n region0 >/tmp/out || fail "fsck in the end: $(cat /tmp/out)"
 	bad_metadata
+}
+
+# frozen WHAT: a device is preserved; not mounted after it
+frozen() {
+	local tail=$(($(cat $region/size) / 4096 - 512))
+	top=$(sed -n 's/.* root \(0x[0-9a-f]*\) tables.*/\1/p' /sys/kernel/debug/pkernfs/devices)
+	[ $((top)) != 0 ] || fail "no table: $(cat /sys/kernel/debug/pkernfs/devices)"
+	if grep -q ' /mnt ' /proc/mounts; then
+		busy "$1, mounted" "memory is in use"
+		umount /mnt
+	fi
+	busy "$1" "memory is in use"
+	! used $tail 320 || fail "records can be read"
+	! used $((($top - $(cat $region/base)) / 4096)) || fail "tables can be read"
+	grep -q '"inode": 2,' /tmp/dump || fail "dump shows no inode"
+	dump.pkernfs region0 >/tmp/out || fail "dump"
+	! grep -q ^record /tmp/out || fail "a record is shown"
 }
 '''
 
