@@ -42,7 +42,7 @@ static const struct command commands[] = {
 	  "print the metadata of a region; see dump.pkernfs(8)", cmd_dump },
 	{ "save",     "[-q] REGION FILE",
 	  "save a region that is not in use to a file", cmd_save },
-	{ "restore",  "[-q] FILE REGION",
+	{ "restore",  "[-f] [-q] FILE REGION",
 	  "make a region what it was when it was saved", cmd_restore },
 	{ NULL, NULL, NULL, NULL }
 };

@@ -267,20 +267,27 @@ static bool restore_bad_know(struct image *img, uint64_t home,
 }
 
 /*
+ * What the kernel would not take is not put in the place of what may be whole, unless
+ * that is wanted (@force).
+ *
  * Memory does not get better by a restore: what was known to be bad still is, and the
  * kernel does not write there. Metadata that is not written is damage.
  *
  * Return: it cannot be restored.
  */
-static bool restore_bad_metadata(struct image *saved, const struct image *img,
-				 const struct pkernfs_bad_block_ser *bad)
+static bool restore_damages(struct image *saved, const struct image *img,
+			    const struct pkernfs_bad_block_ser *bad, bool force)
 {
 	struct check k = {};
 	uint32_t at = 0, found = 0;
 	uint64_t page;
 
 	/* It is mended in memory for that; what is restored is what was saved. */
-	check_run(&k, saved);
+	if ((!check_run(&k, saved) || k.found) && !force) {
+		complain("%s: was saved damaged: run fsck.pkernfs -y of it first, or say -f",
+			 saved->path);
+		found++;
+	}
 	image_undo(saved);
 	while ((page = check_bad_metadata(&k, bad, &at)) != ~0ULL) {
 		complain("%s: page %llu is bad, and would have metadata", img->path,
@@ -360,7 +367,7 @@ static int restore_pieces(struct image *img, struct image *saved, uint64_t home,
 	return err ?: restore_superblocks(img, copy);
 }
 
-static int restore_region(struct image *img, struct image *saved, uint8_t *buf)
+static int restore_region(struct image *img, struct image *saved, uint8_t *buf, bool force)
 {
 	static struct pkernfs_bad_block_ser bad, list;
 	/* The kernel goes by the first superblock that is whole, too. */
@@ -373,7 +380,7 @@ static int restore_region(struct image *img, struct image *saved, uint8_t *buf)
 	}
 	if (!restore_bad_know(img, home, &bad))
 		complain("%s: has no list of bad pages: none is known", img->path);
-	if (restore_bad_metadata(saved, img, &bad)) {
+	if (restore_damages(saved, img, &bad, force)) {
 		complain("%s: nothing has been changed", img->path);
 		return EXIT_REFUSED;
 	}
@@ -404,7 +411,7 @@ static int restore_taken(const char *path)
 	return EXIT_REFUSED;
 }
 
-static int restore_to(const char *path, struct image *saved, const struct sums *s)
+static int restore_to(const char *path, struct image *saved, const struct sums *s, bool force)
 {
 	uint8_t *buf = malloc(SUMS_PIECE);
 	struct image img;
@@ -428,13 +435,13 @@ static int restore_to(const char *path, struct image *saved, const struct sums *
 	else if (!img.device)
 		complain("%s: not the device of a region", path);
 	else if (!restore_verify(saved, s->table, buf))
-		ret = restore_region(&img, saved, buf);
+		ret = restore_region(&img, saved, buf, force);
 	image_close(&img);
 	free(buf);
 	return ret ?: restore_taken(path);
 }
 
-static int restore(const char *file, const char *region)
+static int restore(const char *file, const char *region, bool force)
 {
 	struct image saved;
 	struct sums s;
@@ -455,7 +462,7 @@ static int restore(const char *file, const char *region)
 		complain("%s: a repair of it was interrupted: run fsck.pkernfs -y again", file);
 		ret = EXIT_REFUSED;
 	} else {
-		ret = restore_to(region, &saved, &s);
+		ret = restore_to(region, &saved, &s, force);
 	}
 	image_close(&saved);
 	sums_free(&s);
@@ -464,11 +471,12 @@ static int restore(const char *file, const char *region)
 
 int cmd_restore(int argc, char **argv)
 {
+	bool force = take_flag(&argc, argv, "-f");
 	const char *path;
 
 	quiet = take_flag(&argc, argv, "-q");
 	if (argc != 2)
 		return usage_error("a FILE and a REGION are needed", NULL);
 	path = region_device(argv[1]);
-	return path ? restore(argv[0], path) : EXIT_USAGE;
+	return path ? restore(argv[0], path, force) : EXIT_USAGE;
 }

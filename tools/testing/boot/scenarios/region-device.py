@@ -178,6 +178,8 @@ stage1() {
 	# Damage: bits of the directory's inode, as no other is known to be used.
 	at=$((65 * 4096 + 2 * 512 + 40))
 	printf x | dd of=$dev bs=1 seek=$at conv=notrunc 2>/dev/null || fail "cannot be written"
+	pkernfsctl save -q region0 /tmp/bad 2>/tmp/out || fail "save of what is damaged: $?"
+	grep -q "damaged; saved as it is" /tmp/out || fail "save says: $(cat /tmp/out)"
 	! mount -t pkernfs region0 /mnt 2>/dev/null || fail "a damaged region is mounted"
 	[ "$(cat $region/state)" = refused ] || fail "its state is $(cat $region/state)"
 	rc=0; fsck.pkernfs -n region0 >/tmp/out || rc=$?
@@ -186,6 +188,25 @@ stage1() {
 	[ $rc = 1 ] || fail "fsck -y of it: $rc: $(cat /tmp/out)"
 	region_mount
 	[ "$(md5sum </mnt/vm0/data)" = "$sum" ] || fail "fsck has lost data"
+	echo more >/mnt/vm0/more
+	umount /mnt
+
+	# What was saved damaged does not replace what is whole, unless that is wanted.
+	rc=0; pkernfsctl restore -q /tmp/bad region0 2>/tmp/out || rc=$?
+	[ $rc = 1 ] && grep -q "/tmp/bad: was saved damaged" /tmp/out ||
+		fail "restore of what was saved damaged: $rc: $(cat /tmp/out)"
+	region_mount
+	[ "$(cat /mnt/vm0/more)" = more ] || fail "a restore that was refused has changed something"
+	umount /mnt
+	rc=0; pkernfsctl restore -q -f /tmp/bad region0 2>/tmp/out || rc=$?
+	[ $rc = 1 ] && grep -q "it is restored, and the kernel refuses it" /tmp/out ||
+		fail "restore -f: $rc: $(cat /tmp/out)"
+	rc=0; fsck.pkernfs -y /tmp/bad >/tmp/out 2>&1 || rc=$?
+	[ $rc = 1 ] || fail "fsck -y of what was saved damaged: $rc: $(cat /tmp/out)"
+	pkernfsctl restore -q /tmp/bad region0 || fail "restore of it, mended"
+	rm /tmp/bad
+	region_mount
+	[ "$(md5sum </mnt/vm0/data)" = "$sum" ] || fail "it is not what it was"
 	gzip </tmp/saved >/mnt/kept
 	rm /mnt/vm0/*
 	mv /tmp/saved /tmp/kept
