@@ -158,14 +158,21 @@ static bool device_was_found(const char *name)
 	return false;
 }
 
-/* What a regular file is: 0 or errno. */
+/*
+ * What a regular file is: 0 or errno. Its owner can put something else in its place, or have
+ * a lease of it (EWOULDBLOCK): nobody is waited for.
+ */
 static int file_info(const char *path, struct pkernfs_info *info)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), err;
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC), err = 0;
+	struct stat st;
 
 	if (fd < 0)
-		return errno;
-	err = get_info(fd, info);
+		return errno == ELOOP || errno == ENXIO ? ENOENT : errno;
+	if (fstat(fd, &st))
+		err = errno;
+	else
+		err = S_ISREG(st.st_mode) ? get_info(fd, info) : ENOENT;
 	close(fd);
 	if (err)
 		memset(info, 0, sizeof(*info));
@@ -189,7 +196,8 @@ static int visit(const char *path, const struct stat *st, int type, struct FTW *
 	if (err == ENOENT)
 		return 0;	/* removed meanwhile */
 	if (err) {
-		complain("%s: %s", path, strerror(err));
+		complain("%s: %s", path, err == EWOULDBLOCK ? "somebody has a lease of it" :
+			 strerror(err));
 		incomplete = true;
 	}
 	device = info.state != PKERNFS_STATE_ORDINARY;

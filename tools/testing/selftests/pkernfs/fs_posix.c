@@ -522,7 +522,11 @@ static void test_leases(void)
 		uint32_t flags;
 		uint16_t type, pad;
 	} deleg = { .type = F_RDLCK };
+	struct timespec begin, end;
+	bool unknown = false;
+	char line[256];
 	int fd, dir;
+	FILE *out;
 
 	touch("leased");
 	signal(SIGIO, SIG_IGN);
@@ -534,6 +538,19 @@ static void test_leases(void)
 	close(fd);
 	fd = open("leased", O_WRONLY | O_NONBLOCK);
 	ok(fd >= 0, "and it can be opened");
+	close(fd);
+
+	/* Who looks at all files does not wait until whoever has the lease gives it back. */
+	fd = open("leased", O_RDWR);
+	ok(!fcntl(fd, F_SETLEASE, F_WRLCK), "a lease to write");
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	out = popen("pkernfsctl list . 2>&1", "r");
+	while (out && fgets(line, sizeof(line), out))
+		unknown |= !strcmp(line, "  ./leased: unknown\n");
+	ok(out && WEXITSTATUS(pclose(out)) == 1 && unknown, "pkernfsctl list does not know it");
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	ok(end.tv_sec - begin.tv_sec < 20, "at once: %ld s", end.tv_sec - begin.tv_sec);
+	fcntl(fd, F_SETLEASE, F_UNLCK);
 	close(fd);
 
 	dir = open(".", O_RDONLY | O_DIRECTORY);
