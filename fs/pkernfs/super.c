@@ -66,9 +66,9 @@ static int pkernfs_statfs(struct dentry *dentry, struct kstatfs *st)
 		shift = p->shift - PKERNFS_BLOCK_SHIFT;
 		st->f_blocks += (u64)p->granules << shift;
 		st->f_bfree += (u64)p->free << shift;
-		/* Small ones are set aside for small files, as other filesystems reserve blocks. */
-		if (p != &c->gpool[PKERNFS_GPOOL_4K])
-			st->f_bavail += (u64)p->free << shift;
+		/* The others are set aside, as other filesystems reserve blocks. */
+		if (p == &c->gpool[PKERNFS_GPOOL_2M])
+			st->f_bavail = (u64)p->free << shift;
 	}
 	st->f_ffree = c->inodes_free;
 	up_read(&c->lock);
