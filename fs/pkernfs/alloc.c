@@ -283,6 +283,25 @@ bool pkernfs_granule_idle(struct pkernfs_core *c, const struct pkernfs_gpool *p,
 	return pkernfs_folio_idle(pkernfs_granule_folio(c, p, granule));
 }
 
+/**
+ * pkernfs_granule_lent - has somebody a reference on its pages that is not for a mapping?
+ * @c: the core
+ * @p: granules of one size
+ * @granule: which one
+ *
+ * For an instant it looks so while a mapping comes or goes.
+ */
+bool pkernfs_granule_lent(struct pkernfs_core *c, const struct pkernfs_gpool *p,
+			  u32 granule)
+{
+	struct folio *folio;
+
+	if (!c->r->pgmaps)
+		return false;
+	folio = pkernfs_granule_folio(c, p, granule);
+	return folio_ref_count(folio) > 1 + folio_mapcount(folio);
+}
+
 /* Granules of a physical range, or NULL: not all of it is in granules of one size. */
 static struct pkernfs_gpool *pkernfs_phys_granules(struct pkernfs_core *c, phys_addr_t phys,
 						   u64 bytes, u32 *first, u32 *last)

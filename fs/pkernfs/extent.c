@@ -193,6 +193,42 @@ bool pkernfs_extent_busy(struct pkernfs_core *c, struct pkernfs_node *n,
 	return busy || *held;
 }
 
+/**
+ * pkernfs_extent_lent - would this part be busy if nobody had it mapped?
+ * @c: the core
+ * @n: the file
+ * @from: first byte of the part; set to the granule that is, for -EAGAIN
+ * @last: last byte
+ *
+ * Return: 0; -EBUSY: a device can reach it; -EAGAIN: somebody has a reference, which may go.
+ */
+int pkernfs_extent_lent(struct pkernfs_core *c, struct pkernfs_node *n, u64 *from, u64 last)
+{
+	u64 first, at;
+	int err = 0;
+	u32 i, g;
+
+	down_read(&c->lock);
+	first = *from >> n->pool->shift;
+	last >>= n->pool->shift;
+	for (i = pkernfs_extent_index(n, first);
+	     !err && i < n->extents && n->extent[i].logical <= last; i++) {
+		const struct pkernfs_extent *e = &n->extent[i];
+
+		for (at = max(first, e->logical); !err && at < e->logical + e->count && at <= last;
+		     at++) {
+			g = e->granule + (at - e->logical);
+			if (pkernfs_granule_holds(n->pool, g))
+				err = -EBUSY;
+			else if (pkernfs_granule_lent(c, n->pool, g))
+				err = -EAGAIN;
+			*from = at << n->pool->shift;
+		}
+	}
+	up_read(&c->lock);
+	return err;
+}
+
 /* --- loading ----------------------------------------------------------------- */
 
 /**

@@ -385,6 +385,8 @@ void *pkernfs_granule_virt(struct pkernfs_core *c, const struct pkernfs_gpool *p
 			   u32 granule);
 bool pkernfs_granule_idle(struct pkernfs_core *c, const struct pkernfs_gpool *p,
 			  u32 granule);
+bool pkernfs_granule_lent(struct pkernfs_core *c, const struct pkernfs_gpool *p,
+			  u32 granule);
 
 /* --- pool.c: blocks of 4 KiB ------------------------------------------------- */
 
@@ -414,6 +416,7 @@ int pkernfs_extent_cut(struct pkernfs_core *c, struct pkernfs_node *n,
 void pkernfs_extent_forget(struct pkernfs_core *c, struct pkernfs_node *n);
 bool pkernfs_extent_busy(struct pkernfs_core *c, struct pkernfs_node *n,
 			 u64 from, u64 last, bool *held);
+int pkernfs_extent_lent(struct pkernfs_core *c, struct pkernfs_node *n, u64 *from, u64 last);
 u64 pkernfs_extent_total(struct pkernfs_node *n);
 u64 pkernfs_extent_seek(struct pkernfs_node *n, u64 pos, bool data);
 u64 pkernfs_extent_holes(struct pkernfs_node *n, unsigned int shift, u64 from, u64 last);

@@ -57,6 +57,26 @@ static int pkernfs_wait_idle(struct inode *inode, loff_t first, loff_t last)
 }
 
 /*
+ * Would somebody still have memory of this part if all mappings of it went? Then none shall
+ * go: guests have them. What comes and goes is not in the way, as a granule that was seen
+ * without such a reference once is not looked at again.
+ */
+static int pkernfs_wait_lent(struct inode *inode, u64 from, u64 last)
+{
+	struct pkernfs_core *c = pkernfs_inode_core(inode);
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < PKERNFS_BUSY_TRIES; i++) {
+		err = pkernfs_extent_lent(c, pkernfs_node(inode), &from, last);
+		if (err != -EAGAIN)
+			return err;
+		usleep_range(1000, 2000);
+	}
+	return -EBUSY;
+}
+
+/*
  * Move a file from small to large granules. The inode lock keeps readers and writers away. Page
  * tables go, private copies stay. A file with a page that is pinned or held stays
  * where it is.
@@ -65,8 +85,14 @@ static int pkernfs_move(struct inode *inode)
 {
 	struct pkernfs_core *c = pkernfs_inode_core(inode);
 	struct pkernfs_node *n = pkernfs_node(inode);
-	int err = 0;
+	int err;
 
+	/* From others no file moves. It may be empty, and a fault choose for it just now. */
+	if (READ_ONCE(n->pool) != &c->gpool[PKERNFS_GPOOL_4K])
+		return 0;
+	err = pkernfs_wait_lent(inode, 0, MAX_LFS_FILESIZE);
+	if (err)
+		return err;
 	filemap_invalidate_lock(inode->i_mapping);
 	if (n->pool == &c->gpool[PKERNFS_GPOOL_4K]) {
 		unmap_mapping_range(inode->i_mapping, 0, 0, 0);
@@ -153,23 +179,27 @@ static int pkernfs_unmap(struct inode *inode, loff_t from, loff_t to, bool cows)
 static int pkernfs_shrink(struct inode *inode, loff_t size)
 {
 	struct pkernfs_core *c = pkernfs_inode_core(inode);
+	loff_t old = i_size_read(inode);
 	int err = 0;
 
-	filemap_invalidate_lock(inode->i_mapping);
 	/* Memory behind the old end is never mapped nor pinned: it may just go. */
-	if (size < i_size_read(inode))
-		err = pkernfs_unmap(inode, size, i_size_read(inode), true);
+	if (size < old)
+		err = pkernfs_wait_lent(inode, size, old - 1);
+	if (err)
+		goto out;
+	filemap_invalidate_lock(inode->i_mapping);
+	if (size < old)
+		err = pkernfs_unmap(inode, size, old, true);
 	if (!err)
 		err = pkernfs_extent_cut(c, pkernfs_node(inode), size, MAX_LFS_FILESIZE, size);
 	if (!err) {
-		loff_t old = i_size_read(inode);
-
 		i_size_write(inode, size);
 		/* A mapping shows all of the last page: what was cut off is not there. */
 		if (size < old)
 			pkernfs_zero(inode, size, round_up(size, PAGE_SIZE));
 	}
 	filemap_invalidate_unlock(inode->i_mapping);
+out:
 	if (err == -EBUSY)
 		pkernfs_say_held(inode, size, MAX_LFS_FILESIZE);
 	return err;
@@ -207,7 +237,15 @@ static int pkernfs_punch(struct inode *inode, loff_t offset, loff_t len)
 	u64 end = offset + len, size, first, last;
 	int err = 0;
 
-	/* Whole granules go, what is left at the edges becomes zero. */
+	/* What is refused takes no mapping away. Whole granules go, the edges become zero. */
+	size = 1ULL << READ_ONCE(pkernfs_node(inode)->pool)->shift;
+	first = round_up((u64)offset, size);
+	last = round_down(end, size);
+	if (first < last)
+		err = pkernfs_wait_lent(inode, first, last - 1);
+	if (err)
+		goto out;
+	/* The file may have been empty, and got granules of another size just now. */
 	filemap_invalidate_lock(inode->i_mapping);
 	size = 1ULL << pkernfs_node(inode)->pool->shift;
 	first = round_up((u64)offset, size);
@@ -217,6 +255,7 @@ static int pkernfs_punch(struct inode *inode, loff_t offset, loff_t len)
 	if (!err && first < last)
 		err = pkernfs_extent_cut(c, pkernfs_node(inode), first, last - 1, -1);
 	filemap_invalidate_unlock(inode->i_mapping);
+out:
 	if (err == -EBUSY)
 		pkernfs_say_held(inode, first, last - 1);
 	if (err)

@@ -14,13 +14,50 @@
 #define RENAME_WHITEOUT		4
 #endif
 
+static int fd;
+static long size;
+
+/* Mapped whole, none of which goes by a call that is refused. A granule of @granule bytes. */
+static void test_mapping(long granule, long step)
+{
+	const int zero = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
+	static char page[4096], back[4096];
+	off_t at = size - sizeof(page);
+	long mapped = resident(), i;
+	struct stat st, st2;
+	char *p;
+
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED || fstat(fd, &st))
+		die("mmap");
+	for (i = 0; i < size; i += step)
+		(void)__atomic_load_n(p + i, __ATOMIC_RELAXED);
+	ok(labs(resident() - mapped - size) < (long)MIB, "all of it is mapped");
+	mapped = resident();
+	fails(ftruncate(fd, 0), EBUSY, "truncate");
+	fails(madvise(p + size - granule, granule, MADV_REMOVE), EBUSY, "MADV_REMOVE");
+	ok(labs(resident() - mapped) < (long)MIB, "and is mapped still");
+	munmap(p, size);
+
+	/* The last page is no one's. */
+	fill(back, sizeof(back), 9);
+	ok(pread(fd, page, sizeof(page), at) == sizeof(page) &&
+	   pwrite(fd, back, sizeof(back), at) == sizeof(back), "its last page");
+	ok(!fallocate(fd, zero, at, sizeof(page)) && pread(fd, back, sizeof(back), at) ==
+	   sizeof(back) && zeroes(back, sizeof(back)), "becomes zeroes by ZERO_RANGE");
+	ok(!fstat(fd, &st2) && st.st_blocks == st2.st_blocks && st.st_size == st2.st_size,
+	   "and stays where it is");
+	if (pwrite(fd, page, sizeof(page), at) != sizeof(page))
+		die("pwrite");
+}
+
 int main(int argc, char **argv)
 {
 	const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
 	const char *file;
 	struct stat st, st2;
 	struct fsxattr x;
-	int fd, other;
+	int other;
 	long granule;
 
 	if (argc < 3)
@@ -33,6 +70,8 @@ int main(int argc, char **argv)
 	if (ioctl(fd, FS_IOC_FSGETXATTR, &x))
 		die("granules");
 	granule = x.fsx_extsize > GRANULE ? x.fsx_extsize : GRANULE;
+	size = st.st_size;
+	test_mapping(granule, st.st_blksize);
 
 	fails(ftruncate(fd, 0), EBUSY, "truncate");
 	fails(ftruncate(fd, st.st_size - 4096), EBUSY, "truncate by a page");

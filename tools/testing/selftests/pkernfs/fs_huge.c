@@ -39,18 +39,6 @@ static char *map_at(void *addr, int fd, size_t bytes, off_t offset)
 	return p;
 }
 
-/* Bytes that are mapped, without a look at the page tables */
-static long resident(void)
-{
-	FILE *f = fopen("/proc/self/statm", "r");
-	long pages = -1;
-
-	if (!f || fscanf(f, "%*d %ld", &pages) != 1)
-		die("statm");
-	fclose(f);
-	return pages * (long)PAGE;
-}
-
 /* Does a store there map a GiB, or a page? */
 static bool maps(char *p, long bytes)
 {

@@ -31,6 +31,37 @@ static long attr(const char *name)
 	return atol(text);
 }
 
+/* Shrinking that is refused takes no mapping away, not even of what is not pinned. */
+static void test_undisturbed(uint64_t before)
+{
+	const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	int fd = create("undisturbed");
+	long mapped;
+	char *p;
+
+	ftruncate(fd, RAM);
+	p = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	mapped = resident();
+	fill(p, RAM, 5);
+	mapped = resident() - mapped;
+	ok(labs(mapped - (long)RAM) < (long)MIB, "all of a file is mapped");
+	mapped = resident();
+	ok(!map(p + 5 * GRANULE, 4096, 1UL << 32, true), "and a page of it pinned");
+	fails(ftruncate(fd, 0), EBUSY, "truncate");
+	ok(labs(resident() - mapped) < (long)MIB, "takes no mapping away");
+	fails(fallocate(fd, punch, GRANULE, RAM - GRANULE), EBUSY, "punch");
+	fails(madvise(p, RAM, MADV_REMOVE), EBUSY, "and by MADV_REMOVE");
+	ok(labs(resident() - mapped) < (long)MIB, "nor do these");
+	ok(!fallocate(fd, punch, 0, GRANULE) &&
+	   labs(resident() + (long)GRANULE - mapped) < (long)MIB && zeroes(p, GRANULE),
+	   "punch of what is not pinned");
+	ok(!unmap(1UL << 32, 4096) && !ftruncate(fd, 0) &&
+	   labs(resident() + (long)RAM - mapped) < (long)MIB, "unpinned, all goes");
+	munmap(p, RAM);
+	drop(fd, "undisturbed");
+	ok(free_bytes() == before, "all space is back");
+}
+
 static void test_mapping(uint64_t before)
 {
 	int fd, i;
@@ -274,6 +305,7 @@ int main(int argc, char **argv)
 	enter(argc, argv);
 	before = free_bytes();
 	test_mapping(before);
+	test_undisturbed(before);
 	test_file(before);
 	test_private(before);
 	test_flags();
