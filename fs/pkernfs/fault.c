@@ -154,6 +154,7 @@ static vm_fault_t pkernfs_fault_error(const struct vm_fault *vmf, int err)
 {
 	bool user = vmf->flags & FAULT_FLAG_USER;
 
+	pkernfs_refuse_fault(file_inode(vmf->vma->vm_file), (loff_t)vmf->pgoff << PAGE_SHIFT, err);
 	switch (err) {
 	case -EINTR:	/* it is to die; not of this */
 		return user ? VM_FAULT_NOPAGE : VM_FAULT_SIGBUS;
@@ -174,6 +175,8 @@ static vm_fault_t pkernfs_fault_error(const struct vm_fault *vmf, int err)
 		return VM_FAULT_NOPAGE;
 	case -ENOMEM:
 		return VM_FAULT_OOM;
+	case -EHWPOISON:
+		return VM_FAULT_HWPOISON;
 	default:
 		return VM_FAULT_SIGBUS;
 	}
@@ -185,10 +188,8 @@ static vm_fault_t pkernfs_fault_cow(struct vm_fault *vmf, struct inode *inode)
 	struct page *page = pkernfs_fault_page(inode, vmf->pgoff, false, false);
 	vm_fault_t ret;
 
-	if (page == ERR_PTR(-EHWPOISON))
-		return VM_FAULT_HWPOISON;
 	if (IS_ERR(page))
-		return VM_FAULT_SIGBUS;
+		return pkernfs_fault_error(vmf, PTR_ERR(page));
 	if (!page)
 		clear_user_highpage(vmf->cow_page, vmf->address);
 	else if (copy_mc_user_highpage(vmf->cow_page, page, vmf->address, vmf->vma))
@@ -313,8 +314,8 @@ static vm_fault_t pkernfs_fault_locked(struct vm_fault *vmf, unsigned int order,
 	if (!page)
 		return 0;
 	/* Another page of the folio may be the bad one: those are mapped one by one. */
-	if (page == ERR_PTR(-EHWPOISON))
-		return order ? VM_FAULT_FALLBACK : VM_FAULT_HWPOISON;
+	if (order && page == ERR_PTR(-EHWPOISON))
+		return VM_FAULT_FALLBACK;
 	*move = page == ERR_PTR(-EAGAIN);
 	if (*move)
 		return 0;
@@ -355,8 +356,9 @@ static vm_fault_t pkernfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 		filemap_invalidate_unlock_shared(inode->i_mapping);
 		if (move) {
 			err = pkernfs_fault_move(inode, vmf->flags & FAULT_FLAG_USER);
+			/* What it is pinned for is not what is missing. */
 			if (err)
-				ret = pkernfs_fault_error(vmf, err);
+				ret = pkernfs_fault_error(vmf, err == -EBUSY ? -ENOSPC : err);
 		}
 		if (fill)
 			sb_end_pagefault(inode->i_sb);
@@ -451,7 +453,7 @@ static long pkernfs_pin_locked(struct inode *inode, loff_t start, loff_t last, b
 	int err = 0;
 
 	if (last >= i_size_read(inode))
-		return -EINVAL;
+		return pkernfs_refuse_pin(inode, start, -EINVAL);
 	while (at <= last >> PAGE_SHIFT && count < max) {
 		/* A hole takes its time: others want the lock, and the caller comes again. */
 		if (count && at - (start >> PAGE_SHIFT) >= PKERNFS_PIN_STEP >> PAGE_SHIFT)
@@ -477,7 +479,7 @@ static long pkernfs_pin_locked(struct inode *inode, loff_t start, loff_t last, b
 	if (!err)
 		return count;
 	unpin_folios(folios, count);
-	return err;
+	return pkernfs_refuse_pin(inode, (loff_t)at << PAGE_SHIFT, err);
 }
 
 /**
@@ -505,11 +507,11 @@ long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
 	long ret;
 
 	if (~file->f_mode & (FMODE_READ | FMODE_WRITE))
-		return -EACCES;
+		return pkernfs_refuse_pin(inode, start, -EACCES);
 	if (IS_IMMUTABLE(inode))
-		return -EPERM;
+		return pkernfs_refuse_pin(inode, start, -EPERM);
 	if (IS_APPEND(inode))
-		return -EACCES;
+		return pkernfs_refuse_pin(inode, start, -EACCES);
 	fill = __sb_start_write_trylock(inode->i_sb, SB_FREEZE_PAGEFAULT);
 	if (fill)
 		file_update_time(file);
@@ -528,7 +530,8 @@ long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
 		}
 		ret = pkernfs_fault_move(inode, false);
 		if (ret) {
-			ret = ret == -EINTR || ret == -ESHUTDOWN ? ret : -ENOSPC;
+			ret = ret == -EINTR || ret == -ESHUTDOWN ? ret :
+				pkernfs_refuse_pin(inode, start, -ENOSPC);
 			break;
 		}
 	}
@@ -547,7 +550,7 @@ int pkernfs_mmap_prepare(struct vm_area_desc *desc)
 {
 	struct inode *inode = file_inode(desc->file);
 
-	if (pkernfs_is_device(inode))
+	if (pkernfs_refuse_device(inode))
 		return -EBUSY;
 	/* See pkernfs_deny_stores(). */
 	if (IS_IMMUTABLE(inode) && vma_desc_test_all(desc, VMA_SHARED_BIT, VMA_MAYWRITE_BIT))

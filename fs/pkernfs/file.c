@@ -123,7 +123,7 @@ static ssize_t pkernfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	if (!iov_iter_count(to))
 		return 0;
 	inode_lock_shared(inode);
-	if (pkernfs_is_device(inode)) {
+	if (pkernfs_refuse_device(inode)) {
 		done = -EBUSY;
 		goto out;
 	}
@@ -236,7 +236,7 @@ static ssize_t pkernfs_write_locked(struct kiocb *iocb, struct iov_iter *from)
 		return ret;
 	if (IS_IMMUTABLE(inode))	/* a descriptor from before chattr(1) */
 		return -EPERM;
-	if (pkernfs_is_device(inode))
+	if (pkernfs_refuse_device(inode))
 		return -EBUSY;
 	ret = file_modified(iocb->ki_filp);
 	if (ret)

@@ -436,8 +436,11 @@ int pkernfs_extent_move(struct pkernfs_core *c, struct pkernfs_node *n,
 			struct pkernfs_gpool *to);
 bool pkernfs_extent_filling(struct pkernfs_core *c, const struct pkernfs_gpool *p, u32 granule);
 
-/* --- device.c: who holds it ----------------------------------------------------- */
+/* --- say.c: what the log says of refusals --------------------------------------- */
 
+bool pkernfs_refuse_device(struct inode *inode);
+void pkernfs_refuse_fault(struct inode *inode, loff_t pos, int err);
+int pkernfs_refuse_pin(struct inode *inode, loff_t pos, int err);
 void pkernfs_say_held(struct inode *inode, u64 from, u64 last);
 
 /* --- zero.c ------------------------------------------------------------------ */
@@ -632,11 +635,6 @@ static inline u16 pkernfs_wish(struct inode *inode)
 static inline bool pkernfs_folio_idle(struct folio *folio)
 {
 	return folio_ref_count(folio) <= 1;
-}
-
-static inline bool pkernfs_is_device(struct inode *inode)
-{
-	return READ_ONCE(pkernfs_node(inode)->device);
 }
 
 #endif

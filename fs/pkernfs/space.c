@@ -220,7 +220,7 @@ int pkernfs_set_size(struct inode *inode, loff_t size)
 
 	if (!S_ISREG(inode->i_mode))
 		return -EINVAL;
-	if (pkernfs_is_device(inode))
+	if (pkernfs_refuse_device(inode))
 		return -EBUSY;
 	if (size <= old)	/* the same size too: memory behind the end goes */
 		return pkernfs_shrink(inode, size);
@@ -344,7 +344,7 @@ long pkernfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 		return -EOPNOTSUPP;
 	inode_lock(inode);
 	err = -EBUSY;
-	if (pkernfs_is_device(inode))
+	if (pkernfs_refuse_device(inode))
 		goto out;
 	err = file_modified(file);
 	if (err)

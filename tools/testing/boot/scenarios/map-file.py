@@ -20,6 +20,9 @@ _HELD = r'''
 	fs_held /mnt vm0/ram >/tmp/tap || fail "$(grep -v '^ok' /tmp/tap)"
 	dmesg | grep "inode $(stat -c %i /mnt/vm0/ram) keeps its memory" | grep -q $nic ||
 		fail "nothing says which device it is held for"
+	! rm -f /mnt/vm0/nic0 2>/dev/null || fail "a device file was removed"
+	dmesg | grep -q "region 0: inode $(stat -c %i /mnt/vm0/nic0) is the file of $nic," ||
+		fail "nothing says whose file it is"
 '''
 _BY_FILE = '--by-file '
 

@@ -319,7 +319,9 @@ static void test_last(int fd)
 	pthread_join(thread, &ret);
 	ok(ret && p[GIB] == 'z' && p[GIB + GIB / 2] == 'y' && region_attr("huge_free") == 0,
 	   "and both get it");
-	ok(!store(p + 2 * GIB, 1), "one more is SIGBUS");
+	ok(!store(p + 2 * GIB, 1) &&
+	   logged(fd, ", offset 0x80000000: no page for a fault (-28): no memory is left"),
+	   "one more is SIGBUS, and the log says why");
 	fails(pwrite(fd, "x", 1, 2 * GIB), ENOSPC, "and by write(2)");
 	ok(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, GIB, GIB) &&
 	   region_attr("huge_free") == 1, "punch gives it back");
@@ -429,6 +431,8 @@ static void test_bad(int fd)
 	   region_attr("bad_pages") == 1, "a memory error in a GiB that is mapped at once");
 	ok(!store(p + at, 1) && maps(p + at + PAGE, PAGE) && maps(p + 700 * MIB, PAGE),
 	   "SIGBUS there, and page by page elsewhere");
+	ok(logged(fd, ", offset 0x900000: no page for a fault (-133): a memory error"),
+	   "as the log says");
 	ok(child_is_told(fd, at, MAP_SHARED) && child_is_told(fd, at, MAP_PRIVATE),
 	   "another process, too, and through a private mapping");
 	ok(pread(fd, buf, sizeof(buf), at - PAGE) == (ssize_t)PAGE, "read(2) ends before it");
@@ -436,6 +440,7 @@ static void test_bad(int fd)
 	fails(pwrite(fd, buf, 1, at + PAGE - 1), EIO, "and a write(2)");
 	fails(map_file(fd, 0, GIB, IOVA, true), EHWPOISON, "to pin it by the file");
 	fails(map_file(fd, 20 * MIB, PAGE, IOVA, true), EHWPOISON, "any page of the granule");
+	ok(logged(fd, ", offset 0x1400000: not pinned (-133): a memory error"), "as the log says");
 	fails(map(p + at, PAGE, IOVA, true), EFAULT, "to pin it by address");
 	ok(!map(p + 20 * MIB, PAGE, IOVA, true) && !unmap(IOVA, PAGE), "but another page");
 

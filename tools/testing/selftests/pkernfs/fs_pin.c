@@ -119,7 +119,7 @@ static void test_mapping(uint64_t before)
 static void test_file(uint64_t before)
 {
 	int fd = open("by-file", O_CREAT | O_RDWR, 0600), other;
-	char byte, *p;
+	char byte, *p, said[128];
 
 	ftruncate(fd, RAM);
 	ok(!map_file(fd, 0, RAM, 1UL << 32, true), "map a file that is all holes");
@@ -143,9 +143,12 @@ static void test_file(uint64_t before)
 	ok(!map_file(fd, GRANULE, 8192, 1UL << 32, true) && !unmap(1UL << 32, 8192),
 	   "map it to its end");
 	fails(map_file(fd, GRANULE, 12288, 1UL << 32, true), EINVAL, "map what lies behind");
+	ok(logged(fd, ", offset 0x200000: not pinned (-22): behind the end"), "as the log says");
 	fails(map_file(fd, GRANULE + 8192, 4096, 1UL << 32, true), EINVAL, "only that");
 	other = open("by-file", O_RDONLY);
 	fails(map_file(other, 0, 4096, 1UL << 32, false), EACCES, "map by a read-only descriptor");
+	ok(logged(fd, ", offset 0x0: not pinned (-13): not open to read and to write"),
+	   "as the log says");
 	close(other);
 	other = open("by-file", O_WRONLY);
 	fails(map_file(other, 0, 4096, 1UL << 32, true), EACCES, "by a write-only one");
@@ -158,9 +161,12 @@ static void test_file(uint64_t before)
 	/* A file of holes that does not fit: what was pinned of it goes. */
 	other = open("too-large", O_CREAT | O_RDWR, 0600);
 	ftruncate(other, before + GRANULE);
+	snprintf(said, sizeof(said), ", offset %#lx: not pinned (-28): no memory is left",
+		 attr("granules_free") * GRANULE);
 	fails(map_file(other, 0, before + GRANULE, 1UL << 32, true), ENOSPC,
 	      "map more than there is");
 	ok(attr("granules_busy") == 0, "nothing is pinned");
+	ok(logged(other, said), "the log says why");
 	close(other);
 	unlink("too-large");
 

@@ -417,6 +417,8 @@ static void test_hole(void)
 	ok(!map(p, PAGE, IOVA, true), "pin the page beside it");
 	ok(touch_page(p + PAGE, true) == -1 && got.si_signo == SIGBUS && got.si_code == BUS_ADRERR,
 	   "the file cannot move: SIGBUS");
+	ok(logged(fd, ", offset 0x1000: no page for a fault (-28): no memory is left"),
+	   "the log says why");
 	fails(map_file(fd, PAGE, PAGE, IOVA + PAGE, true), ENOSPC, "IOMMU_IOAS_MAP_FILE");
 	ok(memory(fd) == (long)PAGE && !memcmp(p, "data", 5) && !unmap(IOVA, PAGE) &&
 	   !touch_page(p + PAGE, true) && moved(fd, p), "and then it can");

@@ -138,6 +138,34 @@ static inline long region_attr(const char *name)
 	return strtol(text, NULL, 0);
 }
 
+/*
+ * Is there such a line in the kernel's log, about this file of region 0? @text: what comes
+ * behind the inode's number.
+ */
+static inline bool logged(int file, const char *text)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	char line[8192], want[256];
+	bool found = false;
+	struct stat st;
+	ssize_t bytes;
+
+	if (fd < 0 || fstat(file, &st))
+		die("/dev/kmsg");
+	snprintf(want, sizeof(want), "pkernfs: region 0: inode %lu%s", (long)st.st_ino, text);
+	while (!found) {
+		bytes = read(fd, line, sizeof(line) - 1);
+		if (bytes < 0 && errno == EPIPE)	/* it was overwritten: the next one */
+			continue;
+		if (bytes <= 0)
+			break;
+		line[bytes] = 0;
+		found = strstr(line, want);
+	}
+	close(fd);
+	return found;
+}
+
 /* The granules that a file or directory wants, 0: none. */
 static inline int set_wish(int fd, unsigned int bytes)
 {
