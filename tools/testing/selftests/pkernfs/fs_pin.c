@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <linux/mount.h>
 #include <sys/mount.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "fs_vfio.h"
@@ -60,6 +61,28 @@ static void test_undisturbed(uint64_t before)
 	munmap(p, RAM);
 	drop(fd, "undisturbed");
 	ok(free_bytes() == before, "all space is back");
+}
+
+/* Who reads a file can have its pages in a pipe, which is as good as a pin. */
+static void test_spliced(uint64_t before)
+{
+	struct iovec page = { .iov_len = 4096 };
+	int fd = create("spliced"), ro, to[2];
+
+	if (pwrite(fd, "data", 4, 0) != 4 || ftruncate(fd, GRANULE) || pipe(to))
+		die("spliced");
+	ro = open("spliced", O_RDONLY);
+	page.iov_base = mmap(NULL, 4096, PROT_READ, MAP_SHARED, ro, 0);
+	ok(vmsplice(to[1], &page, 1, 0) == 4096, "vmsplice");
+	munmap(page.iov_base, 4096);
+	close(ro);
+	fails(ftruncate(fd, 0), EBUSY, "truncate while it is in the pipe");
+	ok(!unlink("spliced") && !close(fd) && attr("orphans") == 1, "unlink goes");
+	close(to[0]);
+	close(to[1]);
+	for (ro = 0; ro < 50 && attr("orphans"); ro++)
+		usleep(100000);
+	ok(free_bytes() == before && attr("orphans") == 0, "and the memory with the pipe");
 }
 
 static void test_mapping(uint64_t before)
@@ -312,6 +335,7 @@ int main(int argc, char **argv)
 	before = free_bytes();
 	test_mapping(before);
 	test_undisturbed(before);
+	test_spliced(before);
 	test_file(before);
 	test_private(before);
 	test_flags();
