@@ -85,6 +85,29 @@ static void test_spliced(uint64_t before)
 	ok(free_bytes() == before && attr("orphans") == 0, "and the memory with the pipe");
 }
 
+/* A name goes by a rename over it as by unlink: the memory stays until the pin goes. */
+static void test_renamed_over(uint64_t before)
+{
+	int fd = create("pinned"), other = create("other");
+	struct stat st;
+	char *p;
+	int i;
+
+	ftruncate(fd, GRANULE);
+	p = mmap(NULL, GRANULE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ok(!map(p, 4096, 1UL << 32, true), "pin a file");
+	munmap(p, GRANULE);
+	ok(!rename("other", "pinned") && !fstat(fd, &st) && !st.st_nlink, "rename over it");
+	close(fd);
+	ok(attr("orphans") == 1 && free_bytes() == before - GRANULE, "its memory stays");
+	drop(other, "pinned");
+	ok(attr("orphans") == 1 && free_bytes() == before - GRANULE, "and is not the other one");
+	unmap(1UL << 32, 4096);
+	for (i = 0; i < 50 && attr("orphans"); i++)
+		usleep(100000);
+	ok(free_bytes() == before && attr("orphans") == 0, "until the pin goes");
+}
+
 static void test_mapping(uint64_t before)
 {
 	int fd, i;
@@ -335,6 +358,7 @@ int main(int argc, char **argv)
 	before = free_bytes();
 	test_mapping(before);
 	test_undisturbed(before);
+	test_renamed_over(before);
 	test_spliced(before);
 	test_file(before);
 	test_private(before);
