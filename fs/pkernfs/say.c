@@ -33,7 +33,7 @@ bool pkernfs_refuse_device(struct inode *inode)
 				    pd->region->index, (unsigned long)inode->i_ino, pd->segment,
 				    PCI_BUS_NUM(pd->rid), PCI_SLOT(pd->rid), PCI_FUNC(pd->rid));
 	rcu_read_unlock();
-	return pd != NULL;
+	return pd;
 }
 
 /* Why somebody gets no page of a file, NULL: not for what the file or the region is. */

@@ -60,6 +60,12 @@ void pkernfs_nospec_show(struct pkernfs_region *r)
 {
 }
 
+/* Nobody sleeps. */
+bool pkernfs_hibernating(void)
+{
+	return false;
+}
+
 /* A GiB that is given back is zeroes as well, and costs nothing. */
 int pkernfs_zero_memory(struct pkernfs_core *c, void *mem, u64 bytes)
 {

@@ -417,6 +417,7 @@ struct dev_pagemap {
 #define folio_lock(f)		((void)(f))
 #define folio_unlock(f)		((void)(f))
 #define folio_ref_count(f)	((void)(f), 1)
+#define folio_mapcount(f)	((void)(f), 0)
 #define fatal_signal_pending(x)	((void)(x), false)
 #define current			NULL
 
