@@ -238,31 +238,51 @@ struct dirent64_raw {
 	char name[];
 };
 
-/* Names come, go and change, none of which is a number. */
+#define GONE	150	/* with some after it: their room in the directory */
+
+/* Like "axxx": none is a number. */
+static const char *lettered(int letter, int len)
+{
+	static char name[2][300];
+	static int which;
+	char *p = name[which = !which];
+
+	memcpy(p, "c/", 2);
+	memset(p + 2, 'x', len);
+	p[2] = letter;
+	p[2 + len] = 0;
+	return p;
+}
+
+/* Names come, change and go: many short ones, then a few long ones in the same room. */
 static void names_change(void)
 {
-	char name[2][220];
-	unsigned int i, len;
+	unsigned int i, len, n;
+	int c;
 
 	for (i = 0;; i++) {
-		len = 4 + i * 37 % 200;
-		memset(name, 'x', sizeof(name));
-		memcpy(name[0], "c/", 2);
-		memcpy(name[1], "c/y", 3);
-		name[0][len] = 0;
-		name[1][204 - len] = 0;
-		close(open(name[0], O_CREAT | O_RDWR, 0600));
-		rename(name[0], name[1]);
-		if (i % 3)
-			unlink(name[1]);
+		len = i % 2 ? 150 + i % 50 : 2 + i % 7;
+		n = i % 2 ? 5 : 20;
+		for (c = 'a'; c < (int)('a' + n); c++)
+			close(open(lettered(c, len), O_CREAT | O_RDWR, 0600));
+		rename(lettered('a', len), lettered('z', len + 1));
+		unlink(lettered('z', len + 1));
+		while (--c > 'a')
+			unlink(lettered(c, len));
 	}
 }
 
-/* One reads a directory, a few names at a time, while another changes it. */
+static bool is_lettered(const struct dirent64_raw *de)
+{
+	return de->name[0] >= 'a' && de->name[0] <= 'z' && de->ino < 100000 &&
+	       strspn(de->name + 1, "x") == strlen(de->name + 1);
+}
+
+/* One reads a directory, a name or two at a time, while another changes it. */
 static void test_readdir(void)
 {
-	static char seen[NAMES], part[512];
-	int i, dir, n, at, rounds = 0, bad = 0, more = 0;
+	static char seen[NAMES], part[280];
+	int i, dir, n, at, rounds = 0, bad = 0, other = 0, more = 0, was;
 	time_t end = time(NULL) + 5;
 	struct dirent64_raw *de;
 	pid_t pid;
@@ -270,32 +290,39 @@ static void test_readdir(void)
 	mkdir("c", 0700);
 	for (i = 0; i < NAMES; i++)
 		touch(numbered(i));
-	/* Places for those that come, between those that stay. */
-	for (i = 0; i < NAMES; i += 3)
+	for (i = GONE; i < GONE + 20; i++)
 		unlink(numbered(i));
 	pid = fork();
 	if (!pid)
 		names_change();
-	for (; time(NULL) < end && !bad; rounds++) {
+	for (; time(NULL) < end || rounds < 10; rounds++) {
 		memset(seen, 0, sizeof(seen));
 		dir = open("c", O_RDONLY | O_DIRECTORY);
-		while ((n = syscall(SYS_getdents64, dir, part, sizeof(part))) > 0)
+		while ((n = syscall(SYS_getdents64, dir, part, sizeof(part))) > 0) {
+			was = more;
 			for (at = 0; at < n; at += de->len) {
 				de = (struct dirent64_raw *)(part + at);
 				if (strchr("0123456789", de->name[0]))
-					seen[atoi(de->name)]++;
+					seen[atoi(de->name) % NAMES]++;
+				else if (is_lettered(de))
+					more++;
 				else
-					more += de->name[0] != '.';
+					other += de->name[0] != '.';
 			}
+			/* Where it is now is another name's middle by and by. */
+			if (more != was)
+				usleep(random() % 4000);
+		}
 		bad += n < 0;
 		for (i = 0; i < NAMES; i++)
-			bad += seen[i] != !!(i % 3);
+			bad += seen[i] != (i < GONE || i >= GONE + 20);
 		close(dir);
 	}
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	ok(!bad && rounds > 3 && more, "read %d times while names come and go: the others, once",
-	   rounds);
+	ok(!bad && !other && more,
+	   "read %d times while names come and go: the others, each once (%d wrong, %d no names)",
+	   rounds, bad, other);
 	if (system("rm -r c"))
 		die("rm");
 }
