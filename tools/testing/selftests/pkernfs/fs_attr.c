@@ -185,7 +185,8 @@ static void test_mapped_race(int fd)
 	pid_t pid;
 
 	pid = fork();
-	if (!pid)
+	if (!pid) {
+		signal(SIGBUS, SIG_DFL);
 		for (i = 0;; i++) {
 			char *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
@@ -195,6 +196,7 @@ static void test_mapped_race(int fd)
 				munmap(p, 4096);
 			}
 		}
+	}
 	for (i = 0; i < RACES; i++) {
 		if (set_flags("f", FS_IMMUTABLE_FL)) {
 			*(errno == EBUSY ? &busy : &other) += 1;
