@@ -4,8 +4,9 @@
 Nameless and special files, whiteouts, ranges of zeroes, places in directories, limits
 of time, remount, a freeze of the filesystem; extended attributes, flags of chattr, file
 handles, O_DIRECT; ACLs, mounts with shifted ids; all that one can do to the data of a file,
-at once, pins by the file too. What of it is stored is there after a kexec, and a handle
-that the kernel before has given opens its file.
+at once, pins by the file too; what fails when inodes or blocks of metadata are used up. What
+of it is stored is there after a kexec, and a handle that the kernel before has given opens
+its file.
 """
 
 from pkboot import dma, selftests
@@ -18,7 +19,7 @@ TIMEOUT = 120
 
 
 def FILES():
-    found = selftests.vfio_files('fs_posix', 'fs_attr', 'fs_acl', 'fs_mix')
+    found = selftests.vfio_files('fs_posix', 'fs_full', 'fs_attr', 'fs_acl', 'fs_mix')
     return found + [('/bin/pkernfsctl', dma.ctl()), ('/bin/mkfs.pkernfs', dma.ctl())]
 
 
@@ -34,6 +35,7 @@ stage1() {
 	mount -t pkernfs region0 /mnt || fail "mount"
 	echo vfio-pci >/sys/bus/pci/devices/0000:00:05.0/driver_override
 	echo 0000:00:05.0 >/sys/bus/pci/drivers_probe
+	tap fs_full /mnt
 	tap fs_mix /mnt /dev/vfio/devices/$(ls /sys/bus/pci/devices/0000:00:05.0/vfio-dev)
 	# fs_posix last: it remembers how many inodes are free.
 	for t in fs_attr fs_acl fs_posix; do

@@ -214,6 +214,15 @@ static inline int sys_rename(const char *from, const char *to, unsigned int flag
 	return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags);
 }
 
+/* Give an open file a name; needs /proc. */
+static inline int name_it(int fd, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, path, AT_FDCWD, name, AT_SYMLINK_FOLLOW);
+}
+
 static inline void touch(const char *name)
 {
 	int fd = open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
