@@ -224,12 +224,15 @@ static void region_bad(struct pkernfs_core *c)
 /* One granule, which says whose it is. */
 static void region_data(struct pkernfs_core *c, u32 ino, unsigned int pool, u64 logical)
 {
+	struct pkernfs_node *n = pkernfs_node_find(c, ino);
 	struct pkernfs_gpool *p = &c->gpool[pool];
 	u64 pos = logical << p->shift, bytes;
 
-	region_must(!pkernfs_extent_fill(c, pkernfs_node_find(c, ino), pos, pos, p), "no data");
-	sprintf(pkernfs_extent_data(c, pkernfs_node_find(c, ino), pos, &bytes),
-		"inode %u granule %llu", ino, (unsigned long long)logical);
+	region_must(!pkernfs_extent_fill(c, n, pos, pos, p), "no data");
+	sprintf(pkernfs_extent_data(c, n, pos, &bytes), "inode %u granule %llu", ino,
+		(unsigned long long)logical);
+	/* As after a load: what comes next is right behind, whatever this might grow to. */
+	pkernfs_window_drop(n);
 }
 
 static void region_mk(struct pkernfs_core *c, u32 dir, const char *name, umode_t mode, u32 want)
