@@ -34,7 +34,7 @@ built=$({
 	(cd "$xfstests" && find . -name .git -prune -o -type f -printf '%p %s %T@\n' | sort)
 	cat "$0"
 } | sha256sum)
-stamp=$({ echo "$built"; cat "$own/teach.sh"; } | sha256sum)
+stamp=$({ echo "$built"; cat "$own/teach.sh" "$own/changed"; } | sha256sum)
 if [ -e "$image" ] && [ "$(cat "$work/.stamp" 2>/dev/null)" = "$stamp" ]; then
 	echo "$image"
 	exit

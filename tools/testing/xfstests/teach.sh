@@ -5,6 +5,7 @@
 #
 # Usage: teach.sh XFSTESTS
 set -euo pipefail
+changed=$(realpath "$(dirname "$0")/changed")
 cd "${1:?usage: teach.sh XFSTESTS}"
 
 # Where tmpfs is named among those that need no block device, so are we.
@@ -21,9 +22,13 @@ for f in _require_scratch_nocheck _require_test _fstyp_has_non_default_seek_data
 	like_tmpfs common/rc $f
 done
 
-# What a test knows by names of filesystems.
+# What a test knows by names of filesystems. The list changed has the reason.
 replace() {
 	local file=$1 from=$2 to=$3
+	[ "${file%%/*}" != tests ] || grep -q "^${file#tests/} ." "$changed" || {
+		echo "teach.sh: $file is not in $changed" >&2
+		exit 1
+	}
 	grep -q -- "$from" "$file" || {
 		echo "teach.sh: there is no $from in $file" >&2
 		exit 1
@@ -31,12 +36,19 @@ replace() {
 	sed -i "s/$from/$to/" "$file"
 }
 replace common/rc '^\( *\)ext2|ext3|ext4|f2fs|xfs|btrfs)$' '\1pkernfs|ext2|ext3|ext4|f2fs|xfs|btrfs)'
-# All attributes of an inode have one block of 4 KiB. The test makes one of three quarters
-# of st_blksize, which is the granule.
+replace tests/generic/076 '^cat \$SCRATCH_DEV ' 'cat $(_pkernfs_node $SCRATCH_DEV) '
 replace tests/generic/486 '^\[ "$FSTYP" = "ceph" \].*' '&\n[ "$FSTYP" = pkernfs ] \&\& max_attr_size=3072'
-# It works out the granule from a small file, and expects it of a large one.
-replace tests/generic/490 '^_run_seek_sanity_test ' \
-	'[ "$FSTYP" != pkernfs ] || _pkernfs_small_granules\n&'
+replace tests/generic/490 '^_run_seek_sanity_test ' '_pkernfs_each_granule &'
+# The name of a region begins with a letter, that of a device does not.
+for f in TEST_DEV SCRATCH_DEV; do
+	replace common/filter '\\B\$'$f, '$(_pkernfs_edge)$'$f,
+done
+for test in $(sed -n 's/^\(generic[^ ]*\) .*/\1/p' "$changed"); do
+	grep -q pkernfs "tests/$test" || {
+		echo "teach.sh: $test is in $changed, but is as it was" >&2
+		exit 1
+	}
+done
 
 cat >>common/rc <<'EOF'
 
@@ -75,11 +87,30 @@ _pkernfs_check_test_fs() {
 	_log_err "$TEST_DEV cannot be mounted again"
 	return 1
 }
-# Files of $base_test_file have granules of 4 KiB, whatever their size.
-_pkernfs_small_granules() {
-	mkdir -p $TEST_DIR/$seq.small
-	$XFS_IO_PROG -c "extsize 4096" $TEST_DIR/$seq.small
-	base_test_file=$TEST_DIR/$seq.small/seek
+# "$@", whose last argument is a file, once with granules of 4 KiB and once of 2 MiB, whatever
+# the size of the file.
+_pkernfs_each_granule() {
+	local size dir
+	[ $FSTYP = pkernfs ] || { "$@"; return; }
+	for size in 4096 2097152; do
+		dir=$TEST_DIR/$seq.$size
+		mkdir -p $dir
+		$XFS_IO_PROG -c "extsize $size" $dir
+		"${@:1:$#-1}" $dir/file || return
+		rm -r $dir
+	done
+}
+_pkernfs_edge() {
+	if [ $FSTYP = pkernfs ]; then echo '\b'
+	else echo '\B'; fi
+}
+# The region itself.
+_pkernfs_node() {
+	if [ $FSTYP = pkernfs ]; then echo /dev/pkernfs${1#region}
+	else echo $1; fi
+}
+_pkernfs_require_local_device() {
+	[ -e /sys/fs/pkernfs/$1 ] || _notrun "require $1 to be local device"
 }
 _pkernfs_repair_test_fs() {
 	fsck.pkernfs -y $TEST_DEV >>$seqres.full 2>&1 || [ $? = 1 ] ||
@@ -110,7 +141,7 @@ instead() {
 	EOF
 }
 for f in _scratch_mkfs _try_scratch_mkfs_sized _get_device_size _repair_test_fs _check_test_fs \
-		_check_dev_fs _filesystem_timestamp_range; do
+		_check_dev_fs _filesystem_timestamp_range _require_local_device; do
 	instead $f
 done
 
