@@ -8,8 +8,8 @@
 #   XFSTESTS  a checkout of xfstests; it stays as it is
 #
 # Prints the path of an archive, an initramfs in which all lies below /r. Debian comes by
-# debootstrap, once, and is kept in the cache folder; the archive is made anew when
-# XFSTESTS or teach.sh have changed. Needs root, for debootstrap and chroot.
+# debootstrap, once for a list of packages, and is kept in the cache folder; the archive is
+# made anew when XFSTESTS or teach.sh have changed. Needs root, for debootstrap and chroot.
 # Exit code 2: not root, or debootstrap or cpio is not installed.
 set -euo pipefail
 [ $# = 1 ] && [ "${1#-}" = "$1" ] || {
@@ -21,9 +21,9 @@ set -euo pipefail
 own=$repo/tools/testing/xfstests
 xfstests=$(realpath "$1")
 [ -x "$xfstests/check" ] || die "$1 is no checkout of xfstests"
-packages=acl,attr,autoconf,automake,bc,bsdextrautils,e2fsprogs,fio,gawk,gcc,gettext-base
+packages=acct,acl,attr,autoconf,automake,bc,bsdextrautils,e2fsprogs,fio,gawk,gcc,gettext-base
 packages+=,kmod,libacl1-dev,libaio-dev,libattr1-dev,libc6-dev,libcap-dev,libcap2-bin
-packages+=,libgdbm-dev,libtool-bin,liburing-dev,make,perl,pkgconf,procps,psmisc
+packages+=,libgdbm-compat-dev,libtool-bin,liburing-dev,make,perl,pkgconf,procps,psmisc
 packages+=,python3-minimal,uuid-dev,uuid-runtime,xfslibs-dev,xfsprogs
 
 work=$cache/xfstests image=$work/root.cpio
@@ -49,7 +49,7 @@ root=$work/fs/r
 run() {
 	"$@" >"$work/log" 2>&1 || { cat "$work/log" >&2; die "failed: $*"; }
 }
-if [ ! -e "$root/.complete" ]; then
+if [ "$(cat "$root/.complete" 2>/dev/null)" != "$packages" ]; then
 	rm -rf "$root"
 	mkdir -p "$work/fs"
 	run debootstrap --variant=minbase --include="$packages" trixie "$root"
@@ -57,13 +57,16 @@ if [ ! -e "$root/.complete" ]; then
 	for user in fsgqa 123456-fsgqa fsgqa2; do
 		run chroot "$root" useradd --badname -m "$user"
 	done
-	touch "$root/.complete"
+	echo "$packages" >"$root/.complete"
 fi
 if [ "$(cat "$work/.built" 2>/dev/null)" != "$built" ]; then
 	rm -rf "$work/.built" "$root/xfstests"
 	mkdir -p "$root/xfstests" "$root/mnt/test" "$root/mnt/scratch"
 	(cd "$xfstests" && tar -c --exclude=.git .) | tar -x -C "$root/xfstests"
 	run chroot "$root" make -C /xfstests -j"$(nproc)"
+	# It has the numbers of the system calls that headers of Linux 6.17 brought, but make
+	# leaves it out without these.
+	run chroot "$root" make -C /xfstests/src LINUX_TARGETS=file_attr file_attr
 	echo "$built" >"$work/.built"
 fi
 (cd "$xfstests" && tar -c common tests) | tar -x -C "$root/xfstests"

@@ -58,6 +58,7 @@ stage1() {
 	mount -t devpts devpts /r/dev/pts
 	mount -t tmpfs tmpfs /r/tmp
 	mount -t tmpfs tmpfs /r/dev/shm
+	mount -t cgroup2 cgroup2 /r/sys/fs/cgroup
 	cp /bin/mkfs.pkernfs /bin/fsck.pkernfs /r/usr/sbin/
 	hostname guest
 	ifconfig lo 127.0.0.1 up
