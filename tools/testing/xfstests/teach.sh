@@ -36,6 +36,7 @@ replace() {
 	sed -i "s/$from/$to/" "$file"
 }
 replace common/rc '^\( *\)ext2|ext3|ext4|f2fs|xfs|btrfs)$' '\1pkernfs|ext2|ext3|ext4|f2fs|xfs|btrfs)'
+replace tests/generic/027 '"$FSTYP" == "btrfs"' '& -o "$FSTYP" == pkernfs'
 replace tests/generic/076 '^cat \$SCRATCH_DEV ' 'cat $(_pkernfs_node $SCRATCH_DEV) '
 replace tests/generic/486 '^\[ "$FSTYP" = "ceph" \].*' '&\n[ "$FSTYP" = pkernfs ] \&\& max_attr_size=3072'
 replace tests/generic/490 '^_run_seek_sanity_test ' '_pkernfs_each_granule &'
