@@ -4,9 +4,10 @@
 XFSTESTS=/path is a checkout of xfstests, which is not a part of this project;
 XFSTESTS_ARGS says which tests (-g quick). tools/testing/xfstests has the script that
 teaches it pkernfs, how the root filesystem is made (root and debootstrap are needed),
-and two lists with reasons: tests that are excluded, and tests that find something missing
-in pkernfs and are not run. A test that fails on pkernfs must fail on the tmpfs of the bare
-kernel, too, and one that is not run must not run there unless it is in the second list.
+and lists with reasons: tests that are excluded, tests that find something missing in pkernfs
+and are not run, and all that do not pass. A test that fails on pkernfs must fail on the tmpfs
+of the bare kernel, too, and say the same, and one that is not run must not run there unless it
+is in the second list. What does not pass has to stand in the third.
 The tests are dealt out to machines of one CPU, some at a time: most of a test is processes
 that begin and end, which QEMU is the slower with the more CPUs it has. XFSTESTS_RESULTS=FILE
 keeps what was found, and what is there is not run again: the way to go on with a run that
@@ -19,6 +20,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from concurrent import futures
@@ -33,12 +35,15 @@ MEMORY = '6G'
 PKERNFS = '2G@4G,2G@6G'
 TIMEOUT = 3600
 _PART = 60           # tests of one machine
+_SAID = 2000         # characters of what a test said that failed
 _MACHINES = int(os.environ.get('XFSTESTS_MACHINES') or 2)    # at once
 _BARE = 'xfstests-bare'
 # For a test that finds the regions too small: alone, as it may fill 8 GiB.
 _LARGE = {'memory': '17G', 'pkernfs': '6G@4G,9G@10G'}
-_SMALL = 'region1 too small|requires at least [0-9]+GB free'
+_SMALL = 'region1 too small|scratch device size too small|requires at least [0-9]+GB free'
 FOLDER = os.path.join(env.REPO, 'tools/testing/xfstests')
+sys.path.insert(0, FOLDER)
+import exclusions  # noqa: E402
 
 
 def FILES():
@@ -67,7 +72,7 @@ stage1() {
 		export FSTYP=$fstyp
 		export TEST_DEV=region0 TEST_DIR=/mnt/test
 		export SCRATCH_DEV=region1 SCRATCH_MNT=/mnt/scratch
-		export DIFF_LENGTH=20 MKFS_OPTIONS="--inodes 20000" SOAK_DURATION=180
+		export DIFF_LENGTH=60 MKFS_OPTIONS="--inodes 20000" SOAK_DURATION=180
 	EOF
 	[ $fstyp != pkernfs ] || mkfs.pkernfs -q --inodes 20000 region0 || fail "mkfs"
 	tests=$(cat /test/tests)
@@ -92,14 +97,8 @@ def archive():
     return p.stdout.split('\n')[-2]
 
 
-def listed(name):
-    """The tests of a list with reasons."""
-    with open(os.path.join(FOLDER, name)) as f:
-        return [line.split()[0] for line in f if line.strip() and not line.startswith('#')]
-
-
 def named(root, args):
-    """Tests by name, and those of groups: -g GROUP."""
+    """Tests by name, and those of groups: -g GROUP; -g all is every one."""
     names, args = [], list(args)
     while args:
         arg = args.pop(0)
@@ -110,8 +109,17 @@ def named(root, args):
         with open(os.path.join(os.path.dirname(root),
                                'fs/r/xfstests/tests/generic/group.list')) as f:
             names += ['generic/' + words[0] for words in map(str.split, f)
-                      if words and words[0].isdigit() and group in words[1:]]
-    return [name for name in dict.fromkeys(names) if name not in listed('exclude')]
+                      if words and words[0].isdigit() and group in words[1:] + ['all']]
+    return [name for name in dict.fromkeys(names) if name not in exclusions.reasons('exclude')]
+
+
+def failure(text):
+    """What a test said that failed: the first line, and those that it should have said and
+    did not (-), and did and should not have (+)."""
+    lines = [re.sub(r'\(see .*?\)', '', line).replace('- output mismatch', '')
+             for line in text.strip().split('\n')[:1]]
+    lines += re.findall(r'^    ([-+](?!-- |\+\+ ).*)', text, re.M)
+    return ' | '.join(' '.join(line.split()) for line in lines if line.strip())[:_SAID]
 
 
 def ends(text):
@@ -127,7 +135,7 @@ def ends(text):
             found[test] = 'pass', said
         else:
             done = hit.end() < len(text)
-            found[test] = 'fail', ' '.join(said.split())[:200] if done else None
+            found[test] = 'fail', failure(hit.group(2)) if done else None
     for test in ' '.join(re.findall('^Failures: (.*)', text, re.M)).split():
         if found[test][0] != 'fail':
             found[test] = 'fail', 'it is among the failures'
@@ -145,10 +153,7 @@ class Run:
         self.large = threading.Lock()
         self.file = os.environ.get('XFSTESTS_RESULTS') or os.path.join(t.dir, 'results')
         if os.path.exists(self.file):
-            with open(self.file) as f:
-                for line in f:
-                    fstyp, how, test, *why = line.split(None, 3)
-                    self.found[fstyp, test] = how, why[0].strip() if why else ''
+            self.found = exclusions.read(self.file)
 
     def add(self, fstyp, ended):
         ended = {test: end for test, end in ended.items()
@@ -224,15 +229,23 @@ def run(t):
     ours, bare = ({how: [test for test in tests if r.found.get((fstyp, test), ' ')[0] == how]
                    for how in ('pass', 'fail', 'notrun')} for fstyp in ('pkernfs', 'tmpfs'))
     t.check(ours['pass'], 'no test passed')
-    known = [test for test in bare['fail'] if test in ours['fail']]
+    known = [test for test in ours['fail'] if r.found['pkernfs', test] == r.found['tmpfs', test]]
     runs = [test for test in ours['notrun'] if test in bare['pass'] + bare['fail']]
     t.note('%d passed, %d not run, of which %d run on tmpfs, %d failed, of which %d on tmpfs too'
            % (len(ours['pass']), len(ours['notrun']), len(runs), len(ours['fail']), len(known)))
-    reasons = listed('notrun')
+    reasons = exclusions.reasons('notrun')
+    list_ = exclusions.listed()
+    kinds = {test: name for test, name, *_ in exclusions.lines(r.found)}
     bad = r.trouble + ['%s: %s' % (what, ' '.join(tests)) for what, tests in (
-        ('failed', [test for test in ours['fail'] if test not in known]),
+        ('failed', [test for test in ours['fail'] if test not in bare['fail']]),
+        ('said something else than on tmpfs, where they fail too', [
+            test for test in ours['fail'] if test in bare['fail'] and test not in known]),
         ('not run, but run on tmpfs', [test for test in runs if test not in reasons]),
         ('in the list of tests that are not run, but run', [
-            test for test in reasons if test in ours['pass'] + ours['fail']])) if tests]
+            test for test in reasons if test in ours['pass'] + ours['fail']]),
+        ('not in the list of exclusions, or of another class', [
+            test for test in tests if test in kinds and list_.get(test) != kinds[test]]),
+        ('in the list of exclusions, but passed', [
+            test for test in ours['pass'] if test in list_])) if tests]
     if bad:
         raise Failure('; '.join(bad))
