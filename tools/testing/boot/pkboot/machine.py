@@ -238,6 +238,8 @@ class Machine:
 
     def data(self):
         """What the guest wrote to ttyS1."""
+        if not os.path.exists(self.data_log):       # QEMU is still to make it
+            return ''
         with open(self.data_log, errors='replace') as f:
             return f.read().replace('\r\n', '\n')
 
