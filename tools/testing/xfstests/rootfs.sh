@@ -21,7 +21,7 @@ set -euo pipefail
 own=$repo/tools/testing/xfstests
 xfstests=$(realpath "$1")
 [ -x "$xfstests/check" ] || die "$1 is no checkout of xfstests"
-packages=acct,acl,attr,autoconf,automake,bc,bsdextrautils,e2fsprogs,fio,gawk,gcc,gettext-base
+packages=acct,acl,attr,autoconf,automake,bc,bsdextrautils,dbench,e2fsprogs,fio,gawk,gcc,gettext-base
 packages+=,kmod,libacl1-dev,libaio-dev,libattr1-dev,libc6-dev,libcap-dev,libcap2-bin
 packages+=,libgdbm-compat-dev,libtool-bin,liburing-dev,make,perl,pkgconf,procps,psmisc
 packages+=,python3-minimal,uuid-dev,uuid-runtime,xfslibs-dev,xfsprogs
@@ -64,8 +64,9 @@ if [ "$(cat "$work/.built" 2>/dev/null)" != "$built" ]; then
 	mkdir -p "$root/xfstests" "$root/mnt/test" "$root/mnt/scratch"
 	(cd "$xfstests" && tar -c --exclude=.git .) | tar -x -C "$root/xfstests"
 	run chroot "$root" make -C /xfstests -j"$(nproc)"
-	# It has the numbers of the system calls that headers of Linux 6.17 brought, but make
-	# leaves it out without these.
+	# It has what headers of Linux 6.17 brought, but make leaves it out without these; and
+	# flags have 64 bits in the kernel.
+	sed -i 's/__u32\tfa_xflags;/__u64\tfa_xflags;/' "$root/xfstests/src/file_attr.c"
 	run chroot "$root" make -C /xfstests/src LINUX_TARGETS=file_attr file_attr
 	echo "$built" >"$work/.built"
 fi

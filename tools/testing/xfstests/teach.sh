@@ -39,7 +39,10 @@ replace common/rc '^\( *\)ext2|ext3|ext4|f2fs|xfs|btrfs)$' '\1pkernfs|ext2|ext3|
 replace tests/generic/027 '"$FSTYP" == "btrfs"' '& -o "$FSTYP" == pkernfs'
 replace tests/generic/076 '^cat \$SCRATCH_DEV ' 'cat $(_pkernfs_node $SCRATCH_DEV) '
 replace tests/generic/486 '^\[ "$FSTYP" = "ceph" \].*' '&\n[ "$FSTYP" = pkernfs ] \&\& max_attr_size=3072'
-replace tests/generic/490 '^_run_seek_sanity_test ' '_pkernfs_each_granule &'
+for n in 285 490; do
+	replace tests/generic/$n '^_run_seek_sanity_test ' '_pkernfs_each_granule &'
+done
+replace tests/generic/619 '^FS_SIZE=.*' '&\n_pkernfs_small=$FS_SIZE'
 # The name of a region begins with a letter, that of a device does not.
 for f in TEST_DEV SCRATCH_DEV; do
 	replace common/filter '\\B\$'$f, '$(_pkernfs_edge)$'$f,
@@ -59,13 +62,15 @@ _pkernfs_scratch_mkfs() {
 	mkfs.pkernfs -q -f $MKFS_OPTIONS $* $SCRATCH_DEV
 }
 # A region has its size from the kernel's command line: blocks of the pool, which files do not
-# get, are what leaves $1 bytes for files. Its blocks are of 4 KiB, whatever $2 says.
+# get, are what leaves $1 bytes for files. Its blocks are of 4 KiB, whatever $2 says. A 64th is
+# for small files, or $_pkernfs_small bytes more are.
 _pkernfs_try_scratch_mkfs_sized() {
 	local bytes=$(_get_device_size $SCRATCH_DEV)
 	local inodes=$(sed -rn 's/.*--inodes[ =]([0-9]+).*/\1/p' <<<"$MKFS_OPTIONS")
-	local pool=$(((bytes * 1024 - $1 - 2097152) / 4096 - 65 - ${inodes:-20000} / 8))
+	local size=$(($1 + ${_pkernfs_small:-0})) small=${_pkernfs_small:-$(($1 / 64 + 4096))}
+	local pool=$(((bytes * 1024 - size - 2097152) / 4096 - 65 - ${inodes:-20000} / 8))
 	[ $pool -ge 64 ] || _notrun "$SCRATCH_DEV too small"
-	_pkernfs_scratch_mkfs --pool $pool --small $(($1 / 4096 / 64 + 1))
+	_pkernfs_scratch_mkfs --pool $pool --small $((small / 4096))
 }
 _pkernfs_get_device_size() {
 	echo $(($(cat /sys/fs/pkernfs/$1/size) >> 10))

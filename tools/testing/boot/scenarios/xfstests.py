@@ -79,8 +79,10 @@ stage1() {
 	phase tests
 	# Who is in a chroot gets no user namespace: it has to be the root of all.
 	(cd /r && mount --move . / && exec chroot . env -i HOME=/root TERM=dumb \
-		PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -c "cd /xfstests && ./check $tests") \
-		>/dev/ttyS1 2>&1 </dev/null || :
+		PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -c "cd /xfstests && ./check $tests
+			for f in results/*/*.out.bad; do
+				[ ! -e \$f ] || { echo == \$f; grep -v '^[0-9]* [a-z]*.from' \$f | head -n 60; }
+			done >/dev/console") >/dev/ttyS1 2>&1 </dev/null || :
 	echo "== done" >/dev/ttyS1
 }
 '''
