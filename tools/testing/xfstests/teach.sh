@@ -40,9 +40,8 @@ replace tests/generic/027 '"$FSTYP" == "btrfs"' '& -o "$FSTYP" == pkernfs'
 replace tests/generic/076 '^cat \$SCRATCH_DEV ' 'cat $(_pkernfs_node $SCRATCH_DEV) '
 replace tests/generic/486 '^\[ "$FSTYP" = "ceph" \].*' '&\n[ "$FSTYP" = pkernfs ] \&\& max_attr_size=3072'
 replace tests/generic/273 '^count=.*' '&\n_pkernfs_small=$((1 << 30))'
-for n in 285 490; do
-	replace tests/generic/$n '^_run_seek_sanity_test ' '_pkernfs_each_granule &'
-done
+replace tests/generic/285 '^_run_seek_sanity_test ' '_pkernfs_granules=4096 _pkernfs_each_granule &'
+replace tests/generic/490 '^_run_seek_sanity_test ' '_pkernfs_each_granule &'
 replace tests/generic/619 '^FS_SIZE=.*' '&\n_pkernfs_small=$FS_SIZE'
 # The name of a region begins with a letter, that of a device does not.
 for f in TEST_DEV SCRATCH_DEV; do
@@ -94,12 +93,12 @@ _pkernfs_check_test_fs() {
 	_log_err "$TEST_DEV cannot be mounted again"
 	return 1
 }
-# "$@", whose last argument is a file, once with granules of 4 KiB and once of 2 MiB, whatever
-# the size of the file.
+# "$@", whose last argument is a file, once with granules of 4 KiB and once of 2 MiB, or with
+# $_pkernfs_granules, whatever the size of the file.
 _pkernfs_each_granule() {
 	local size dir
 	[ $FSTYP = pkernfs ] || { "$@"; return; }
-	for size in 4096 2097152; do
+	for size in ${_pkernfs_granules:-4096 2097152}; do
 		dir=$TEST_DIR/$seq.$size
 		mkdir -p $dir
 		$XFS_IO_PROG -c "extsize $size" $dir
