@@ -82,23 +82,6 @@ static void test_wish(int dir)
 	unlink("vm/other");
 }
 
-/* What is available any file can have; these are for who asks for them. */
-static void test_statfs(void)
-{
-	int fd = create("available");
-	struct statfs st;
-	uint64_t bytes;
-
-	if (statfs(".", &st))
-		die("statfs");
-	bytes = (uint64_t)st.f_bavail * st.f_bsize;
-	ok(free_bytes() - bytes == region_attr("small_free") * PAGE +
-	   region_attr("huge_free") * GIB, "they are free only");
-	ok(!fallocate(fd, 0, 0, bytes), "a file of all that is available");
-	fails(fallocate(fd, 0, bytes, 1), ENOSPC, "one more byte");
-	drop(fd, "available");
-}
-
 /* --- one granule, mapped in all ways ----------------------------------------------------- */
 
 static void test_mapped(int fd)
@@ -511,7 +494,7 @@ int main(int argc, char **argv)
 	if (rc >= 0)
 		return rc;
 	before = free_bytes();
-	test_statfs();
+	test_available(region_attr("small_free") * PAGE + region_attr("huge_free") * GIB);
 	mkdir("vm", 0700);
 	dir = open("vm", O_RDONLY | O_DIRECTORY);
 	if (set_wish(dir, GIB))

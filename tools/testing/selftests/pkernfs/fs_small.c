@@ -484,23 +484,6 @@ static void check_all(void)
 	   memory(fd) == (long)PAGE, "and new ones go on");
 }
 
-/* What is available one large file can have; what is set aside for small ones is not. */
-static void test_statfs(void)
-{
-	int fd = create("available");
-	struct statfs st;
-	uint64_t bytes;
-
-	if (statfs(".", &st))
-		die("statfs");
-	bytes = (uint64_t)st.f_bavail * st.f_bsize;
-	ok(free_bytes() - bytes == region_attr("small_free") * PAGE,
-	   "small granules are free only");
-	ok(!fallocate(fd, 0, 0, bytes), "a file of all that is available");
-	fails(fallocate(fd, 0, bytes, 1), ENOSPC, "one more byte");
-	drop(fd, "available");
-}
-
 int main(int argc, char **argv)
 {
 	int rc;
@@ -517,7 +500,7 @@ int main(int argc, char **argv)
 	rc = over_kexec(argv[1], write_all, check_all);
 	if (rc >= 0)
 		return rc;
-	test_statfs();
+	test_available(region_attr("small_free") * PAGE);
 	test_cost();
 	test_grow();
 	test_mapped();

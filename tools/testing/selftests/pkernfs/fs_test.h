@@ -261,4 +261,20 @@ static inline void drop(int fd, const char *name)
 		die(name);
 }
 
+/* What is available one file can have; @apart bytes are free, too, but not for any file. */
+static inline void test_available(uint64_t apart)
+{
+	int fd = create("available");
+	struct statfs st;
+	uint64_t bytes;
+
+	if (statfs(".", &st))
+		die("statfs");
+	bytes = (uint64_t)st.f_bavail * st.f_bsize;
+	ok(free_bytes() - bytes == apart, "what is not for any file is free only");
+	ok(!fallocate(fd, 0, 0, bytes), "a file of all that is available");
+	fails(fallocate(fd, 0, bytes, 1), ENOSPC, "one more byte");
+	drop(fd, "available");
+}
+
 #endif
