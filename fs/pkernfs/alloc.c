@@ -286,20 +286,15 @@ bool pkernfs_granule_idle(struct pkernfs_core *c, const struct pkernfs_gpool *p,
 /**
  * pkernfs_granule_lent - has somebody a reference on its pages that is not for a mapping?
  * @c: the core
- * @p: granules of one size
+ * @p: granules of which size
  * @granule: which one
  *
- * For an instant it looks so while a mapping comes or goes.
+ * See pkernfs_folio_lent().
  */
 bool pkernfs_granule_lent(struct pkernfs_core *c, const struct pkernfs_gpool *p,
 			  u32 granule)
 {
-	struct folio *folio;
-
-	if (!c->r->pgmaps)
-		return false;
-	folio = pkernfs_granule_folio(c, p, granule);
-	return folio_ref_count(folio) > 1 + folio_mapcount(folio);
+	return c->r->pgmaps && pkernfs_folio_lent(pkernfs_granule_folio(c, p, granule));
 }
 
 /* Granules of a physical range, or NULL: not all of it is in granules of one size. */

@@ -637,4 +637,13 @@ static inline bool pkernfs_folio_idle(struct folio *folio)
 	return folio_ref_count(folio) <= 1;
 }
 
+/*
+ * Has somebody a reference on it that is not for a mapping? For an instant it looks so while a
+ * mapping comes or goes.
+ */
+static inline bool pkernfs_folio_lent(struct folio *folio)
+{
+	return folio_ref_count(folio) > 1 + folio_mapcount(folio);
+}
+
 #endif

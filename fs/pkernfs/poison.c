@@ -107,12 +107,6 @@ static struct super_block *pkernfs_bad_unmap(struct pkernfs_core *c, int flags,
 	return sb;
 }
 
-/* Has somebody a page of it otherwise than by a mapping? Now and then it seems so. */
-static bool pkernfs_folio_referenced(struct folio *folio)
-{
-	return folio_ref_count(folio) > 1 + folio_mapcount(folio);
-}
-
 static void pkernfs_bad_report(struct pkernfs_core *c, u64 page,
 			       const struct pkernfs_bad_place *at)
 {
@@ -170,7 +164,7 @@ int pkernfs_page_failure(struct pkernfs_core *c, u64 page, int flags, struct sup
 		return -EHWPOISON;
 	}
 	if (flags & MF_SW_SIMULATED && at.ino &&
-	    pkernfs_folio_referenced(pfn_folio(PHYS_PFN(c->r->base) + page)))
+	    pkernfs_folio_lent(pfn_folio(PHYS_PFN(c->r->base) + page)))
 		return 0;
 	err = pkernfs_nospec_hide(c->r, page);
 	if (!err)
