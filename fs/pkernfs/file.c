@@ -30,7 +30,7 @@
  * The file's data at @pos and how much of it, @max at most, is in one piece; NULL: a hole,
  * -EIO: that much has a memory error.
  */
-static void *pkernfs_piece(struct inode *inode, loff_t pos, u64 max, u64 *bytes)
+static void *pkernfs_piece(struct inode *inode, u64 pos, u64 max, u64 *bytes)
 {
 	struct pkernfs_core *c = pkernfs_inode_core(inode);
 	void *data;
@@ -59,7 +59,7 @@ static void *pkernfs_data(struct inode *inode, loff_t pos, size_t *bytes)
  * Zero a part of the file where it has memory, by all CPUs if that is much. The inode lock
  * is held. -EINTR: the task is to die, and not all is zero; what is a single page is.
  */
-int pkernfs_zero(struct inode *inode, loff_t from, loff_t to)
+int pkernfs_zero(struct inode *inode, u64 from, u64 to)
 {
 	struct pkernfs_core *c = pkernfs_inode_core(inode);
 	void *data;
@@ -85,13 +85,13 @@ int pkernfs_zero(struct inode *inode, loff_t from, loff_t to)
  * Zero what becomes visible from @from on when the file grows to @size; see above. A
  * mapping shows all of the last page.
  */
-int pkernfs_zero_grown(struct inode *inode, loff_t from, loff_t size)
+int pkernfs_zero_grown(struct inode *inode, u64 from, u64 size)
 {
 	u64 old = i_size_read(inode), window = PKERNFS_WINDOW;
 
 	window = max_t(u64, window, 1ULL << READ_ONCE(pkernfs_node(inode)->pool)->shift);
-	return pkernfs_zero(inode, max_t(u64, from, old),
-			    min_t(u64, round_up(size, PAGE_SIZE), round_up(old + 1, window)));
+	return pkernfs_zero(inode, max(from, old),
+			    min(round_up(size, PAGE_SIZE), round_up(old + 1, window)));
 }
 
 int pkernfs_commit_size(struct inode *inode, loff_t size)

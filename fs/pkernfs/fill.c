@@ -207,8 +207,8 @@ static int pkernfs_hole_reserve(struct pkernfs_core *c, struct pkernfs_node *n,
 	if (first > last)
 		return 0;
 	end = i < n->extents ? min(last + 1, n->extent[i].logical) : last + 1;
-	if (end > PKERNFS_MAX_SIZE >> p->shift)
-		return -EFBIG;	/* the last granule must end before it, too */
+	if (end > PKERNFS_MAX_END >> p->shift)
+		return -EFBIG;
 	other = pkernfs_fill_other(c, n, first << p->shift, end << p->shift);
 	if (other && other->first >> p->shift <= first)
 		return -EAGAIN;

@@ -37,8 +37,9 @@
 #define PKERNFS_SLOTS	(PKERNFS_INODE_EXTENTS + \
 			 PKERNFS_CHAIN_MAX * PKERNFS_BLOCK_EXTENTS)
 #define PKERNFS_NO_GRANULE	(~0U)
-/* Whole granules, so that the end of one is never out of range. */
-#define PKERNFS_MAX_SIZE	round_down((u64)MAX_LFS_FILESIZE, PKERNFS_GRANULE_SIZE)
+/* Granules are whole: the last one that a file can have ends where no loff_t goes. */
+#define PKERNFS_MAX_SIZE	((u64)MAX_LFS_FILESIZE)
+#define PKERNFS_MAX_END		(PKERNFS_MAX_SIZE + 1)
 
 struct pkernfs_format;
 
@@ -611,8 +612,8 @@ int pkernfs_getattr(struct mnt_idmap *idmap, const struct path *path,
 int pkernfs_fileattr_get(struct dentry *dentry, struct file_kattr *fa);
 int pkernfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 			 struct file_kattr *fa);
-int pkernfs_zero(struct inode *inode, loff_t from, loff_t to);
-int pkernfs_zero_grown(struct inode *inode, loff_t from, loff_t size);
+int pkernfs_zero(struct inode *inode, u64 from, u64 to);
+int pkernfs_zero_grown(struct inode *inode, u64 from, u64 size);
 int pkernfs_commit_size(struct inode *inode, loff_t size);
 int pkernfs_set_size(struct inode *inode, loff_t size);
 struct pkernfs_gpool *pkernfs_wanted_pool(struct inode *inode, u64 end);

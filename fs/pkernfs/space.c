@@ -40,7 +40,7 @@ struct pkernfs_gpool *pkernfs_wanted_pool(struct inode *inode, u64 end)
 }
 
 /* Wait a moment for references that go by themselves. The invalidate lock is held. */
-static int pkernfs_wait_idle(struct inode *inode, loff_t first, loff_t last)
+static int pkernfs_wait_idle(struct inode *inode, u64 first, u64 last)
 {
 	struct pkernfs_core *c = pkernfs_inode_core(inode);
 	unsigned int i;
@@ -163,17 +163,17 @@ int pkernfs_fill(struct inode *inode, u64 from, u64 last, u64 end)
  * not the private copies. Those of the range go with the end of the file only
  * (@cows): a hole in the file is none in what was copied from it.
  */
-static int pkernfs_unmap(struct inode *inode, loff_t from, loff_t to, bool cows)
+static int pkernfs_unmap(struct inode *inode, u64 from, u64 to, bool cows)
 {
-	loff_t size = 1LL << pkernfs_node(inode)->pool->shift;
-	loff_t first = round_down(from, size);
-	loff_t last = round_up(to, size) - 1;
+	u64 size = 1ULL << pkernfs_node(inode)->pool->shift;
+	u64 first = round_down(from, size), end = round_up(to, size);
+	pgoff_t page = DIV_ROUND_UP_ULL(from, PAGE_SIZE), pages = DIV_ROUND_UP_ULL(to, PAGE_SIZE);
 
-	unmap_mapping_range(inode->i_mapping, first, last - first + 1, 0);
-	if (cows && to > round_up(from, PAGE_SIZE))	/* a length of 0 means all the rest */
-		unmap_mapping_range(inode->i_mapping, round_up(from, PAGE_SIZE),
-				    to - round_up(from, PAGE_SIZE), 1);
-	return pkernfs_wait_idle(inode, first, last);
+	unmap_mapping_pages(inode->i_mapping, first >> PAGE_SHIFT, (end - first) >> PAGE_SHIFT,
+			    false);
+	if (cows && pages > page)	/* none means all the rest */
+		unmap_mapping_pages(inode->i_mapping, page, pages - page, true);
+	return pkernfs_wait_idle(inode, first, end - 1);
 }
 
 static int pkernfs_shrink(struct inode *inode, loff_t size)
@@ -196,7 +196,7 @@ static int pkernfs_shrink(struct inode *inode, loff_t size)
 		i_size_write(inode, size);
 		/* A mapping shows all of the last page: what was cut off is not there. */
 		if (size < old)
-			pkernfs_zero(inode, size, round_up(size, PAGE_SIZE));
+			pkernfs_zero(inode, size, round_up((u64)size, PAGE_SIZE));
 	}
 	filemap_invalidate_unlock(inode->i_mapping);
 out:

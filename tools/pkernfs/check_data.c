@@ -9,8 +9,9 @@
 
 #include "check.h"
 
-/* As far as the kernel counts bytes of a file: whole granules only. */
-#define SIZE_MAX_FILE	((uint64_t)INT64_MAX & ~(PKERNFS_GRANULE_SIZE - 1))
+/* As far as the kernel counts bytes of a file; the last granule ends behind it. */
+#define SIZE_MAX_FILE	((uint64_t)INT64_MAX)
+#define END_MAX_FILE	(SIZE_MAX_FILE + 1)
 #define SLOTS_OF_CHAIN(n)	(PKERNFS_INODE_EXTENTS + (n) * PKERNFS_BLOCK_EXTENTS)
 
 /* The extents of a file so far, in granules, sorted */
@@ -98,7 +99,7 @@ static bool check_range(const struct check *k, const struct gpool *p,
 
 	return !((logical | phys | bytes) & ((1ULL << p->shift) - 1)) && phys >= start &&
 	       phys - start < size && bytes <= size - (phys - start) &&
-	       logical < SIZE_MAX_FILE && bytes <= SIZE_MAX_FILE - logical;
+	       logical < END_MAX_FILE && bytes <= END_MAX_FILE - logical;
 }
 
 static uint64_t check_granule(const struct check *k, const struct gpool *p,
@@ -232,8 +233,9 @@ void check_file(struct check *k, uint32_t ino)
 		return;
 	if (runs.runs)
 		end = runs.run[runs.runs - 1].logical + runs.run[runs.runs - 1].count;
+	end <<= check_file_gpool(k, ino)->shift;
 	ser = check_inode_change(k, ino);
-	ser->size = htole64(end << check_file_gpool(k, ino)->shift);
+	ser->size = htole64(end < SIZE_MAX_FILE ? end : SIZE_MAX_FILE);
 	check_inode_seal(ser);
 }
 

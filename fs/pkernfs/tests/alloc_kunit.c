@@ -234,7 +234,7 @@ static void pkernfs_test_joined(struct kunit *test)
 static void pkernfs_test_far(struct kunit *test)
 {
 	struct pkernfs_region *r = pkernfs_test_region(test);
-	u64 last = (PKERNFS_MAX_SIZE >> PKERNFS_GRANULE_SHIFT) - 1;
+	u64 last = (PKERNFS_MAX_END >> PKERNFS_GRANULE_SHIFT) - 1;
 	struct pkernfs_node *n;
 
 	pkernfs_test_load(test, r);

@@ -213,9 +213,8 @@ static void pkernfs_test_huge_load(struct kunit *test)
 	/* What is not cut off whole stays. */
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, SZ_2M, SZ_1G - 1, -1), 0);
 	KUNIT_EXPECT_EQ(test, p->free, 1);
-	/* The granule that the last bytes of the largest file are in would end behind it. */
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_fill(r->core, n, PKERNFS_MAX_SIZE - 1,
-						  PKERNFS_MAX_SIZE - 1, p), -EFBIG);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_fill(r->core, n, PKERNFS_MAX_END, PKERNFS_MAX_END, p),
+			-EFBIG);
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, 0, SZ_1G - 1, 0), 0);
 	KUNIT_EXPECT_EQ(test, p->free, 2);
 	pkernfs_test_unload(r);

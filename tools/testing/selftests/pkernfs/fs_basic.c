@@ -66,21 +66,32 @@ static void test_data(void)
 static void test_far(void)
 {
 	uint64_t before = free_bytes();
-	off_t end = INT64_MAX - (INT64_MAX % GRANULE);
+	off_t end = INT64_MAX, last = end - end % (off_t)GRANULE;
 	struct stat st;
 	int fd = open("far", O_CREAT | O_RDWR, 0600);
 
-	fails(pwrite(fd, "x", 1, INT64_MAX - 1), EFBIG, "write at the end of all offsets");
-	fails(ftruncate(fd, INT64_MAX), EFBIG, "truncate to there");
-	fails(fallocate(fd, 0, INT64_MAX - 4096, 4096), EFBIG, "fallocate up to there");
+	fails(fallocate(fd, 0, end - 4095, 4096), EFBIG, "fallocate to behind all offsets");
+	ok(!ftruncate(fd, end) && !fstat(fd, &st) && st.st_size == end && !st.st_blocks,
+	   "truncate to the end of them");
+	ok(!fallocate(fd, 0, end - 4096, 4096) && free_bytes() == before - GRANULE,
+	   "fallocate up to there");
+	ok(!fallocate(fd, FALLOC_FL_ZERO_RANGE, end - 4096, 4096), "and zero it");
+	ok(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, last, end - last) &&
+	   free_bytes() == before - GRANULE, "a granule of which the file has a part is not whole");
 	ok(!ftruncate(fd, 1UL << 62) && lseek(fd, 0, SEEK_DATA) == -1 && errno == ENXIO,
 	   "SEEK_DATA in 4 EiB of nothing");
 	ok(lseek(fd, 0, SEEK_HOLE) == 0, "SEEK_HOLE at once");
+	ok(free_bytes() == before, "what was at the end is gone");
 	ok(pwrite(fd, "x", 1, end - 1) == 1 && !fstat(fd, &st) && st.st_size == end,
 	   "write as far as a file goes");
-	ok(pread(fd, back, 2, end - 1) == 1 && back[0] == 'x', "and read it back");
-	ok(lseek(fd, 5, SEEK_DATA) == end - (off_t)GRANULE, "SEEK_DATA finds it");
+	fails(pwrite(fd, "x", 1, end), EINVAL, "and no further");
+	ok(pread(fd, back, 1, end - 1) == 1 && back[0] == 'x', "and read it back");
+	ok(lseek(fd, 5, SEEK_DATA) == last, "SEEK_DATA finds it");
 	ok(lseek(fd, end - 1, SEEK_HOLE) == end, "SEEK_HOLE at the end");
+	ok(lseek(fd, 0, SEEK_END) == end, "SEEK_END");
+	ok(!ftruncate(fd, end - 1) && !ftruncate(fd, end) && pread(fd, back, 1, end - 1) == 1 &&
+	   !back[0], "what was cut off is zero");
+	ok(!ftruncate(fd, last) && free_bytes() == before, "its granule goes");
 	close(fd);
 	unlink("far");
 	ok(free_bytes() == before, "all space is back");
