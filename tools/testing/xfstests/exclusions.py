@@ -43,7 +43,7 @@ _HEAD = '''\
 # size      larger regions than there are
 # other     what it says
 # fails     it is run and fails, and says the same on tmpfs
-# own       it is not run, and is on tmpfs: the list notrun has the reason
+# own       it is not run, and is on tmpfs: there should be none
 # excluded  the list exclude has the reason
 '''
 
@@ -83,14 +83,12 @@ def listed():
 def lines(found):
     """The list: (test, class, how on tmpfs, why) of each test that does not pass."""
     tests = sorted(test for fstyp, test in found if fstyp == 'pkernfs')
-    own = reasons('notrun')
     for test in tests:
         how, why = found['pkernfs', test]
         if how == 'pass':
             continue
         bare = found.get(('tmpfs', test), ('unknown', ''))
-        name = kind((how, why), bare)
-        yield test, name, bare[0], own.get(test, why) if name == 'own' else why
+        yield test, kind((how, why), bare), bare[0], why
     for test, why in reasons('exclude').items():
         yield test, 'excluded', '-', why
 
