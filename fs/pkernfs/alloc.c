@@ -10,6 +10,7 @@
 
 #define pr_fmt(fmt) "pkernfs: " fmt
 
+#include <kunit/static_stub.h>
 #include <linux/bitmap.h>
 #include <linux/crc32c.h>
 #include <linux/mm.h>
@@ -195,26 +196,34 @@ static struct folio *pkernfs_granule_folio(struct pkernfs_core *c,
  * pkernfs_granule_forget - the inode that pages were mapped from goes, or they leave it
  * @c: the core
  * @p: granules of which size
- * @granule: the first one
- * @count: how many; none is mapped, and no fault can map it
+ * @granule: which one; it is not mapped, and no fault can map it
  *
  * Context: process; not inside of a folio's lock
  */
 void pkernfs_granule_forget(struct pkernfs_core *c, const struct pkernfs_gpool *p,
-			    u32 granule, u32 count)
+			    u32 granule)
 {
+	struct folio *folio;
+
 	if (!c->r->pgmaps)
 		return;		/* KUnit: ordinary memory without pages of ours */
-	for (; count; granule++, count--) {
-		struct folio *folio = pkernfs_granule_folio(c, p, granule);
+	folio = pkernfs_granule_folio(c, p, granule);
+	if (!READ_ONCE(folio->mapping))
+		return;
+	/* Who gives back a pin looks at it under the lock, to say that it is dirty. */
+	folio_lock(folio);
+	WRITE_ONCE(folio->mapping, NULL);
+	folio_unlock(folio);
+}
 
-		if (!READ_ONCE(folio->mapping))
-			continue;
-		/* Who gives back a pin looks at it under the lock, to say that it is dirty. */
-		folio_lock(folio);
-		WRITE_ONCE(folio->mapping, NULL);
-		folio_unlock(folio);
-	}
+/* Pages that leave a file have forgotten it before, without core->lock to write. */
+static void pkernfs_granule_verify(struct pkernfs_core *c, const struct pkernfs_gpool *p,
+				   u32 granule, u32 count)
+{
+	if (!IS_ENABLED(CONFIG_PKERNFS_TEST) || !c->r->pgmaps)
+		return;
+	for (; count; granule++, count--)
+		WARN_ON_ONCE(pkernfs_granule_folio(c, p, granule)->mapping);
 }
 
 /**
@@ -223,6 +232,8 @@ void pkernfs_granule_forget(struct pkernfs_core *c, const struct pkernfs_gpool *
  * @p: granules of which size
  * @granule: the first one
  * @count: how many
+ *
+ * Of those that were a file's, pkernfs_extent_forget() has been told.
  */
 void pkernfs_granule_release(struct pkernfs_core *c, struct pkernfs_gpool *p, u32 granule,
 			     u32 count)
@@ -231,7 +242,7 @@ void pkernfs_granule_release(struct pkernfs_core *c, struct pkernfs_gpool *p, u3
 	WARN_ON_ONCE(find_next_zero_bit(p->map, granule + count, granule) <
 		     granule + count);
 	bitmap_clear(p->map, granule, count);
-	pkernfs_granule_forget(c, p, granule, count);
+	pkernfs_granule_verify(c, p, granule, count);
 	pkernfs_granule_enter(p, granule, count, 0);
 	p->free += count;
 	pkernfs_bad_withhold(c, p, granule, count);
@@ -278,6 +289,7 @@ void *pkernfs_granule_virt(struct pkernfs_core *c, const struct pkernfs_gpool *p
 bool pkernfs_granule_idle(struct pkernfs_core *c, const struct pkernfs_gpool *p,
 			  u32 granule)
 {
+	KUNIT_STATIC_STUB_REDIRECT(pkernfs_granule_idle, c, p, granule);
 	if (!c->r->pgmaps)
 		return true;	/* KUnit: ordinary memory without pages of ours */
 	return pkernfs_folio_idle(pkernfs_granule_folio(c, p, granule));

@@ -365,19 +365,6 @@ void pkernfs_ino_clear_device(struct pkernfs_region *r, struct pkernfs_device *p
 
 /* --- orphans ------------------------------------------------------------------- */
 
-static bool pkernfs_node_idle(struct pkernfs_core *c, struct pkernfs_node *n)
-{
-	u32 i, g;
-
-	if (n->holds || n->device || atomic_read(&n->lookups))
-		return false;
-	for (i = 0; i < n->extents; i++)
-		for (g = 0; g < n->extent[i].count; g++)
-			if (!pkernfs_granule_idle(c, n->pool, n->extent[i].granule + g))
-				return false;
-	return true;
-}
-
 /**
  * pkernfs_node_destroy - free an unlinked inode with all that it has
  * @c: the core
@@ -390,12 +377,17 @@ int pkernfs_node_destroy(struct pkernfs_core *c, struct pkernfs_node *n)
 {
 	struct pkernfs_inode_ser *ser;
 	u32 i, xattr;
+	bool held;
 	int err;
 
+	/* No inode of an unlinked one is made: a page without users gets none any more. */
+	if (pkernfs_extent_busy(c, n, 0, PKERNFS_MAX_SIZE, &held))
+		return -EBUSY;
 	err = pkernfs_tx_begin(c);
 	if (err)
 		return err;
-	if (WARN_ON_ONCE(n->ser->nlink) || c->frozen || c->rdonly || !pkernfs_node_idle(c, n)) {
+	if (WARN_ON_ONCE(n->ser->nlink) || c->frozen || c->rdonly || n->holds || n->device ||
+	    atomic_read(&n->lookups)) {
 		pkernfs_tx_end(c);
 		return -EBUSY;
 	}

@@ -186,8 +186,10 @@ void pkernfs_inode_evict(struct inode *inode)
 
 	truncate_inode_pages_final(&inode->i_data);
 	/* Nobody has the inode, so no page of it is being entered. */
-	if (n && n->entered)
-		pkernfs_extent_forget(c, n);
+	if (n) {
+		pkernfs_extent_forget(c, n, 0, PKERNFS_MAX_SIZE);
+		n->entered = false;
+	}
 	clear_inode(inode);
 	if (!n || inode->i_nlink || is_bad_inode(inode))
 		return;

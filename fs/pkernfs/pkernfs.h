@@ -376,7 +376,7 @@ void pkernfs_alloc_exit(struct pkernfs_core *c);
 int pkernfs_granule_reserve(struct pkernfs_core *c, struct pkernfs_gpool *p, u32 goal,
 			    u32 want, u32 *granule, u32 *got);
 void pkernfs_granule_forget(struct pkernfs_core *c, const struct pkernfs_gpool *p,
-			    u32 granule, u32 count);
+			    u32 granule);
 void pkernfs_granule_release(struct pkernfs_core *c, struct pkernfs_gpool *p, u32 granule,
 			     u32 count);
 struct pkernfs_gpool *pkernfs_flags_pool(struct pkernfs_core *c, u16 flags);
@@ -414,10 +414,6 @@ int pkernfs_extent_load(struct pkernfs_core *c, struct pkernfs_node *n,
 			const char **why);
 int pkernfs_extent_cut(struct pkernfs_core *c, struct pkernfs_node *n,
 		       u64 from, u64 last, s64 size);
-void pkernfs_extent_forget(struct pkernfs_core *c, struct pkernfs_node *n);
-bool pkernfs_extent_busy(struct pkernfs_core *c, struct pkernfs_node *n,
-			 u64 from, u64 last, bool *held);
-int pkernfs_extent_lent(struct pkernfs_core *c, struct pkernfs_node *n, u64 *from, u64 last);
 u64 pkernfs_extent_total(struct pkernfs_node *n);
 u64 pkernfs_extent_seek(struct pkernfs_node *n, u64 pos, bool data);
 u64 pkernfs_extent_holes(struct pkernfs_node *n, unsigned int shift, u64 from, u64 last);
@@ -428,6 +424,13 @@ void pkernfs_slot_write(struct pkernfs_core *c, struct pkernfs_node *n, u32 slot
 			const struct pkernfs_extent *e);
 int pkernfs_slot_get(struct pkernfs_core *c, struct pkernfs_node *n, u64 *fresh, u32 *slot);
 void pkernfs_slot_undo(struct pkernfs_core *c, struct pkernfs_node *n, u64 fresh);
+
+/* --- busy.c: who uses it ---------------------------------------------------- */
+
+void pkernfs_extent_forget(struct pkernfs_core *c, struct pkernfs_node *n, u64 from, u64 last);
+bool pkernfs_extent_busy(struct pkernfs_core *c, struct pkernfs_node *n,
+			 u64 from, u64 last, bool *held);
+int pkernfs_extent_lent(struct pkernfs_core *c, struct pkernfs_node *n, u64 *from, u64 last);
 
 /* --- fill.c: memory for it ---------------------------------------------------- */
 

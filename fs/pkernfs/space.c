@@ -39,7 +39,10 @@ struct pkernfs_gpool *pkernfs_wanted_pool(struct inode *inode, u64 end)
 	return &pool[PKERNFS_GPOOL_4K];
 }
 
-/* Wait a moment for references that go by themselves. The invalidate lock is held. */
+/*
+ * Wait a moment for references that go by themselves: nobody has this part any more then. The
+ * invalidate lock is held, and what was mapped has been removed.
+ */
 static int pkernfs_wait_idle(struct inode *inode, u64 first, u64 last)
 {
 	struct pkernfs_core *c = pkernfs_inode_core(inode);
@@ -47,8 +50,10 @@ static int pkernfs_wait_idle(struct inode *inode, u64 first, u64 last)
 	bool held;
 
 	for (i = 0; i < PKERNFS_BUSY_TRIES; i++) {
-		if (!pkernfs_extent_busy(c, pkernfs_node(inode), first, last, &held))
+		if (!pkernfs_extent_busy(c, pkernfs_node(inode), first, last, &held)) {
+			pkernfs_extent_forget(c, pkernfs_node(inode), first, last);
 			return 0;
+		}
 		if (held)
 			break;
 		usleep_range(1000, 2000);

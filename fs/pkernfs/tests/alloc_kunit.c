@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * pkernfs KUnit: granules, extents, the pool, holds.
+ * pkernfs KUnit: granules, extents, the pool.
  */
 
 #include <kunit/static_stub.h>
@@ -13,18 +13,6 @@
 #include <linux/vmalloc.h>
 
 #include "fixture.h"
-
-static phys_addr_t pkernfs_test_phys(struct pkernfs_core *c, u32 granule)
-{
-	return c->r->base + (pkernfs_granule_virt(c, c->gpool, granule) - c->r->virt);
-}
-
-static u32 pkernfs_test_granule(struct pkernfs_node *n, u64 logical)
-{
-	const struct pkernfs_extent *e = pkernfs_extent_find(n, logical);
-
-	return e ? e->granule + (logical - e->logical) : PKERNFS_NO_GRANULE;
-}
 
 static void pkernfs_test_reserve(struct kunit *test)
 {
@@ -475,133 +463,6 @@ static void pkernfs_test_pool(struct kunit *test)
 	KUNIT_EXPECT_NE(test, pkernfs_test_lookup(r->core, "file"), 0);
 }
 
-static void pkernfs_test_holds(struct kunit *test)
-{
-	struct pkernfs_region *r = pkernfs_test_region(test);
-	struct pkernfs_node *a, *b;
-	struct pkernfs_core *c;
-	phys_addr_t pa, pb;
-	u32 generation = 0;
-	bool held;
-	u64 ino = 0;
-
-	pkernfs_test_load(test, r);
-	c = r->core;
-	a = pkernfs_test_file(test, c, "a");
-	b = pkernfs_test_file(test, c, "b");
-	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(c, a, 0, 2), 0);
-	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(c, b, 0, 0), 0);
-	pa = pkernfs_test_phys(c, pkernfs_test_granule(a, 0));
-	pb = pkernfs_test_phys(c, pkernfs_test_granule(b, 0));
-	KUNIT_ASSERT_EQ(test, pb, pa + 3 * SZ_2M);
-
-	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, pa + 5 * SZ_4K, SZ_2M, &ino, &generation), 0);
-	KUNIT_EXPECT_EQ(test, ino, a->ino);
-	KUNIT_EXPECT_EQ(test, generation, 1);
-	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, pa, 3 * SZ_2M, NULL, NULL), 0);
-	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, pa, 3 * SZ_2M + 1, NULL, NULL), -ENOENT);
-	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, pb, SZ_2M + 1, NULL, NULL), -ENOENT);
-	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, pa, 0, NULL, NULL), -ENOENT);
-	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, r->base, SZ_4K, NULL, NULL), -ENOENT);
-	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, pa, U64_MAX, NULL, NULL), -ENOENT);
-	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, U64_MAX, SZ_4K, NULL, NULL), -ENOENT);
-
-	/* All or nothing. */
-	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pa, 5 * SZ_2M, NULL), -ENOENT);
-	KUNIT_EXPECT_EQ(test, a->holds, 0);
-
-	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pa + SZ_2M + SZ_4K, SZ_4K, NULL), 0);
-	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pa + SZ_2M, SZ_4K, NULL), 0);
-	KUNIT_EXPECT_EQ(test, pkernfs_test_cut(c, a, 1, 1, -1), -EBUSY);
-	KUNIT_EXPECT_EQ(test, pkernfs_test_cut(c, a, 0, 100, 0), -EBUSY);
-	KUNIT_EXPECT_TRUE(test, pkernfs_extent_busy(c, a, 0, 2 * SZ_2M - 1, &held));
-	KUNIT_EXPECT_TRUE(test, held);
-	KUNIT_EXPECT_EQ(test, pkernfs_test_cut(c, a, 2, 2, -1), 0);
-	pkernfs_unhold(r, pa + SZ_2M, SZ_4K);
-	KUNIT_EXPECT_EQ(test, pkernfs_test_cut(c, a, 1, 1, -1), -EBUSY);
-	KUNIT_EXPECT_EQ(test, c->gpool[0].held, 1);
-	/* Held by two, of two files. */
-	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pb, 1, NULL), 0);
-	KUNIT_EXPECT_EQ(test, b->holds, 1);
-	KUNIT_EXPECT_EQ(test, c->gpool[0].held, 2);
-	pkernfs_unhold(r, pa + SZ_2M + SZ_4K, SZ_4K);
-	KUNIT_EXPECT_EQ(test, a->holds, 0);
-	KUNIT_EXPECT_EQ(test, pkernfs_test_cut(c, a, 0, 100, 0), 0);
-	pkernfs_unhold(r, pb, 1);
-	KUNIT_EXPECT_EQ(test, c->gpool[0].held, 0);
-
-	/* An unlinked file owns its memory to the end, but nobody can come back. */
-	KUNIT_EXPECT_EQ(test, pkernfs_test_rename(c, "a", "b", 0), 0);
-	KUNIT_EXPECT_EQ(test, pkernfs_phys_owner(r, pb, SZ_4K, NULL, NULL), -ENOENT);
-	KUNIT_EXPECT_EQ(test, pkernfs_hold(r, pb, SZ_4K, NULL), -ENOENT);
-	KUNIT_EXPECT_EQ(test, c->gpool[0].free, c->gpool[0].granules - 1);
-	KUNIT_EXPECT_EQ(test, pkernfs_node_destroy(c, b), 0);
-	KUNIT_EXPECT_EQ(test, c->gpool[0].free, c->gpool[0].granules);
-}
-
-/* Only an empty file becomes a device file; to make it ordinary never fails. */
-static void pkernfs_test_device_file(struct kunit *test)
-{
-	struct pkernfs_region *r = pkernfs_test_region(test);
-	struct pkernfs_device *pd = kunit_kzalloc(test, sizeof(*pd), GFP_KERNEL);
-	struct pkernfs_node *n;
-
-	KUNIT_ASSERT_NOT_NULL(test, pd);
-	pkernfs_test_load(test, r);
-	n = pkernfs_test_file(test, r->core, "file");
-	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, n->ino, 2, pd), -ESTALE);
-	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, PKERNFS_ROOT_INO, 1, pd), -ESTALE);
-	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, n->ino, 1, pd), 0);
-	KUNIT_EXPECT_PTR_EQ(test, n->device, pd);
-	KUNIT_EXPECT_EQ(test, pkernfs_test_fill(r->core, n, 0, 0), -EBUSY);
-	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, n->ino, 1, pd + 1), -EBUSY);
-	/* A device whose record names the same file has failed, and goes. */
-	pkernfs_ino_clear_device(r, pd + 1);
-	KUNIT_EXPECT_PTR_EQ(test, n->device, pd);
-	pkernfs_ino_clear_device(r, pd);
-	KUNIT_EXPECT_NULL(test, n->device);
-
-	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, n, 0, 0), 0);
-	KUNIT_EXPECT_EQ(test, pkernfs_ino_set_device(r, n->ino, 1, pd), -ESTALE);
-	KUNIT_EXPECT_NULL(test, n->device);
-	/* However it came to be one: nothing of the device may stay behind. */
-	n->device = pd;
-	pkernfs_ino_clear_device(r, pd);
-	KUNIT_EXPECT_NULL(test, n->device);
-}
-
-/* Orphans live through a load, and go at the mount. */
-static void pkernfs_test_orphan(struct kunit *test)
-{
-	struct pkernfs_region *r = pkernfs_test_region(test);
-	u32 ino, generation;
-
-	pkernfs_test_load(test, r);
-	pkernfs_test_file(test, r->core, "a");
-	ino = pkernfs_test_file(test, r->core, "b")->ino;
-	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(r->core, pkernfs_node_find(r->core, ino), 0, 5), 0);
-	generation = le32_to_cpu(pkernfs_node_find(r->core, ino)->ser->generation);
-	KUNIT_ASSERT_EQ(test, pkernfs_test_rename(r->core, "a", "b", 0), 0);
-	pkernfs_test_reload(test, r);
-	KUNIT_EXPECT_EQ(test, r->core->gpool[0].free, r->core->gpool[0].granules - 6);
-	pkernfs_orphan_reclaim(r->core);
-	KUNIT_EXPECT_EQ(test, r->core->gpool[0].free, r->core->gpool[0].granules);
-	KUNIT_EXPECT_NULL(test, pkernfs_node_find(r->core, ino));
-	pkernfs_test_reload(test, r);
-	KUNIT_EXPECT_EQ(test, r->core->gpool[0].free, r->core->gpool[0].granules);
-
-	/* The slot comes back with another generation. */
-	do {
-		char name[8];
-		static int i;
-
-		snprintf(name, sizeof(name), "n%d", i++);
-		pkernfs_test_file(test, r->core, name);
-	} while (!pkernfs_node_find(r->core, ino));
-	KUNIT_EXPECT_EQ(test, le32_to_cpu(pkernfs_node_find(r->core, ino)->ser->generation),
-			generation + 1);
-}
-
 static struct pkernfs_node *pkernfs_test_root(struct pkernfs_region *r)
 {
 	return pkernfs_node_find(r->core, PKERNFS_ROOT_INO);
@@ -673,9 +534,6 @@ static struct kunit_case pkernfs_alloc_cases[] = {
 	KUNIT_CASE(pkernfs_test_small),
 	KUNIT_CASE(pkernfs_test_move),
 	KUNIT_CASE(pkernfs_test_pool),
-	KUNIT_CASE(pkernfs_test_holds),
-	KUNIT_CASE(pkernfs_test_device_file),
-	KUNIT_CASE(pkernfs_test_orphan),
 	KUNIT_CASE(pkernfs_test_names),
 	{}
 };

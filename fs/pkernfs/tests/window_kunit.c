@@ -4,44 +4,14 @@
  */
 
 #include <kunit/static_stub.h>
-#include <linux/crc32c.h>
 #include <linux/prandom.h>
 #include <linux/sizes.h>
 #include <linux/vmalloc.h>
 
 #include "fixture.h"
 
-#define PKERNFS_TEST_GRANULES	12000U
 /* More than a file can have in a piece each */
 #define PKERNFS_TEST_FILE	5800U
-
-/* In the place of pkernfs_zero_memory(): most of the region is no memory. */
-static int pkernfs_test_no_zeroes(struct pkernfs_core *c, void *mem, u64 bytes)
-{
-	return 0;
-}
-
-/* A region of 24 GiB, of which only the front is memory. */
-static struct pkernfs_core *pkernfs_test_large(struct kunit *test)
-{
-	struct pkernfs_format opt = { .inodes = PKERNFS_TEST_INODES, .pool_blocks = 256,
-				      .small_blocks = PKERNFS_FORMAT_NO_SMALL };
-	struct pkernfs_region *r = pkernfs_test_region(test);
-	struct pkernfs_sb *sb = r->virt, front;
-
-	KUNIT_ASSERT_EQ(test, pkernfs_layout(r->base, r->bytes, 0, &opt, &front), 0);
-	pkernfs_format_write(r, &front, NULL);
-	r->bytes = (PKERNFS_TEST_GRANULES + 16ULL) << PKERNFS_GRANULE_SHIFT;
-	KUNIT_ASSERT_EQ(test, pkernfs_layout(r->base, r->bytes, 0, &opt, sb), 0);
-	/* What is in front of the data is where it was. */
-	KUNIT_ASSERT_MEMEQ(test, &sb->journal, &front.journal, 2 * sizeof(sb->journal));
-	KUNIT_ASSERT_MEMEQ(test, &sb->pool, &front.pool, sizeof(sb->pool));
-	sb->crc = cpu_to_le32(crc32c(~0, sb, offsetof(struct pkernfs_sb, crc)));
-	kunit_activate_static_stub(test, pkernfs_zero_memory, pkernfs_test_no_zeroes);
-	pkernfs_test_load(test, r);
-	KUNIT_ASSERT_GE(test, r->core->gpool[PKERNFS_GPOOL_2M].granules, PKERNFS_TEST_GRANULES);
-	return r->core;
-}
 
 /* A file of @granules; with @sized that is what it says as well, as that of a guest's RAM. */
 static struct pkernfs_node *pkernfs_test_grows(struct kunit *test, struct pkernfs_core *c,
@@ -107,7 +77,7 @@ static void pkernfs_test_growth(struct kunit *test)
 {
 	const struct pkernfs_test_growth *how = test->param_value;
 	u32 *place = kunit_kmalloc_array(test, PKERNFS_TEST_FILE, sizeof(*place), GFP_KERNEL);
-	struct pkernfs_core *c = pkernfs_test_large(test);
+	struct pkernfs_core *c = pkernfs_test_sparse(test);
 	struct pkernfs_node *n[2];
 	struct rnd_state rnd;
 	u32 i, k;
@@ -135,7 +105,7 @@ static void pkernfs_test_growth(struct kunit *test)
 /* A file that is to take everything leaves others something; and nothing is left over. */
 static void pkernfs_test_yields(struct kunit *test)
 {
-	struct pkernfs_core *c = pkernfs_test_large(test);
+	struct pkernfs_core *c = pkernfs_test_sparse(test);
 	struct pkernfs_gpool *p = &c->gpool[PKERNFS_GPOOL_2M];
 	struct pkernfs_node *n[3];
 	u32 i;
@@ -162,7 +132,7 @@ static void pkernfs_test_yields(struct kunit *test)
 /* Where others are all around, and after a load, a file still finds its own place. */
 static void pkernfs_test_place(struct kunit *test)
 {
-	struct pkernfs_core *c = pkernfs_test_large(test);
+	struct pkernfs_core *c = pkernfs_test_sparse(test);
 	struct pkernfs_region *r = c->r;
 	struct pkernfs_node *n[2];
 	u32 ino[2], i, k;
@@ -204,7 +174,7 @@ static void pkernfs_test_place(struct kunit *test)
 /* A guest that touches every second granule: more pieces than a file can have. */
 static void pkernfs_test_widened(struct kunit *test)
 {
-	struct pkernfs_core *c = pkernfs_test_large(test);
+	struct pkernfs_core *c = pkernfs_test_sparse(test);
 	u32 size = PKERNFS_TEST_GRANULES - 100, i, most = 0;
 	struct pkernfs_node *n[2];
 
@@ -227,7 +197,7 @@ static void pkernfs_test_widened(struct kunit *test)
 /* What is free is every second granule: all of that is found, by whoever asks. */
 static void pkernfs_test_scattered(struct kunit *test)
 {
-	struct pkernfs_core *c = pkernfs_test_large(test);
+	struct pkernfs_core *c = pkernfs_test_sparse(test);
 	struct pkernfs_gpool *p = &c->gpool[PKERNFS_GPOOL_2M];
 	struct pkernfs_node *n[3];
 	u32 i;

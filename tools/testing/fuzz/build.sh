@@ -14,7 +14,7 @@ kind=${1:?usage: build.sh replay|libfuzzer FOLDER} out=${2:?no folder} what=${3:
 ksrc=$("$repo/tools/kernel/fetch.sh")
 
 # Headers that userspace has not: each is shim.h.
-headers="asm/e820/api.h iommu.h pasid.h kunit/test-bug.h linux/cacheflush.h linux/crc32.h
+headers="asm/e820/api.h iommu.h pasid.h kunit/static_stub.h kunit/test-bug.h linux/cacheflush.h linux/crc32.h
 	linux/crc32c.h linux/fs.h linux/init.h linux/io.h linux/kexec.h linux/memremap.h
 	linux/minmax.h linux/mm.h linux/mutex.h linux/pagemap.h linux/pci.h linux/pkernfs_iommu.h
 	linux/pkernfs_pci.h linux/posix_acl.h linux/printk.h linux/reboot.h linux/rwsem.h linux/sched.h
@@ -28,7 +28,7 @@ done
 
 vtd=$repo/drivers/iommu/intel fs=$repo/fs/pkernfs
 sources="$fs/core.c $fs/load.c $fs/bad.c $fs/xattr.c $fs/format.c $fs/journal.c $fs/alloc.c
-	$fs/window.c $fs/pool.c $fs/node.c $fs/extent.c
+	$fs/window.c $fs/pool.c $fs/node.c $fs/extent.c $fs/busy.c
 	$fs/fill.c $fs/dirent.c $fs/symlink.c $here/shim.c $ksrc/tools/lib/find_bit.c $ksrc/tools/lib/bitmap.c $ksrc/tools/lib/hweight.c
 	$ksrc/tools/lib/vsprintf.c"
 flags="-std=gnu11 -O2 -g -fno-omit-frame-pointer -fms-extensions -msse4.2 -w -Werror=implicit-function-declaration

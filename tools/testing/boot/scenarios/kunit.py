@@ -18,7 +18,7 @@ TIMEOUT = 120
 SUITES = {'pkernfs_boot', 'pkernfs_region', 'pkernfs_pci', 'pkernfs_second_stage',
           'pkernfs_check', 'pkernfs_fuzz', 'pkernfs_units', 'pkernfs-format',
           'pkernfs-damage', 'pkernfs-alloc', 'pkernfs-bad', 'pkernfs-table',
-          'pkernfs-symlink', 'pkernfs-journal', 'pkernfs-window'}
+          'pkernfs-symlink', 'pkernfs-journal', 'pkernfs-window', 'pkernfs-busy'}
 # Wants granules of 1 GiB: huge-tables.py.
 ELSEWHERE = ('pkernfs_test_tables',)
 # Said twice, the second one counts.
