@@ -2,14 +2,14 @@
 /*
  * pkernfs: system calls that stop after each of their stores to the metadata.
  *
- * usage: fs_stop REGION MOUNT [STEP]
+ * usage: fs_stop REGION MOUNT [STEP [NAME]]
  *
  * The region is formatted and not mounted, and the kernel has regionN_stores in debugfs.
  * Each system call is done once in a twin folder, which shows the state before and after
  * it, and then again and again in another folder: it is cut off after 0, 1, 2, 3, 4 stores
  * and from then on at every STEP-th. Then the kernel reads the region anew, and what is
  * there must be the state before or after, and sound. To commit takes two stores: with
- * these it has happened.
+ * these it has happened. NAME is one of them alone.
  */
 #include <linux/falloc.h>
 #include <linux/posix_acl.h>
@@ -227,6 +227,7 @@ static int call_allocate(int fd)	{ return fallocate(fd, 0, 8192, 65536); }
 static int call_append(int fd)		{ return pwrite(fd, "0123456789", 10, 5000) - 10; }
 static int call_extend(int fd)		{ return pwrite(fd, "0123456789", 10, 20000) - 10; }
 static int call_outgrow(int fd)		{ return pwrite(fd, "0123456789", 10, GRANULE) - 10; }
+static int call_zeroes(int fd)		{ return ftruncate(fd, GRANULE); }
 static int call_wish(int fd)		{ return set_wish(fd, GRANULE); }
 static int call_flags(int fd)
 {
@@ -335,15 +336,18 @@ static int do_allocate(void)		{ return with_fd("file", call_allocate); }
 static int do_append(void)		{ return with_fd("file", call_append); }
 static int do_extend(void)		{ return with_fd("file", call_extend); }
 static int do_outgrow(void)		{ return with_fd("file", call_outgrow); }
+static int do_zeroes(void)		{ return with_fd("file", call_zeroes); }
 
 /*
  * @big: wants a file of large granules. @memory: memory comes first, and with the size what
- * is in it: a stop in between leaves a file that has more memory.
+ * is in it: a stop in between leaves a file that has more memory. @half: a write that is far
+ * behind the end lets the file grow first: does that.
  */
 static const struct op {
 	const char *name;
 	int (*call)(void);
 	bool big, memory;
+	int (*half)(void);
 } ops[] = {
 	{ "create", do_create },
 	{ "create with a default ACL", do_create_inherit },
@@ -402,7 +406,7 @@ static const struct op {
 	{ "fallocate, PUNCH_HOLE", do_punch, .big = true },
 	{ "write at the end", do_append },
 	{ "write behind the end", do_extend, .memory = true },
-	{ "write that takes large granules", do_outgrow, .memory = true },
+	{ "write that takes large granules", do_outgrow, .memory = true, .half = do_zeroes },
 };
 
 /* --- the sweep -------------------------------------------------------------------------- */
@@ -416,7 +420,9 @@ static void prepare_op(const struct op *op)
 }
 
 /* What it does if nothing stops it. */
-static bool both_states(const struct op *op, struct sig *before, struct sig *after)
+/* And if there is a state in between, that. */
+static bool both_states(const struct op *op, struct sig *before, struct sig *half,
+			struct sig *after)
 {
 	bool good;
 
@@ -424,6 +430,11 @@ static bool both_states(const struct op *op, struct sig *before, struct sig *aft
 	prepare_op(op);
 	sig_take(before);
 	stop_after = -1;
+	if (op->half) {
+		must(op->half(), op->name);
+		sig_take(half);
+		prepare_op(op);
+	}
 	good = !op->call();
 	sig_take(after);
 	good = ok(good && !sig_same(before, after, true), "%s", op->name);
@@ -431,8 +442,8 @@ static bool both_states(const struct op *op, struct sig *before, struct sig *aft
 	return good;
 }
 
-static bool stop_at(const struct op *op, const struct sig *before, const struct sig *after,
-		    long n, long *left, bool *done)
+static bool stop_at(const struct op *op, const struct sig *before, const struct sig *half,
+		    const struct sig *after, long n, long *left, bool *done)
 {
 	struct sig is = {};
 	bool clean, good;
@@ -449,7 +460,8 @@ static bool stop_at(const struct op *op, const struct sig *before, const struct 
 		good = n >= COMMIT;
 	else
 		good = !*left && (n < COMMIT ? sig_same(&is, before, true) :
-				  op->memory && sig_same(&is, before, false));
+				  (op->memory && sig_same(&is, before, false)) ||
+				  (op->half && sig_same(&is, half, false)));
 	if (!good || !clean) {
 		ok(false, "%s, stopped after %ld stores%s%s", op->name, n,
 		   clean ? "" : ": fsck.pkernfs finds something",
@@ -463,11 +475,11 @@ static bool stop_at(const struct op *op, const struct sig *before, const struct 
 
 static void sweep(const struct op *op, long step)
 {
-	struct sig before = {}, after = {}, is = {};
+	struct sig before = {}, half = {}, after = {}, is = {};
 	bool done = true, was_done = false, good;
 	long n, left = 0, stores = 0;
 
-	good = both_states(op, &before, &after);
+	good = both_states(op, &before, &half, &after);
 	for (n = 0; good && !left; n += n < 4 ? 1 : step) {
 		if (done || op->memory) {
 			go_to("cut");
@@ -476,7 +488,7 @@ static void sweep(const struct op *op, long step)
 			if (!sig_same(&is, &before, true))
 				die("two folders that should be the same");
 		}
-		good = stop_at(op, &before, &after, n, &left, &done);
+		good = stop_at(op, &before, &half, &after, n, &left, &done);
 		if (good && was_done && !done)
 			good = ok(false, "%s: done after fewer than %ld stores, and then not",
 				  op->name, n);
@@ -486,6 +498,7 @@ static void sweep(const struct op *op, long step)
 	if (good)
 		ok(stores > 60, "%s, stopped anywhere in %ld stores", op->name, stores);
 	sig_drop(&before);
+	sig_drop(&half);
 	sig_drop(&after);
 	sig_drop(&is);
 }
@@ -508,7 +521,8 @@ int main(int argc, char **argv)
 	go_to(NULL);
 	must(mkdir("twin", 0755) ?: mkdir("cut", 0755), "mkdir");
 	for (i = 0; i < sizeof(ops) / sizeof(*ops); i++)
-		sweep(&ops[i], step);
+		if (argc <= 4 || !strcmp(ops[i].name, argv[4]))
+			sweep(&ops[i], step);
 	must(chdir("/") ?: umount(mnt), "umount");
 	printf("# %ld times after a commit\n", cuts);
 	return tap_done();
