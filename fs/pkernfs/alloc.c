@@ -168,9 +168,9 @@ int pkernfs_granule_reserve(struct pkernfs_core *c, struct pkernfs_gpool *p, u32
 	}
 	/* Those that other files are to grow into come last. */
 	if (first == PKERNFS_NO_GRANULE)
-		first = pkernfs_window_find(p, want, false, got);
+		first = pkernfs_window_find(p, want, want, false, got);
 	if (first == PKERNFS_NO_GRANULE)
-		first = pkernfs_window_find(p, want, true, got);
+		first = pkernfs_window_find(p, want, want, true, got);
 	if (first == PKERNFS_NO_GRANULE)
 		return -ENOSPC;
 	err = pkernfs_granule_room(p, first, *got);

@@ -157,21 +157,33 @@ bool pkernfs_extent_filling(struct pkernfs_core *c, const struct pkernfs_gpool *
  * A file in many pieces gets more than is asked for, so that no size comes to PKERNFS_SLOTS:
  * what there is of a hole in a stretch of which the file has PKERNFS_MANY. With as many
  * pieces, and as many holes between them, these are three times that at most, if what is free
- * is not scattered itself.
+ * is not scattered itself. A file whose size is not known has had smaller stretches; they
+ * are the larger the fewer pieces are left. What somebody else is filling is left alone, and
+ * what is missing up to @more comes first.
  */
-static bool pkernfs_hole_widen(struct pkernfs_core *c, const struct pkernfs_node *n,
-			       const struct pkernfs_gpool *p, u32 i, u64 *first, u64 *end)
+static bool pkernfs_hole_widen(struct pkernfs_core *c, struct pkernfs_node *n,
+			       const struct pkernfs_gpool *p, u32 i, u64 more, u64 *first,
+			       u64 *end)
 {
 	u64 all = pkernfs_window_size(n, p);
 	u64 low = i ? n->extent[i - 1].logical + n->extent[i - 1].count : 0;
 	u64 high = i < n->extents ? n->extent[i].logical : max(*end, all), stretch;
+	const struct pkernfs_fill *other;
+	u64 need;
 
 	if (n->extents < PKERNFS_MANY || max(all, high) <= PKERNFS_SLOTS)
 		return false;
-	stretch = max(all, high) / PKERNFS_MANY + 1;
+	stretch = max(all, high) /
+		  clamp_t(u32, (PKERNFS_SLOTS - n->extents) / 3, 1, PKERNFS_MANY) + 1;
 	high = min(high, max(*end, *first - *first % stretch + stretch));
 	low = max(low, *first - *first % stretch);
-	if (pkernfs_fill_other(c, n, low << p->shift, high << p->shift))
+	while ((other = pkernfs_fill_other(c, n, low << p->shift, *first << p->shift)))
+		low = min(*first, DIV_ROUND_UP(other->end, 1ULL << p->shift));
+	other = pkernfs_fill_other(c, n, *end << p->shift, high << p->shift);
+	if (other)
+		high = max(*end, other->first >> p->shift);
+	need = pkernfs_extent_holes(n, p->shift, *first << p->shift, more);
+	if (need >= p->free || *first - low + (high - *end) > p->free - need)
 		return false;
 	*first = low;
 	*end = high;
@@ -190,9 +202,12 @@ static int pkernfs_hole_take(struct pkernfs_core *c, struct pkernfs_node *n,
 				       &e->count);
 }
 
-/* First hole in [first, last], and granules for it; 0: no hole; -EAGAIN: wait for @fill_seq. */
+/*
+ * First hole in [first, last], and granules for it; 0: no hole; -EAGAIN: wait for @fill_seq.
+ * The caller is going to want all up to @more, in bytes.
+ */
 static int pkernfs_hole_reserve(struct pkernfs_core *c, struct pkernfs_node *n,
-				struct pkernfs_gpool *p, u64 first, u64 last,
+				struct pkernfs_gpool *p, u64 first, u64 last, u64 more,
 				struct pkernfs_extent *e)
 {
 	u32 i = pkernfs_extent_index(n, first);
@@ -217,7 +232,7 @@ static int pkernfs_hole_reserve(struct pkernfs_core *c, struct pkernfs_node *n,
 
 	low = first;
 	high = end;
-	if (pkernfs_hole_widen(c, n, p, i, &low, &high)) {
+	if (pkernfs_hole_widen(c, n, p, i, more, &low, &high)) {
 		err = pkernfs_hole_take(c, n, p, low, high, e);
 		if (err || first - low < e->count)
 			return err ?: 1;
@@ -248,11 +263,12 @@ static bool pkernfs_extents_bad(struct pkernfs_core *c, const struct pkernfs_gpo
 }
 
 /**
- * pkernfs_extent_fill - give a part of a file memory, zeroed
+ * pkernfs_extent_fill_part - give a part of a file memory, zeroed
  * @c: the core
  * @n: the file
  * @from: first byte of the part
  * @last: last byte
+ * @more: last byte of all that the caller is going to fill, this and what comes next
  * @want: granules to take for a file that has none
  *
  * What is there already stays as it is; a file that has some granules gets more of
@@ -262,8 +278,8 @@ static bool pkernfs_extents_bad(struct pkernfs_core *c, const struct pkernfs_gpo
  * Return: 0, -ENOSPC, -EFBIG: too many pieces, or too far behind; -EBUSY: a device
  * file; -EINTR: the task is to die; -ENOMEM, -ESHUTDOWN.
  */
-int pkernfs_extent_fill(struct pkernfs_core *c, struct pkernfs_node *n,
-			u64 from, u64 last, struct pkernfs_gpool *want)
+int pkernfs_extent_fill_part(struct pkernfs_core *c, struct pkernfs_node *n,
+			     u64 from, u64 last, u64 more, struct pkernfs_gpool *want)
 {
 	struct pkernfs_extent e;
 	struct pkernfs_fill fill = { .n = n, .run = &e, .runs = 1 };
@@ -276,7 +292,7 @@ int pkernfs_extent_fill(struct pkernfs_core *c, struct pkernfs_node *n,
 		if (err)
 			return err;
 		p = n->extents ? n->pool : want;
-		err = pkernfs_hole_reserve(c, n, p, from >> p->shift, last >> p->shift, &e);
+		err = pkernfs_hole_reserve(c, n, p, from >> p->shift, last >> p->shift, more, &e);
 		seq = c->fill_seq;
 		if (err > 0) {
 			fill.first = e.logical << p->shift;

@@ -74,6 +74,7 @@ struct pkernfs_granule {
  *	has been taken yet. So a region costs by what is used of it
  * @held: number of those with a hold
  * @hint: where to look first
+ * @rover: where the search for long runs goes on
  * @window: windows of files that grow, that which was used last at the end
  * @windows: number of them
  *
@@ -88,6 +89,7 @@ struct pkernfs_gpool {
 	struct pkernfs_granule **chunk;
 	u32 held;
 	u32 hint;
+	u32 rover;
 	struct list_head window;
 	u32 windows;
 };
@@ -365,7 +367,7 @@ u32 pkernfs_inode_crc(const struct pkernfs_inode_ser *ser);
 
 void pkernfs_window_drop(struct pkernfs_node *n);
 u64 pkernfs_window_size(const struct pkernfs_node *n, const struct pkernfs_gpool *p);
-u32 pkernfs_window_find(const struct pkernfs_gpool *p, u32 want, bool all, u32 *got);
+u32 pkernfs_window_find(struct pkernfs_gpool *p, u32 want, u32 runs, bool all, u32 *got);
 u32 pkernfs_window_goal(struct pkernfs_node *n, struct pkernfs_gpool *p, u64 first, u64 end,
 			u32 *count);
 
@@ -434,8 +436,16 @@ int pkernfs_extent_lent(struct pkernfs_core *c, struct pkernfs_node *n, u64 *fro
 
 /* --- fill.c: memory for it ---------------------------------------------------- */
 
-int pkernfs_extent_fill(struct pkernfs_core *c, struct pkernfs_node *n,
-			u64 from, u64 last, struct pkernfs_gpool *want);
+int pkernfs_extent_fill_part(struct pkernfs_core *c, struct pkernfs_node *n,
+			     u64 from, u64 last, u64 more, struct pkernfs_gpool *want);
+
+/* pkernfs_extent_fill_part() of what is all that the caller wants. */
+static inline int pkernfs_extent_fill(struct pkernfs_core *c, struct pkernfs_node *n,
+				      u64 from, u64 last, struct pkernfs_gpool *want)
+{
+	return pkernfs_extent_fill_part(c, n, from, last, last, want);
+}
+
 int pkernfs_extent_move(struct pkernfs_core *c, struct pkernfs_node *n,
 			struct pkernfs_gpool *to);
 bool pkernfs_extent_filling(struct pkernfs_core *c, const struct pkernfs_gpool *p, u32 granule);

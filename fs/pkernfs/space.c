@@ -152,11 +152,11 @@ int pkernfs_fill(struct inode *inode, u64 from, u64 last, u64 end)
 	int err;
 
 	pkernfs_outgrow(inode, end);
-	err = pkernfs_extent_fill(c, n, from, last, pkernfs_wanted_pool(inode, end));
+	err = pkernfs_extent_fill_part(c, n, from, last, end - 1, pkernfs_wanted_pool(inode, end));
 	if (err != -ENOSPC || pkernfs_wish(inode) != PKERNFS_INODE_WISH_NONE ||
 	    pkernfs_move(inode))
 		return err;
-	return pkernfs_extent_fill(c, n, from, last, &c->gpool[PKERNFS_GPOOL_2M]);
+	return pkernfs_extent_fill_part(c, n, from, last, end - 1, &c->gpool[PKERNFS_GPOOL_2M]);
 }
 
 /* --- less of it -------------------------------------------------------------------- */

@@ -18,6 +18,7 @@
 #define PKERNFS_WINDOWS		64	/* of a pool; looking for granules goes through them */
 #define PKERNFS_WINDOW_MIN	64	/* granules; where so many are not in a run, others yield */
 #define PKERNFS_WINDOW_MORE	16	/* granules at least for a file whose end is not known */
+#define PKERNFS_WINDOW_RUNS	1024U	/* free runs of which the longest may be missed */
 
 /**
  * pkernfs_window_drop - a file needs its window no more
@@ -36,68 +37,98 @@ void pkernfs_window_drop(struct pkernfs_node *n)
 	w->pool = NULL;
 }
 
-/* The first part of a free run that is in no window; empty: there is none. */
-static void pkernfs_window_clip(const struct pkernfs_gpool *p, unsigned long *start,
-				unsigned long *end)
+/* Windows by their place; they do not overlap. Return: how many. */
+static u32 pkernfs_window_sort(const struct pkernfs_gpool *p, const struct pkernfs_window **by)
 {
 	const struct pkernfs_window *w;
-	unsigned long from;
+	u32 count = 0, i;
 
-	do {
-		from = *start;
-		list_for_each_entry(w, &p->window, list)
-			if (w->granule <= *start && *start - w->granule < w->count)
-				*start = min(*end, (unsigned long)w->granule + w->count);
-	} while (*start != from);
-	list_for_each_entry(w, &p->window, list)
-		if (w->granule > *start && w->granule < *end)
-			*end = w->granule;
+	list_for_each_entry(w, &p->window, list) {
+		for (i = count++; i && by[i - 1]->granule > w->granule; i--)
+			by[i] = by[i - 1];
+		by[i] = w;
+	}
+	return count;
 }
 
-static u32 pkernfs_window_search(const struct pkernfs_gpool *p, u32 from, u32 want, bool all,
-				 u32 *got)
-{
-	unsigned long start, end, next;
-	u32 best = PKERNFS_NO_GRANULE;
+/**
+ * struct pkernfs_search - a search for a run of free granules
+ * @p: granules of which size
+ * @want: how many
+ * @runs: so many runs are looked at yet
+ * @by: windows that are left out, by their place
+ * @windows: how many
+ * @best: where the longest run begins so far
+ * @got: how long it is, @want at most
+ */
+struct pkernfs_search {
+	const struct pkernfs_gpool *p;
+	u32 want;
+	u32 runs;
+	const struct pkernfs_window *by[PKERNFS_WINDOWS];
+	u32 windows;
+	u32 best;
+	u32 got;
+};
 
-	*got = 0;
-	for (start = find_next_zero_bit(p->map, p->granules, from);
-	     start < p->granules && *got < want;
-	     start = find_next_zero_bit(p->map, p->granules, next)) {
-		end = find_next_bit(p->map, p->granules, start);
-		if (!all)
-			pkernfs_window_clip(p, &start, &end);
-		next = end;
-		if (end - start > *got) {
-			best = start;
-			*got = min_t(u64, end - start, want);
+/* Runs that begin in [from, to). Return: how far it has come. */
+static u32 pkernfs_window_search(struct pkernfs_search *s, u32 from, u32 to)
+{
+	const unsigned long *map = s->p->map;
+	unsigned long start, end = from;
+	u32 i = 0;
+
+	for (; s->got < s->want && s->runs; s->runs--) {
+		start = find_next_zero_bit(map, s->p->granules, end);
+		if (start >= to)
+			return to;
+		/* Behind windows that it is in, up to the next one. */
+		for (; i < s->windows && s->by[i]->granule <= start; i++)
+			start = max(start, (unsigned long)s->by[i]->granule + s->by[i]->count);
+		end = i < s->windows ? s->by[i]->granule : s->p->granules;
+		if (start >= end || test_bit(start, map)) {
+			end = start;
+			continue;
+		}
+		end = find_next_bit(map, end, start);
+		if (end - start > s->got) {
+			s->best = start;
+			s->got = min_t(u64, end - start, s->want);
 		}
 	}
-	return best;
+	return end;
 }
 
 /**
  * pkernfs_window_find - a run of free granules
  * @p: granules of which size
  * @want: how many
+ * @runs: look at so many, or at PKERNFS_WINDOW_RUNS if that is more; and then at as many
+ *	more where the last search has come to
  * @all: those in windows, too
  * @got: set to how many there are in the run
  *
- * core->lock is held. Return: the first one of a run that is long enough, or else of the
- * longest; PKERNFS_NO_GRANULE: there is none.
+ * core->lock is held to write. Return: the first one of a run that is long enough, or else of the
+ * longest that was looked at; PKERNFS_NO_GRANULE: there is none. With @all that is so for
+ * sure.
  */
-u32 pkernfs_window_find(const struct pkernfs_gpool *p, u32 want, bool all, u32 *got)
+u32 pkernfs_window_find(struct pkernfs_gpool *p, u32 want, u32 runs, bool all, u32 *got)
 {
-	u32 count, other, first = pkernfs_window_search(p, p->hint, want, all, got);
+	struct pkernfs_search s = { .p = p, .want = want, .best = PKERNFS_NO_GRANULE };
 
-	if (*got < want && p->hint) {
-		other = pkernfs_window_search(p, 0, want, all, &count);
-		if (count > *got) {
-			first = other;
-			*got = count;
-		}
+	runs = max(runs, PKERNFS_WINDOW_RUNS);
+	s.runs = runs;
+	if (!all)
+		s.windows = pkernfs_window_sort(p, s.by);
+	pkernfs_window_search(&s, p->hint, p->granules);
+	pkernfs_window_search(&s, 0, p->hint);
+	if (!s.runs && s.got < want) {
+		/* So whoever comes again and again comes to where there is more. */
+		s.runs = runs;
+		p->rover = pkernfs_window_search(&s, p->rover, p->granules) % p->granules;
 	}
-	return first;
+	*got = s.got;
+	return s.best;
 }
 
 /*
@@ -114,8 +145,9 @@ static bool pkernfs_window_around(const struct pkernfs_gpool *p, u64 first, u32 
 		return false;
 	end = granule + min(hole_end - first, p->granules - granule);
 	end = find_next_bit(p->map, end, granule);
-	while ((at = find_next_bit(p->map, granule, start)) < granule)
-		start = find_next_zero_bit(p->map, granule, at);
+	at = find_last_bit(p->map, granule);
+	if (at < granule)
+		start = max(start, at + 1);
 	list_for_each_entry(other, &p->window, list) {
 		if (granule >= other->granule && granule - other->granule < other->count)
 			return false;
@@ -151,10 +183,11 @@ static bool pkernfs_window_new(struct pkernfs_gpool *p, u64 first, u64 hole, u64
 {
 	u32 want = min_t(u64, hole_end - hole, p->granules), got, most, granule;
 
-	granule = pkernfs_window_find(p, want, false, &got);
+	/* No more runs than it would be pieces if it got these, one by one. */
+	granule = pkernfs_window_find(p, want, want, false, &got);
 	if (got < min(want, PKERNFS_WINDOW_MIN)) {
 		/* The end of the longest run of all: half of it, at most, is for others. */
-		u32 run = pkernfs_window_find(p, p->granules, true, &most);
+		u32 run = pkernfs_window_find(p, p->granules, want, true, &most);
 		u32 half = min(most - most / 2, want);
 
 		if (half > got) {

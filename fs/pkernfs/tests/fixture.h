@@ -11,11 +11,10 @@
 
 #define PKERNFS_TEST_BASE	BIT_ULL(32)
 #define PKERNFS_TEST_BYTES	(32ULL << 20)
-#define PKERNFS_TEST_GRANULES	12000U	/* of pkernfs_test_sparse() */
 
 struct pkernfs_region *pkernfs_test_region(struct kunit *test);
 struct pkernfs_region *pkernfs_test_huge_region(struct kunit *test);
-struct pkernfs_core *pkernfs_test_sparse(struct kunit *test);
+struct pkernfs_core *pkernfs_test_sparse(struct kunit *test, u32 granules);
 void pkernfs_test_load(struct kunit *test, struct pkernfs_region *r);
 void pkernfs_test_unload(struct pkernfs_region *r);
 void pkernfs_test_reload(struct kunit *test, struct pkernfs_region *r);

@@ -105,8 +105,8 @@ static int pkernfs_test_no_zeroes(struct pkernfs_core *c, void *mem, u64 bytes)
 	return 0;
 }
 
-/* A region of 24 GiB, of which only the front is memory. */
-struct pkernfs_core *pkernfs_test_sparse(struct kunit *test)
+/* A region of so many granules, of which only the front is memory. */
+struct pkernfs_core *pkernfs_test_sparse(struct kunit *test, u32 granules)
 {
 	struct pkernfs_format opt = { .inodes = PKERNFS_TEST_INODES, .pool_blocks = 256,
 				      .small_blocks = PKERNFS_FORMAT_NO_SMALL };
@@ -115,7 +115,7 @@ struct pkernfs_core *pkernfs_test_sparse(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, pkernfs_layout(r->base, r->bytes, 0, &opt, &front), 0);
 	pkernfs_format_write(r, &front, NULL);
-	r->bytes = (PKERNFS_TEST_GRANULES + 16ULL) << PKERNFS_GRANULE_SHIFT;
+	r->bytes = (granules + 16ULL) << PKERNFS_GRANULE_SHIFT;
 	KUNIT_ASSERT_EQ(test, pkernfs_layout(r->base, r->bytes, 0, &opt, sb), 0);
 	/* What is in front of the data is where it was. */
 	KUNIT_ASSERT_MEMEQ(test, &sb->journal, &front.journal, 2 * sizeof(sb->journal));
@@ -123,7 +123,7 @@ struct pkernfs_core *pkernfs_test_sparse(struct kunit *test)
 	sb->crc = cpu_to_le32(crc32c(~0, sb, offsetof(struct pkernfs_sb, crc)));
 	kunit_activate_static_stub(test, pkernfs_zero_memory, pkernfs_test_no_zeroes);
 	pkernfs_test_load(test, r);
-	KUNIT_ASSERT_GE(test, r->core->gpool[PKERNFS_GPOOL_2M].granules, PKERNFS_TEST_GRANULES);
+	KUNIT_ASSERT_GE(test, r->core->gpool[PKERNFS_GPOOL_2M].granules, granules);
 	return r->core;
 }
 
