@@ -247,7 +247,8 @@ static void pkernfs_fill_done(struct pkernfs_core *c, struct pkernfs_fill *fill)
 {
 	lockdep_assert_held_write(&c->lock);
 	list_del(&fill->list);
-	WRITE_ONCE(c->fill_seq, c->fill_seq + 1);
+	/* Who waits for another file looks without the lock, and goes back to sleep. */
+	WRITE_ONCE(fill->n->fill_seq, fill->n->fill_seq + 1);
 	wake_up_all(&c->fill_wait);
 }
 
@@ -293,7 +294,7 @@ int pkernfs_extent_fill_part(struct pkernfs_core *c, struct pkernfs_node *n,
 			return err;
 		p = n->extents ? n->pool : want;
 		err = pkernfs_hole_reserve(c, n, p, from >> p->shift, last >> p->shift, more, &e);
-		seq = c->fill_seq;
+		seq = n->fill_seq;
 		if (err > 0) {
 			fill.first = e.logical << p->shift;
 			fill.end = (e.logical + e.count) << p->shift;
@@ -302,7 +303,7 @@ int pkernfs_extent_fill_part(struct pkernfs_core *c, struct pkernfs_node *n,
 		}
 		pkernfs_tx_end(c);
 		if (err == -EAGAIN) {
-			if (wait_event_killable(c->fill_wait, READ_ONCE(c->fill_seq) != seq))
+			if (wait_event_killable(c->fill_wait, READ_ONCE(n->fill_seq) != seq))
 				return -EINTR;
 			continue;
 		}

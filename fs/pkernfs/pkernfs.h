@@ -142,6 +142,7 @@ struct pkernfs_extent {
  * @holds: sum of the hold counts of its granules
  * @device: the preserved device whose file this is, NULL: none
  * @orphan: in core->orphans: unlinked, out of the VFS, some page still in use
+ * @fill_seq: counts parts of it that are in core->fills no more
  * @lookups: of it by the VFS, under way; goes up under core->lock, and down at any time
  * @seen: at load: names that lead to it, and of a directory those in it; see there
  * @entered: pages of it name the VFS's inode; set by faults, cleared when that goes
@@ -163,6 +164,7 @@ struct pkernfs_node {
 	u64 holds;
 	struct pkernfs_device *device;
 	struct list_head orphan;
+	unsigned int fill_seq;
 	atomic_t lookups;
 	u32 seen;
 	bool entered;
@@ -197,8 +199,7 @@ struct pkernfs_fill {
  * @rdonly: mounted read-only: they wait, too
  * @gpool: granules for file data, by size
  * @fills: what is being zeroed
- * @fill_seq: counts those that have left @fills
- * @fill_wait: for a change of @fill_seq
+ * @fill_wait: for a change of a node's @fill_seq
  * @pool_blocks: size of the pool
  * @pool_free: free blocks in it
  * @pool_map: blocks that are not free
@@ -226,7 +227,6 @@ struct pkernfs_core {
 
 	struct pkernfs_gpool gpool[PKERNFS_GPOOLS];
 	struct list_head fills;
-	unsigned int fill_seq;
 	wait_queue_head_t fill_wait;
 
 	u64 pool_blocks;
