@@ -5,13 +5,14 @@
  * usage: fs_crash work FOLDER LOG SEED	until it is killed, or a kexec has begun
  *	  fs_crash check FOLDER LOG	in the next kernel
  *
- * A stream of operations on names, made from SEED, each one system call and each sure
- * to succeed. LOG is a file on another filesystem, which lives on too and is mapped:
- * the number of an operation is in it before it begins, and again when it has
- * returned. The check makes the same stream without the system calls, which gives what
- * must be there; of the operation that was under way, all or nothing.
+ * A stream of operations on names, made from SEED, each one system call, or one store
+ * through a mapping, and each sure to succeed. LOG is a file on another filesystem, which
+ * lives on too and is mapped: the number of an operation is in it before it begins, and
+ * again when it has returned. The check makes the same stream without the system calls,
+ * which gives what must be there; of the operation that was under way, all or nothing.
  */
 #include <dirent.h>
+#include <linux/mman.h>
 #include <signal.h>
 #include <sys/xattr.h>
 
@@ -21,11 +22,13 @@
 #define OBJECTS	(NAMES + 1)
 #define LOG_BYTES	4096
 #define ATTR	"user.crash"
+#define MAPPINGS	4
 
 struct log {
 	uint64_t seed;
 	volatile uint64_t begun;	/* operations */
 	volatile uint64_t done;
+	volatile uint64_t holes[2];	/* that were stored to; [1]: with MAP_SYNC */
 };
 
 /* What a name can lead to. Number 0 is nothing. */
@@ -46,6 +49,7 @@ struct model {
 	int name[NAMES];
 	uint32_t tags;
 	bool act;		/* do it, too */
+	struct log *log;
 };
 
 static uint64_t next(struct model *m)
@@ -168,21 +172,70 @@ static void op_link(struct model *m, int n)
 	m->obj[m->name[n]].links++;
 }
 
+static void *map_page(int fd, off_t at, bool sync)
+{
+	return mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
+		    sync ? MAP_SHARED_VALIDATE | MAP_SYNC : MAP_SHARED, fd,
+		    at & -(off_t)getpagesize());
+}
+
+/*
+ * Nothing follows it: neither msync() nor munmap(), as the mapping stays for some time, and
+ * may have a file in memory that has lost its names.
+ */
+static void do_store(struct model *m, int n, off_t at, bool sync, uint64_t data)
+{
+	static void *mapped[MAPPINGS];
+	static unsigned int i;
+	int fd = open(path(n), O_RDWR);
+	bool hole;
+	void *p;
+
+	must(m, fd, "open");
+	hole = lseek(fd, at, SEEK_HOLE) == at;
+	p = map_page(fd, at, sync);
+	must(m, p == MAP_FAILED ? -1 : 0, "mmap");
+	must(m, close(fd), "close");
+	i = (i + 1) % MAPPINGS;
+	if (mapped[i])
+		must(m, munmap(mapped[i], getpagesize()), "munmap");
+	mapped[i] = p;
+	__atomic_store_n((uint64_t *)(p + (at & (getpagesize() - 1))), data, __ATOMIC_SEQ_CST);
+	if (hole)
+		m->log->holes[sync]++;
+}
+
+static void op_store(struct model *m, int n, uint64_t value)
+{
+	struct object *o = &m->obj[m->name[n]];
+	uint64_t data;
+
+	if (o->size < sizeof(data))
+		return;
+	o->data_at = value / 2 % (o->size / sizeof(data)) * sizeof(data);
+	o->data[0] = o->tag;
+	o->data[1] = value;
+	memcpy(&data, o->data, sizeof(data));
+	if (m->act)
+		do_store(m, n, o->data_at, value & 1, data);
+}
+
 static void op_file(struct model *m, int n)
 {
 	struct object *o = &m->obj[m->name[n]];
-	uint64_t what = next(m) % 6, value = next(m);
+	uint64_t what = next(m) % 10, value = next(m);
 	uint32_t data[2] = { o->tag, value };
 
 	switch (what) {
 	case 0:
+	case 1:
 		o->size = value % (5 * MIB);
 		if (o->size < o->data_at + sizeof(o->data))
 			o->data[0] = 0;
 		if (m->act)
 			must(m, truncate(path(n), o->size), "truncate");
 		break;
-	case 1:		/* at the end: both, or neither */
+	case 2:		/* at the end: both, or neither */
 		if (o->size % MIB > MIB - 8 || o->size > 4 * MIB)
 			break;
 		if (m->act) {
@@ -196,17 +249,22 @@ static void op_file(struct model *m, int n)
 		memcpy(o->data, data, sizeof(data));
 		o->size += sizeof(data);
 		break;
-	case 2:
+	case 3:
 		o->attr = value | 1;
 		if (m->act)
 			must(m, setxattr(path(n), ATTR, &o->attr, sizeof(o->attr), 0), "setxattr");
 		break;
-	case 3:
+	case 4:
 		if (!o->attr)
 			break;
 		o->attr = 0;
 		if (m->act)
 			must(m, removexattr(path(n), ATTR), "removexattr");
+		break;
+	case 5:
+	case 6:
+	case 7:
+		op_store(m, n, value);
 		break;
 	default:
 		o->mode = value & 0777;
@@ -222,7 +280,7 @@ static void step(struct model *m)
 
 	if (!m->name[n])
 		return op_create(m, n);
-	switch (next(m) % 8) {
+	switch (next(m) % 16) {
 	case 0:
 	case 1:
 		return op_remove(m, n);
@@ -352,7 +410,7 @@ static struct log *map_log(const char *name, bool create)
 
 static void __attribute__((noreturn)) work(struct log *log, uint64_t seed)
 {
-	struct model m = { .rand = seed * 2 + 1, .act = true };
+	struct model m = { .rand = seed * 2 + 1, .act = true, .log = log };
 	uint64_t i;
 
 	umask(0);
@@ -376,9 +434,12 @@ static int check(const struct log *log)
 	for (i = 0; i < log->done; i++)
 		step(&m);
 	if (is_there(&m, why, sizeof(why))) {
-		printf("%llu operations, all there%s\n", (unsigned long long)log->done,
+		printf("%llu operations, %llu stores to holes, all there%s\n",
+		       (unsigned long long)log->done,
+		       (unsigned long long)(log->holes[0] + log->holes[1]),
 		       log->begun > log->done ? "; one begun, not there" : "");
-		return log->done < 10;	/* too few to say anything */
+		/* Too few to say anything */
+		return log->done < 10 || !log->holes[0] || !log->holes[1];
 	}
 	if (log->begun > log->done) {
 		step(&m);
