@@ -2,8 +2,8 @@
 """Granules of 1 GiB: who gets them, mapped and pinned at once, and all of it after a kexec.
 
 What mm/ does with a mapping of 1 GiB (split, move, fork, protect), the last granule that
-two want at once, one that is zeroed for who is killed, and memory errors, in one that a
-file has and in one that is free.
+two want at once, one that is zeroed for who is killed, private mappings, what begins or ends
+where two meet, and memory errors, in one that a file has and in one that is free.
 """
 
 from pkboot import dma, selftests
@@ -20,7 +20,7 @@ QUICK = False
 
 
 def FILES():
-    return selftests.vfio_files('fs_huge') + [
+    return selftests.vfio_files('fs_huge', 'fs_border') + [
         ('/bin/' + name, dma.ctl())
         for name in ('pkernfsctl', 'mkfs.pkernfs', 'fsck.pkernfs', 'dump.pkernfs')]
 
@@ -62,6 +62,7 @@ stage1() {
 	[ $saved -gt 1900 ] || fail "mkfs has given back $saved of $before blocks of struct pages"
 	edu_cdev
 	tap fs_huge test /mnt $cdev
+	tap fs_border /mnt $cdev
 	pkernfsctl granules 1g /mnt/vm || fail "granules"
 	! pkernfsctl granules 1G /mnt/vm 2>/dev/null || fail "granules of 1G"
 	fs_huge write /mnt || fail "fs_huge write"

@@ -14,30 +14,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "fs_bus.h"
-#include "fs_vfio.h"
-
-#define GIB	(1UL << 30)
-#define IOVA	(4UL << 30)
-
-/* A store; false: SIGBUS */
-static bool store(char *p, char value)
-{
-	if (sigsetjmp(jump, 1))
-		return false;
-	*(volatile char *)p = value;
-	return true;
-}
-
-static char *map_at(void *addr, int fd, size_t bytes, off_t offset)
-{
-	char *p = mmap(addr, bytes, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | (addr ? MAP_FIXED : 0), fd, offset);
-
-	if (p == MAP_FAILED)
-		die("mmap");
-	return p;
-}
+#include "fs_huge.h"
 
 /* Does a store there map a GiB, or a page? */
 static bool maps(char *p, long bytes)
