@@ -14,7 +14,7 @@
 /**
  * vtd_open() - connect to QEMU and map guest RAM
  * @vtd: filled
- * @qtest: socket
+ * @qtest: socket, NULL: none, and its registers cannot be read
  * @ram: file
  * @low: as of ram_attach()
  *
@@ -27,7 +27,7 @@ int vtd_open(struct vtd *vtd, const char *qtest, const char *ram, u64 low)
 	vtd->base = VTD_BASE;
 	vtd->ecam = VTD_ECAM;
 	ret = ram_attach(&vtd->ram, ram, low);
-	return ret ?: qtest_open(&vtd->q, qtest);
+	return ret || !qtest ? ret : qtest_open(&vtd->q, qtest);
 }
 
 /**

@@ -87,6 +87,7 @@ static const char vtdwalk_help[] =
 "guest. \"in\" and \"out\" mean inside and outside of --range.\n"
 "\n"
 "  --qtest SOCKET       of QEMU: -qtest unix:SOCKET,server=on,wait=off\n"
+"  --rtaddr VALUE       of that register, if somebody else has the socket: no VTD line\n"
 "  --ram FILE           file of QEMU's memory-backend-file\n"
 "  --unit ADDR          registers of the unit, if not that of QEMU's q35\n"
 "  --bdf BDF            PCI address\n"
@@ -96,27 +97,38 @@ static const char vtdwalk_help[] =
 "\n"
 "Exit: 0 if the device is translated, 1 if not.\n";
 
-static int walk_print(struct vtd *vtd, u16 rid, struct tally *t)
+/* The unit's registers; -errno: QEMU does not answer. */
+static int walk_unit(struct vtd *vtd, u16 rid, const struct tally *t, u64 *rtaddr, bool *on)
 {
-	struct vtd_walk walk = { tally_table, tally_leaf, t, 0 };
-	u64 gsts, rtaddr, irta, fsts;
-	struct vtd_entry e;
+	u64 gsts, irta, fsts;
 	u16 command;
 
 	if (vtd_reg(vtd, 'l', VTD_GSTS, &gsts) ||
-	    vtd_reg(vtd, 'q', VTD_RTADDR, &rtaddr) ||
+	    vtd_reg(vtd, 'q', VTD_RTADDR, rtaddr) ||
 	    vtd_reg(vtd, 'q', VTD_IRTA, &irta) ||
 	    vtd_reg(vtd, 'l', VTD_FSTS, &fsts) ||
 	    vtd_command(vtd, rid, &command)) {
 		errno = 0;
 		host_fail("QEMU does not answer");
-		return HOST_FAILED;
+		return -EPIPE;
 	}
-	vtd_entry(vtd, rtaddr, rid, &e);
-	printf("VTD gsts=0x%08llx tes=%d rtaddr=0x%llx root=%s ", gsts,
-	       !!(gsts & GSTS_TES), rtaddr, where(t, e.root));
+	*on = gsts & GSTS_TES;
+	printf("VTD gsts=0x%08llx tes=%d rtaddr=0x%llx root=%s ", gsts, *on, *rtaddr,
+	       where(t, *rtaddr));
 	printf("irta=0x%llx fsts=0x%llx command=0x%04x master=%d\n", irta, fsts,
 	       command, command >> 2 & 1);
+	return 0;
+}
+
+static int walk_print(struct vtd *vtd, u64 rtaddr, u16 rid, struct tally *t)
+{
+	struct vtd_walk walk = { tally_table, tally_leaf, t, 0 };
+	struct vtd_entry e;
+	bool on = true;
+
+	if (!rtaddr && walk_unit(vtd, rid, t, &rtaddr, &on))
+		return HOST_FAILED;
+	vtd_entry(vtd, rtaddr, rid, &e);
 	printf("ENTRY mode=%s present=%d did=%u aw=%u type=%u ssade=%d ",
 	       e.scalable ? "scalable" : "legacy", e.present, e.did, e.aw,
 	       e.type, e.ssade);
@@ -132,7 +144,7 @@ static int walk_print(struct vtd *vtd, u16 rid, struct tally *t)
 	printf("leaves_4k=%llu leaves_2m=%llu leaves_1g=%llu ranges=%llu ",
 	       t->leaves[0], t->leaves[1], t->leaves[2], t->ranges);
 	printf("bad=%llu hash=0x%016llx\n", walk.bad, t->hash);
-	return gsts & GSTS_TES && e.present && !walk.bad ? HOST_OK : HOST_BAD;
+	return on && e.present && !walk.bad ? HOST_OK : HOST_BAD;
 }
 
 int cmd_vtdwalk(int argc, char **argv)
@@ -140,6 +152,7 @@ int cmd_vtdwalk(int argc, char **argv)
 	static const struct option options[] = {
 		{ "qtest", required_argument, NULL, 'q' },
 		{ "ram", required_argument, NULL, 'R' },
+		{ "rtaddr", required_argument, NULL, 'r' },
 		{ "unit", required_argument, NULL, 'u' },
 		{ "bdf", required_argument, NULL, 'b' },
 		{ "range", required_argument, NULL, 'g' },
@@ -151,7 +164,7 @@ int cmd_vtdwalk(int argc, char **argv)
 	const char *socket = NULL, *ram = NULL;
 	struct tally t = { 0 };
 	struct vtd vtd;
-	u64 low = 0, unit = VTD_BASE;
+	u64 low = 0, unit = VTD_BASE, rtaddr = 0;
 	u16 rid = 0;
 	bool bad = false, have_bdf = false;
 	int opt;
@@ -163,6 +176,9 @@ int cmd_vtdwalk(int argc, char **argv)
 			break;
 		case 'R':
 			ram = optarg;
+			break;
+		case 'r':
+			bad |= host_size(optarg, &rtaddr);
 			break;
 		case 'u':
 			bad |= host_size(optarg, &unit);
@@ -187,12 +203,12 @@ int cmd_vtdwalk(int argc, char **argv)
 			bad = true;
 		}
 	}
-	if (bad || !socket || !ram || !have_bdf) {
+	if (bad || !socket == !rtaddr || !ram || !have_bdf) {
 		fputs(vtdwalk_help, stderr);
 		return HOST_USAGE;
 	}
 	if (vtd_open(&vtd, socket, ram, low))
 		return HOST_FAILED;
 	vtd.base = unit;
-	return walk_print(&vtd, rid, &t);
+	return walk_print(&vtd, rtaddr, rid, &t);
 }

@@ -407,10 +407,19 @@ class Dma:
         q.close()
         return control, vectors
 
+    def _unit(self):
+        """For who walks tables: the way to the unit, or while poll() has it, its root."""
+        if not self._poll or self._poll.poll() is not None:
+            return '--qtest', os.path.join(self.m.tmp, 'qtest')
+        q = self.m.qmp()
+        rtaddr = q.hmp('xp /1xg %#x' % (UNIT + 0x20)).split()[1]
+        q.close()
+        return '--rtaddr', rtaddr
+
     def _walk(self, bdf, *args):
         p = subprocess.run(
-            [self.host, 'vtdwalk', '--qtest', os.path.join(self.m.tmp, 'qtest'),
-             '--ram', self.m.ram, '--range', self.span, '--bdf', bdf, *args],
+            [self.host, 'vtdwalk', *self._unit(), '--ram', self.m.ram,
+             '--range', self.span, '--bdf', bdf, *args],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             universal_newlines=True)
         with open(self._log('walk'), 'a') as f:

@@ -154,13 +154,19 @@ class Update:
             self.d.poll(self.bdf)
         self.d.start(rate=rate)
 
-    def end(self, kexec=True, look=None):
-        """To the verdict. look: called at the next kernel's first word, see halted()."""
+    def end(self, kexec=True, look=None, back=None):
+        """To the verdict.
+
+        look: called at the next kernel's first word, see halted()
+        back: called when the next VMM has the device
+        """
         freeze, _, _ = self.m.wait('PHASE freeze')
         left, _, _ = self.m.wait('PHASE jump' if kexec else 'PHASE gone', start=freeze)
         if look:
             halted(self.m, left, look)
         self.m.wait('PHASE end', start=left)
+        if back:
+            back()
         self.d.stop()
         self.m.send('no more frames')
         self.m.wait('STEP closed', start=left)
