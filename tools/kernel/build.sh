@@ -16,13 +16,14 @@
 #   iov      release, with virtual functions, dma-bufs and sleep
 #   kvm      release, with KVM
 #   efi      release, with EFI
+#   nfs      release, with overlayfs and NFS
 #   xfstests, xfstests-debug, xfstests-bare   test, debug and bare, with what tests of
 #            xfstests want of a kernel
 #
 # A flavour whose inputs did not change is not touched.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
-flavour=${1:?usage: build.sh debug|faults|test|release|bare|peers-hooked|peers-bare|bench|numa|iov|kvm|efi|xfstests|xfstests-debug|xfstests-bare}
+flavour=${1:?usage: build.sh debug|faults|test|release|bare|peers-hooked|peers-bare|bench|numa|iov|kvm|efi|nfs|xfstests|xfstests-debug|xfstests-bare}
 ksrc=$("$repo/tools/kernel/fetch.sh")
 
 base=$hooks/base.config own=$hooks/pkernfs.config test=$hooks/test.config
@@ -39,7 +40,7 @@ peers-bare) tree=$overlay_bare fragments="$base $hooks/peers.config" ;;
 xfstests) fragments="$base $own $test $hooks/xfstests.config" ;;
 xfstests-debug) fragments="$base $own $test $debug $hooks/xfstests.config" ;;
 xfstests-bare) tree=$overlay_bare fragments="$base $hooks/xfstests.config" ;;
-bench|numa|iov|kvm|efi) fragments="$base $own $hooks/$flavour.config" ;;
+bench|numa|iov|kvm|efi|nfs) fragments="$base $own $hooks/$flavour.config" ;;
 *)	die "no such flavour: $flavour" ;;
 esac
 build=$tree/build-$flavour
