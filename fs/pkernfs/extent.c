@@ -372,7 +372,7 @@ static void pkernfs_extent_split(const struct pkernfs_extent *e, u64 first, u64 
 }
 
 static int pkernfs_extent_cut_tx(struct pkernfs_core *c, struct pkernfs_node *n,
-				 u64 first, u64 last, s64 size,
+				 u64 first, u64 last, s64 size, umode_t mode,
 				 struct pkernfs_extent *new)
 {
 	u32 i, count = 0, chains, slot;
@@ -416,7 +416,7 @@ static int pkernfs_extent_cut_tx(struct pkernfs_core *c, struct pkernfs_node *n,
 		pkernfs_chain_link(c, n, chains, 0);
 
 	if (size >= 0)
-		pkernfs_tx_inode(c, n->ino)->size = cpu_to_le64(size);
+		pkernfs_tx_size(c, n->ino, size, mode);
 	err = pkernfs_tx_commit(c);
 	if (err) {
 		pkernfs_slot_undo(c, n, fresh);
@@ -457,6 +457,7 @@ static int pkernfs_extent_cut_tx(struct pkernfs_core *c, struct pkernfs_node *n,
  * @from: first byte of the part
  * @last: last byte; granules that are only partly in it stay
  * @size: new size of the file in bytes, -1: as it is
+ * @mode: with a size: as of pkernfs_tx_size()
  *
  * The caller has seen to it that no one uses the pages (pkernfs_extent_busy())
  * and keeps faults away. Holds are looked at again, under the lock.
@@ -465,7 +466,7 @@ static int pkernfs_extent_cut_tx(struct pkernfs_core *c, struct pkernfs_node *n,
  * changed then.
  */
 int pkernfs_extent_cut(struct pkernfs_core *c, struct pkernfs_node *n,
-		       u64 from, u64 last, s64 size)
+		       u64 from, u64 last, s64 size, umode_t mode)
 {
 	struct pkernfs_extent *new;
 	u64 first;
@@ -497,7 +498,7 @@ int pkernfs_extent_cut(struct pkernfs_core *c, struct pkernfs_node *n,
 		err = -ENOMEM;
 		goto out;
 	}
-	err = pkernfs_extent_cut_tx(c, n, first, last, size, new);
+	err = pkernfs_extent_cut_tx(c, n, first, last, size, mode, new);
 	if (err)
 		kvfree(new);
 out:

@@ -94,7 +94,7 @@ int pkernfs_zero_grown(struct inode *inode, u64 from, u64 size)
 			    min(round_up(size, PAGE_SIZE), round_up(old + 1, window)));
 }
 
-int pkernfs_commit_size(struct inode *inode, loff_t size)
+int pkernfs_commit_size(struct inode *inode, loff_t size, umode_t mode)
 {
 	struct pkernfs_core *c = pkernfs_inode_core(inode);
 	int err;
@@ -102,7 +102,7 @@ int pkernfs_commit_size(struct inode *inode, loff_t size)
 	err = pkernfs_tx_begin(c);
 	if (err)
 		return err;
-	pkernfs_tx_inode(c, inode->i_ino)->size = cpu_to_le64(size);
+	pkernfs_tx_size(c, inode->i_ino, size, mode);
 	err = pkernfs_tx_commit(c);
 	if (!err)
 		i_size_write(inode, size);
@@ -203,7 +203,7 @@ static ssize_t pkernfs_write_window(struct inode *inode, loff_t pos,
 		/* The size follows first, to less than a window behind the data. */
 		if (fault_in_iov_iter_readable(from, 1))
 			return -EFAULT;
-		err = pkernfs_commit_size(inode, round_down(pos, PKERNFS_WINDOW));
+		err = pkernfs_commit_size(inode, round_down(pos, PKERNFS_WINDOW), 0);
 		if (err)
 			return err;
 		size = i_size_read(inode);
@@ -217,7 +217,7 @@ static ssize_t pkernfs_write_window(struct inode *inode, loff_t pos,
 	err = pkernfs_zero_grown(inode, pos + copied, pos + copied);
 	smp_wmb();	/* data before the size that shows it */
 	if (!err)
-		err = pkernfs_commit_size(inode, pos + copied);
+		err = pkernfs_commit_size(inode, pos + copied, 0);
 	if (!err)
 		return copied;
 	if (pos >= size)

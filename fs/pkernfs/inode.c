@@ -197,6 +197,18 @@ void pkernfs_inode_evict(struct inode *inode)
 		pkernfs_orphan_add(c, n);
 }
 
+/*
+ * What the mode becomes with a new size, 0: as it is. A file that somebody else truncates is
+ * set-user-ID no more, and there must be no instant, for the next kernel either, at which it
+ * has the new size and is. What else of the mode changes waits for the ACL that goes with it.
+ */
+static umode_t pkernfs_size_mode(const struct inode *inode, const struct iattr *attr)
+{
+	if (!(attr->ia_valid & ATTR_MODE))
+		return 0;
+	return inode->i_mode & (attr->ia_mode | ~(S_ISUID | S_ISGID));
+}
+
 int pkernfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 		    struct iattr *attr)
 {
@@ -206,6 +218,7 @@ int pkernfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	loff_t old = i_size_read(inode);
 	struct pkernfs_inode_ser *ser;
 	struct pkernfs_acls acls = {};
+	umode_t mode;
 	int err;
 
 	/* Of a descriptor that was there before chattr(1) the VFS does not ask. */
@@ -215,9 +228,12 @@ int pkernfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	if (err)
 		return err;
 	if (attr->ia_valid & ATTR_SIZE) {
-		err = pkernfs_set_size(inode, attr->ia_size);
+		mode = pkernfs_size_mode(inode, attr);
+		err = pkernfs_set_size(inode, attr->ia_size, mode);
 		if (err)
 			return err;
+		if (mode)
+			inode->i_mode = mode;
 		/* The VFS asks for that at ftruncate(), and not at truncate(). */
 		if (attr->ia_size != old) {
 			inode_set_mtime_to_ts(inode, inode_set_ctime_current(inode));

@@ -209,6 +209,22 @@ struct pkernfs_inode_ser *pkernfs_tx_inode(struct pkernfs_core *c, u32 ino)
 }
 
 /**
+ * pkernfs_tx_size - change the size of a file in this transaction
+ * @c: the core
+ * @ino: inode number
+ * @size: in bytes
+ * @mode: what it becomes with it, 0: as it is
+ */
+void pkernfs_tx_size(struct pkernfs_core *c, u32 ino, u64 size, umode_t mode)
+{
+	struct pkernfs_inode_ser *ser = pkernfs_tx_inode(c, ino);
+
+	ser->size = cpu_to_le64(size);
+	if (mode)
+		ser->mode = cpu_to_le16(mode);
+}
+
+/**
  * pkernfs_tx_fresh - begin an inode in a free slot, in this transaction
  * @c: the core
  * @ino: its number, from pkernfs_node_new()

@@ -355,6 +355,7 @@ struct pkernfs_inode_ser *pkernfs_tx_inode(struct pkernfs_core *c, u32 ino);
 struct pkernfs_inode_ser *pkernfs_tx_fresh(struct pkernfs_core *c, u32 ino);
 void pkernfs_table_seal(struct pkernfs_table_ser *t);
 bool pkernfs_table_sound(const struct pkernfs_table_ser *t);
+void pkernfs_tx_size(struct pkernfs_core *c, u32 ino, u64 size, umode_t mode);
 void *pkernfs_tx_block(struct pkernfs_core *c, u64 block);
 int pkernfs_tx_commit(struct pkernfs_core *c);
 void pkernfs_tx_end(struct pkernfs_core *c);
@@ -412,10 +413,9 @@ u32 pkernfs_extent_index(struct pkernfs_node *n, u64 logical);
 const struct pkernfs_extent *pkernfs_extent_find(struct pkernfs_node *n, u64 logical);
 void *pkernfs_extent_data(struct pkernfs_core *c, struct pkernfs_node *n, u64 pos,
 			  u64 *bytes);
-int pkernfs_extent_load(struct pkernfs_core *c, struct pkernfs_node *n,
-			const char **why);
+int pkernfs_extent_load(struct pkernfs_core *c, struct pkernfs_node *n, const char **why);
 int pkernfs_extent_cut(struct pkernfs_core *c, struct pkernfs_node *n,
-		       u64 from, u64 last, s64 size);
+		       u64 from, u64 last, s64 size, umode_t mode);
 u64 pkernfs_extent_total(struct pkernfs_node *n);
 u64 pkernfs_extent_seek(struct pkernfs_node *n, u64 pos, bool data);
 u64 pkernfs_extent_holes(struct pkernfs_node *n, unsigned int shift, u64 from, u64 last);
@@ -627,8 +627,8 @@ int pkernfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 			 struct file_kattr *fa);
 int pkernfs_zero(struct inode *inode, u64 from, u64 to);
 int pkernfs_zero_grown(struct inode *inode, u64 from, u64 size);
-int pkernfs_commit_size(struct inode *inode, loff_t size);
-int pkernfs_set_size(struct inode *inode, loff_t size);
+int pkernfs_commit_size(struct inode *inode, loff_t size, umode_t mode);
+int pkernfs_set_size(struct inode *inode, loff_t size, umode_t mode);
 struct pkernfs_gpool *pkernfs_wanted_pool(struct inode *inode, u64 end);
 void pkernfs_outgrow(struct inode *inode, u64 end);
 int pkernfs_fill(struct inode *inode, u64 from, u64 last, u64 end);

@@ -181,7 +181,7 @@ static int pkernfs_unmap(struct inode *inode, u64 from, u64 to, bool cows)
 	return pkernfs_wait_idle(inode, first, end - 1);
 }
 
-static int pkernfs_shrink(struct inode *inode, loff_t size)
+static int pkernfs_shrink(struct inode *inode, loff_t size, umode_t mode)
 {
 	struct pkernfs_core *c = pkernfs_inode_core(inode);
 	loff_t old = i_size_read(inode);
@@ -196,7 +196,8 @@ static int pkernfs_shrink(struct inode *inode, loff_t size)
 	if (size < old)
 		err = pkernfs_unmap(inode, size, old, true);
 	if (!err)
-		err = pkernfs_extent_cut(c, pkernfs_node(inode), size, MAX_LFS_FILESIZE, size);
+		err = pkernfs_extent_cut(c, pkernfs_node(inode), size, MAX_LFS_FILESIZE, size,
+					 mode);
 	if (!err) {
 		i_size_write(inode, size);
 		/* A mapping shows all of the last page: what was cut off is not there. */
@@ -214,11 +215,12 @@ out:
  * pkernfs_set_size - truncate
  * @inode: a regular file; its inode lock is held
  * @size: new size
+ * @mode: what it becomes with it, 0: as it is
  *
  * Return: 0; -EBUSY: a page that would go is pinned or held, or it is a device
  * file; -EINTR: the task is to die, and the size is as it was.
  */
-int pkernfs_set_size(struct inode *inode, loff_t size)
+int pkernfs_set_size(struct inode *inode, loff_t size, umode_t mode)
 {
 	loff_t old = i_size_read(inode);
 	int err;
@@ -228,10 +230,10 @@ int pkernfs_set_size(struct inode *inode, loff_t size)
 	if (pkernfs_refuse_device(inode))
 		return -EBUSY;
 	if (size <= old)	/* the same size too: memory behind the end goes */
-		return pkernfs_shrink(inode, size);
+		return pkernfs_shrink(inode, size, mode);
 	pkernfs_outgrow(inode, size);
 	err = pkernfs_zero_grown(inode, old, size);
-	return err ?: pkernfs_commit_size(inode, size);
+	return err ?: pkernfs_commit_size(inode, size, mode);
 }
 
 /* --- fallocate ---------------------------------------------------------------------- */
@@ -258,7 +260,7 @@ static int pkernfs_punch(struct inode *inode, loff_t offset, loff_t len)
 	if (first < last)
 		err = pkernfs_unmap(inode, first, last, false);
 	if (!err && first < last)
-		err = pkernfs_extent_cut(c, pkernfs_node(inode), first, last - 1, -1);
+		err = pkernfs_extent_cut(c, pkernfs_node(inode), first, last - 1, -1, 0);
 	filemap_invalidate_unlock(inode->i_mapping);
 out:
 	if (err == -EBUSY)
@@ -337,7 +339,7 @@ static int pkernfs_allocate(struct inode *inode, loff_t offset, loff_t len, bool
 	if (keep_size || offset + len <= i_size_read(inode))
 		return 0;
 	err = pkernfs_zero_grown(inode, 0, offset + len);
-	return err ?: pkernfs_commit_size(inode, offset + len);
+	return err ?: pkernfs_commit_size(inode, offset + len, 0);
 }
 
 long pkernfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)

@@ -325,9 +325,9 @@ static void pkernfs_test_small(struct kunit *test)
 					   SZ_4K));
 
 	/* What is partly cut off stays; without any memory the size is open again. */
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, SZ_4K + 1, 4 * SZ_4K - 2, -1), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, SZ_4K + 1, 4 * SZ_4K - 2, -1, 0), 0);
 	KUNIT_EXPECT_EQ(test, small->free, 512 - 3);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, 0, MAX_LFS_FILESIZE, 0), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, 0, MAX_LFS_FILESIZE, 0, 0), 0);
 	KUNIT_EXPECT_EQ(test, small->free, 512);
 	KUNIT_ASSERT_EQ(test, pkernfs_extent_fill(r->core, n, 0, 0, large), 0);
 	KUNIT_EXPECT_PTR_EQ(test, n->pool, large);
@@ -375,7 +375,7 @@ static void pkernfs_test_move(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, small->held, 2);
 	KUNIT_EXPECT_EQ(test, n->holds, 2ULL);
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_move(c, n, large), -EBUSY);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, n, 4 * SZ_4K, 5 * SZ_4K - 1, -1), -EBUSY);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, n, 4 * SZ_4K, 5 * SZ_4K - 1, -1, 0), -EBUSY);
 	pkernfs_unhold(r, phys, SZ_8K);
 	KUNIT_EXPECT_EQ(test, small->held, 0);
 	phys = r->base + ((large->start << PKERNFS_BLOCK_SHIFT) - SZ_4K);

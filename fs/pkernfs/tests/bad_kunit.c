@@ -148,7 +148,7 @@ static void pkernfs_test_bad_file(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, pkernfs_bad_phys(r, r->base +
 				(pkernfs_test_page(c, bad, 8) << PKERNFS_BLOCK_SHIFT) - 1, 2));
 
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, n, 0, 3 * SZ_2M - 1, 0), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, n, 0, 3 * SZ_2M - 1, 0, 0), 0);
 	KUNIT_EXPECT_EQ(test, pkernfs_test_large(c)->free, free - 1);
 	KUNIT_EXPECT_FALSE(test, pkernfs_test_given_out(test, c, bad));
 	pkernfs_test_reload(test, r);
@@ -216,7 +216,7 @@ static void pkernfs_test_bad_zeroed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pkernfs_test_large(c)->free, free - 4);
 
 	/* Nobody writes to it any more. */
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, n, 0, 3 * SZ_2M - 1, 0), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(c, n, 0, 3 * SZ_2M - 1, 0, 0), 0);
 	KUNIT_EXPECT_EQ(test, pkernfs_test_failure(c, pkernfs_test_failed), 0);
 	KUNIT_EXPECT_EQ(test, pkernfs_test_failure(c, pkernfs_test_failed - 2), 0);
 }

@@ -208,14 +208,14 @@ static void pkernfs_test_huge_load(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, p->held, 1);
 	KUNIT_EXPECT_TRUE(test, pkernfs_extent_busy(r->core, n, SZ_512M, SZ_512M, &held));
 	KUNIT_EXPECT_TRUE(test, held);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, 0, SZ_1G - 1, 0), -EBUSY);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, 0, SZ_1G - 1, 0, 0), -EBUSY);
 	pkernfs_unhold(r, huge + SZ_1G + SZ_2M, SZ_4K);
 	/* What is not cut off whole stays. */
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, SZ_2M, SZ_1G - 1, -1), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, SZ_2M, SZ_1G - 1, -1, 0), 0);
 	KUNIT_EXPECT_EQ(test, p->free, 1);
 	KUNIT_EXPECT_EQ(test, pkernfs_extent_fill(r->core, n, PKERNFS_MAX_END, PKERNFS_MAX_END, p),
 			-EFBIG);
-	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, 0, SZ_1G - 1, 0), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_cut(r->core, n, 0, SZ_1G - 1, 0, 0), 0);
 	KUNIT_EXPECT_EQ(test, p->free, 2);
 	pkernfs_test_unload(r);
 

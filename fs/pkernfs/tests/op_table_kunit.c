@@ -316,7 +316,7 @@ static int pkernfs_setup_huge(struct pkernfs_core *c)
 
 static int pkernfs_run_punch_huge(struct pkernfs_core *c)
 {
-	return pkernfs_extent_cut(c, pkernfs_one(c), 0, PKERNFS_HUGE_SIZE - 1, -1);
+	return pkernfs_extent_cut(c, pkernfs_one(c), 0, PKERNFS_HUGE_SIZE - 1, -1, 0);
 }
 
 static int pkernfs_fill_small(struct pkernfs_core *c, u64 page)

@@ -316,5 +316,5 @@ int pkernfs_test_cut(struct pkernfs_core *c, struct pkernfs_node *n, u64 first, 
 {
 	return pkernfs_extent_cut(c, n, first << PKERNFS_GRANULE_SHIFT,
 				  (last << PKERNFS_GRANULE_SHIFT) + PKERNFS_GRANULE_SIZE - 1,
-				  size);
+				  size, 0);
 }

@@ -640,7 +640,7 @@ static bool use(struct source *s)
 			if (chance(s, 4))
 				pkernfs_extent_fill(c, n, at, at, want);
 			pkernfs_extent_cut(c, n, at,
-					   at + ((1 + pick(s, 4)) << n->pool->shift) - 1, -1);
+					   at + ((1 + pick(s, 4)) << n->pool->shift) - 1, -1, 0);
 			if (n->pool == &c->gpool[PKERNFS_GPOOL_4K] && chance(s, 4))
 				pkernfs_extent_move(c, n, &c->gpool[PKERNFS_GPOOL_2M]);
 		} else if (S_ISDIR(le16_to_cpu(n->ser->mode))) {

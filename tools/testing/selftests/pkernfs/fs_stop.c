@@ -9,7 +9,9 @@
  * it, and then again and again in another folder: it is cut off after 0, 1, 2, 3, 4 stores
  * and from then on at every STEP-th. Then the kernel reads the region anew, and what is
  * there must be the state before or after, and sound. To commit takes two stores: with
- * these it has happened. NAME is one of them alone.
+ * these it has happened. A store by another user takes set-user-ID from the file first, so
+ * there is a state in between; never is the data or the size a new one and that still there.
+ * NAME is one of them alone.
  */
 #include <linux/falloc.h>
 #include <linux/posix_acl.h>
@@ -141,6 +143,7 @@ static void must(int ret, const char *what)
 static void prepare(void)
 {
 	put("file", 04755, 5000);
+	put("suid", 06777, 5000);
 	put("two", 0600, 100);
 	must(link("two", "names"), "link");
 	must(mkdir("a", 0755) ?: mkdir("a/sub", 0700) ?: mkdir("b", 0711) ?: mkdir("empty", 0755),
@@ -215,6 +218,21 @@ static int with_fd(const char *path, int (*call)(int fd))
 	return ret;
 }
 
+/* By a user who may write to it, but has no CAP_FSETID. */
+static int with_other(const char *path, int (*call)(int fd))
+{
+	int fd = open(path, O_RDWR), ret;
+
+	if (fd < 0)
+		die(path);
+	arm();
+	must(seteuid(1000), "seteuid");
+	ret = call(fd);
+	must(seteuid(0), "seteuid");
+	close(fd);
+	return ret;
+}
+
 static int call_punch(int fd)
 {
 	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, GRANULE, GRANULE);
@@ -222,9 +240,11 @@ static int call_punch(int fd)
 
 static int call_grow(int fd)		{ return ftruncate(fd, 100000); }
 static int call_shrink(int fd)		{ return ftruncate(fd, GRANULE + 100); }
+static int call_cut(int fd)		{ return ftruncate(fd, 100); }
 static int call_keep(int fd)		{ return fallocate(fd, FALLOC_FL_KEEP_SIZE, 8192, 65536); }
 static int call_allocate(int fd)	{ return fallocate(fd, 0, 8192, 65536); }
 static int call_append(int fd)		{ return pwrite(fd, "0123456789", 10, 5000) - 10; }
+static int call_write(int fd)		{ return pwrite(fd, "0123456789", 10, 100) - 10; }
 static int call_extend(int fd)		{ return pwrite(fd, "0123456789", 10, 20000) - 10; }
 static int call_outgrow(int fd)		{ return pwrite(fd, "0123456789", 10, GRANULE) - 10; }
 static int call_zeroes(int fd)		{ return ftruncate(fd, GRANULE); }
@@ -337,17 +357,25 @@ static int do_append(void)		{ return with_fd("file", call_append); }
 static int do_extend(void)		{ return with_fd("file", call_extend); }
 static int do_outgrow(void)		{ return with_fd("file", call_outgrow); }
 static int do_zeroes(void)		{ return with_fd("file", call_zeroes); }
+static int do_suid_grow(void)		{ return with_other("suid", call_grow); }
+static int do_suid_cut(void)		{ return with_other("suid", call_cut); }
+static int do_suid_write(void)		{ return with_other("suid", call_write); }
+static int do_suid_append(void)		{ return with_other("suid", call_append); }
+static int do_suid_extend(void)		{ return with_other("suid", call_extend); }
+static int do_suid_allocate(void)	{ return with_other("suid", call_allocate); }
+static int do_suid_gone(void)		{ return chmod("suid", 0777); }
 
 /*
  * @big: wants a file of large granules. @memory: memory comes first, and with the size what
- * is in it: a stop in between leaves a file that has more memory. @half: a write that is far
- * behind the end lets the file grow first: does that.
+ * is in it: a stop in between leaves a file that has more memory. @between: makes a state that
+ * there is in between: a write that is far behind the end lets the file grow first. @suid:
+ * that is always there: the file is no longer set-user-ID, and then it is stored to.
  */
 static const struct op {
 	const char *name;
 	int (*call)(void);
-	bool big, memory;
-	int (*half)(void);
+	bool big, memory, suid;
+	int (*between)(void);
 } ops[] = {
 	{ "create", do_create },
 	{ "create with a default ACL", do_create_inherit },
@@ -406,7 +434,16 @@ static const struct op {
 	{ "fallocate, PUNCH_HOLE", do_punch, .big = true },
 	{ "write at the end", do_append },
 	{ "write behind the end", do_extend, .memory = true },
-	{ "write that takes large granules", do_outgrow, .memory = true, .half = do_zeroes },
+	{ "write that takes large granules", do_outgrow, .memory = true, .between = do_zeroes },
+	{ "truncate, grow, of another's set-user-ID file", do_suid_grow },
+	{ "truncate, shrink, of such a file", do_suid_cut },
+	{ "write in such a file", do_suid_write, .suid = true, .between = do_suid_gone },
+	{ "write at the end of such a file", do_suid_append, .suid = true,
+	  .between = do_suid_gone },
+	{ "write behind the end of such a file", do_suid_extend, .memory = true, .suid = true,
+	  .between = do_suid_gone },
+	{ "fallocate of such a file", do_suid_allocate, .memory = true, .suid = true,
+	  .between = do_suid_gone },
 };
 
 /* --- the sweep -------------------------------------------------------------------------- */
@@ -419,22 +456,21 @@ static void prepare_op(const struct op *op)
 		prepare_big();
 }
 
-/* What it does if nothing stops it. */
-/* And if there is a state in between, that. */
-static bool both_states(const struct op *op, struct sig *before, struct sig *half,
+/* What it does if nothing stops it; and what there may be in between. */
+static bool both_states(const struct op *op, struct sig *before, struct sig *between,
 			struct sig *after)
 {
 	bool good;
 
+	stop_after = -1;
 	go_to("twin");
 	prepare_op(op);
-	sig_take(before);
-	stop_after = -1;
-	if (op->half) {
-		must(op->half(), op->name);
-		sig_take(half);
+	if (op->between) {
+		must(op->between(), op->name);
+		sig_take(between);
 		prepare_op(op);
 	}
+	sig_take(before);
 	good = !op->call();
 	sig_take(after);
 	good = ok(good && !sig_same(before, after, true), "%s", op->name);
@@ -442,7 +478,7 @@ static bool both_states(const struct op *op, struct sig *before, struct sig *hal
 	return good;
 }
 
-static bool stop_at(const struct op *op, const struct sig *before, const struct sig *half,
+static bool stop_at(const struct op *op, const struct sig *before, const struct sig *between,
 		    const struct sig *after, long n, long *left, bool *done)
 {
 	struct sig is = {};
@@ -460,8 +496,8 @@ static bool stop_at(const struct op *op, const struct sig *before, const struct 
 		good = n >= COMMIT;
 	else
 		good = !*left && (n < COMMIT ? sig_same(&is, before, true) :
-				  (op->memory && sig_same(&is, before, false)) ||
-				  (op->half && sig_same(&is, half, false)));
+				  (op->memory && !op->suid && sig_same(&is, before, false)) ||
+				  (op->between && sig_same(&is, between, !op->memory)));
 	if (!good || !clean) {
 		ok(false, "%s, stopped after %ld stores%s%s", op->name, n,
 		   clean ? "" : ": fsck.pkernfs finds something",
@@ -475,20 +511,20 @@ static bool stop_at(const struct op *op, const struct sig *before, const struct 
 
 static void sweep(const struct op *op, long step)
 {
-	struct sig before = {}, half = {}, after = {}, is = {};
+	struct sig before = {}, between = {}, after = {}, is = {};
 	bool done = true, was_done = false, good;
 	long n, left = 0, stores = 0;
 
-	good = both_states(op, &before, &half, &after);
+	good = both_states(op, &before, &between, &after);
 	for (n = 0; good && !left; n += n < 4 ? 1 : step) {
-		if (done || op->memory) {
+		if (done || op->memory || op->suid) {
 			go_to("cut");
 			prepare_op(op);
 			sig_take(&is);
 			if (!sig_same(&is, &before, true))
 				die("two folders that should be the same");
 		}
-		good = stop_at(op, &before, &half, &after, n, &left, &done);
+		good = stop_at(op, &before, &between, &after, n, &left, &done);
 		if (good && was_done && !done)
 			good = ok(false, "%s: done after fewer than %ld stores, and then not",
 				  op->name, n);
@@ -498,7 +534,7 @@ static void sweep(const struct op *op, long step)
 	if (good)
 		ok(stores > 60, "%s, stopped anywhere in %ld stores", op->name, stores);
 	sig_drop(&before);
-	sig_drop(&half);
+	sig_drop(&between);
 	sig_drop(&after);
 	sig_drop(&is);
 }
