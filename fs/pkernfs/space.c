@@ -164,21 +164,24 @@ int pkernfs_fill(struct inode *inode, u64 from, u64 last, u64 end)
 /*
  * Remove all mappings of [from, to) and wait a moment for references that go by
  * themselves. The invalidate lock is held: no new mapping comes. Pages that are
- * mapped together with it, up to the next granules, lose their mappings too, but
- * not the private copies. Those of the range go with the end of the file only
- * (@cows): a hole in the file is none in what was copied from it.
+ * mapped together with it, up to the next granules, lose their mappings too. Private
+ * copies stay: they have no reference on what they are copies of, and nobody could bring
+ * them back if the file keeps its memory after all. A hole in it is none in them.
  */
-static int pkernfs_unmap(struct inode *inode, u64 from, u64 to, bool cows)
+static int pkernfs_unmap(struct inode *inode, u64 from, u64 to)
 {
 	u64 size = 1ULL << pkernfs_node(inode)->pool->shift;
 	u64 first = round_down(from, size), end = round_up(to, size);
-	pgoff_t page = DIV_ROUND_UP_ULL(from, PAGE_SIZE), pages = DIV_ROUND_UP_ULL(to, PAGE_SIZE);
 
 	unmap_mapping_pages(inode->i_mapping, first >> PAGE_SHIFT, (end - first) >> PAGE_SHIFT,
 			    false);
-	if (cows && pages > page)	/* none means all the rest */
-		unmap_mapping_pages(inode->i_mapping, page, pages - page, true);
 	return pkernfs_wait_idle(inode, first, end - 1);
+}
+
+/* The file ends here: private copies of what was behind it go, and none can be made. */
+static void pkernfs_end_copies(struct inode *inode, u64 size)
+{
+	unmap_mapping_pages(inode->i_mapping, DIV_ROUND_UP_ULL(size, PAGE_SIZE), 0, true);
 }
 
 static int pkernfs_shrink(struct inode *inode, loff_t size, umode_t mode)
@@ -194,15 +197,17 @@ static int pkernfs_shrink(struct inode *inode, loff_t size, umode_t mode)
 		goto out;
 	filemap_invalidate_lock(inode->i_mapping);
 	if (size < old)
-		err = pkernfs_unmap(inode, size, old, true);
+		err = pkernfs_unmap(inode, size, old);
 	if (!err)
 		err = pkernfs_extent_cut(c, pkernfs_node(inode), size, MAX_LFS_FILESIZE, size,
 					 mode);
 	if (!err) {
 		i_size_write(inode, size);
 		/* A mapping shows all of the last page: what was cut off is not there. */
-		if (size < old)
+		if (size < old) {
+			pkernfs_end_copies(inode, size);
 			pkernfs_zero(inode, size, round_up((u64)size, PAGE_SIZE));
+		}
 	}
 	filemap_invalidate_unlock(inode->i_mapping);
 out:
@@ -258,7 +263,7 @@ static int pkernfs_punch(struct inode *inode, loff_t offset, loff_t len)
 	first = round_up((u64)offset, size);
 	last = round_down(end, size);
 	if (first < last)
-		err = pkernfs_unmap(inode, first, last, false);
+		err = pkernfs_unmap(inode, first, last);
 	if (!err && first < last)
 		err = pkernfs_extent_cut(c, pkernfs_node(inode), first, last - 1, -1, 0);
 	filemap_invalidate_unlock(inode->i_mapping);

@@ -182,6 +182,34 @@ static void test_private(void)
 	unlink("priv");
 }
 
+/* A truncate that fails has thrown nothing away: not what is in copies of the file's pages. */
+static void test_refused(void)
+{
+	int knob = open("/sys/kernel/debug/pkernfs/region0_stores", O_WRONLY);
+	int fd = create("refused");
+	char *p;
+
+	ftruncate(fd, 2 * GRANULE);
+	p = mmap(NULL, 2 * GRANULE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	pwrite(fd, "file", 4, GRANULE + 16384);
+	fill(p + GRANULE, 8192, 12);
+	/* No change of metadata from here on: as if a kexec had begun. */
+	if (knob < 0 || write(knob, "0", 1) != 1)
+		die("region0_stores");
+	fails(ftruncate(fd, GRANULE), ESHUTDOWN, "a truncate that fails");
+	if (write(knob, "-1", 2) != 2)
+		die("region0_stores");
+	close(knob);
+	ok(filled(p + GRANULE, 8192, 12), "private copies are what they were");
+	ok(!memcmp(p + GRANULE + 16384, "file", 4), "and so is the file");
+	ok(!ftruncate(fd, GRANULE + 100) && filled(p + GRANULE, 4096, 12) &&
+	   faults(p + GRANULE + 4096, false), "one that succeeds takes whole pages of them");
+	ok(!ftruncate(fd, GRANULE) && faults(p + GRANULE, false) && !ftruncate(fd, 2 * GRANULE) &&
+	   zeroes(p + GRANULE, 20480), "and they do not come back");
+	munmap(p, 2 * GRANULE);
+	drop(fd, "refused");
+}
+
 static int uffd_protect(int uffd, char *p, size_t bytes)
 {
 	struct uffdio_writeprotect wp = {
@@ -494,6 +522,7 @@ int main(int argc, char **argv)
 	enter(argc, argv);
 	test_shared();
 	test_private();
+	test_refused();
 	test_uffd();
 	test_marks();
 	test_futex(4096);
