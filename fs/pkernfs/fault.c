@@ -442,6 +442,12 @@ bool pkernfs_file_pinnable(const struct file *file)
 	return file->f_op == &pkernfs_file_fops;
 }
 
+/* May devices write to this file? While the invalidate lock is held the answer stays. */
+static int pkernfs_may_pin(struct inode *inode)
+{
+	return IS_IMMUTABLE(inode) ? -EPERM : IS_APPEND(inode) ? -EACCES : 0;
+}
+
 /* With @make, -EAGAIN is of pkernfs_fault_page(); without, there is a hole. */
 static long pkernfs_pin_locked(struct inode *inode, loff_t start, loff_t last, bool make,
 			       struct folio **folios, unsigned int max, pgoff_t *offset)
@@ -450,10 +456,12 @@ static long pkernfs_pin_locked(struct inode *inode, loff_t start, loff_t last, b
 	unsigned int count = 0;
 	struct folio *folio;
 	struct page *page;
-	int err = 0;
+	int err;
 
-	if (last >= i_size_read(inode))
-		return pkernfs_refuse_pin(inode, start, -EINVAL);
+	/* Once more, as chattr(1) may have been waited for. */
+	err = last < i_size_read(inode) ? pkernfs_may_pin(inode) : -EINVAL;
+	if (err)
+		return pkernfs_refuse_pin(inode, start, err);
 	while (at <= last >> PAGE_SHIFT && count < max) {
 		/* A hole takes its time: others want the lock, and the caller comes again. */
 		if (count && at - (start >> PAGE_SHIFT) >= PKERNFS_PIN_STEP >> PAGE_SHIFT)
@@ -508,10 +516,9 @@ long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
 
 	if (~file->f_mode & (FMODE_READ | FMODE_WRITE))
 		return pkernfs_refuse_pin(inode, start, -EACCES);
-	if (IS_IMMUTABLE(inode))
-		return pkernfs_refuse_pin(inode, start, -EPERM);
-	if (IS_APPEND(inode))
-		return pkernfs_refuse_pin(inode, start, -EACCES);
+	ret = pkernfs_may_pin(inode);
+	if (ret)
+		return pkernfs_refuse_pin(inode, start, ret);
 	fill = __sb_start_write_trylock(inode->i_sb, SB_FREEZE_PAGEFAULT);
 	if (fill)
 		file_update_time(file);

@@ -355,6 +355,10 @@ long pkernfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		return -EOPNOTSUPP;
 	inode_lock(inode);
+	/* The VFS has asked the same, but chattr(1) may have been waited for. */
+	err = -EPERM;
+	if (IS_IMMUTABLE(inode) || (IS_APPEND(inode) && mode & ~FALLOC_FL_KEEP_SIZE))
+		goto out;
 	err = -EBUSY;
 	if (pkernfs_refuse_device(inode))
 		goto out;

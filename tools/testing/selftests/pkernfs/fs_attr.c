@@ -6,7 +6,10 @@
  *	  fs_attr write MOUNT; kexec; fs_attr check MOUNT
  */
 #include <linux/capability.h>
+#include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -219,6 +222,99 @@ static void test_mapped_race(int fd)
 	pwrite(fd, "\1", 1, 0);
 }
 
+/* Somebody who has the inode lock until his page comes: that of @p, by userfaultfd. */
+static struct {
+	int fd, uffd;
+	char *p;
+} slow;
+
+static void *slow_thread(void *arg)
+{
+	return pwrite(slow.fd, slow.p, 1, 0) == 1 ? NULL : arg;
+}
+
+static void slow_init(int fd)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+
+	slow.fd = fd;
+	slow.uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	slow.p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	reg.range.start = (uintptr_t)slow.p;
+	reg.range.len = 4096;
+	if (slow.uffd < 0 || ioctl(slow.uffd, UFFDIO_API, &api) ||
+	    ioctl(slow.uffd, UFFDIO_REGISTER, &reg))
+		die("userfaultfd");
+}
+
+/*
+ * fallocate() finds no flag, and then waits for the inode behind who sets one. Return: what it
+ * comes to, 0 or an errno; -1: not what was to be shown.
+ */
+static int overtaken(int flag, int mode)
+{
+	struct uffdio_zeropage zero = { .range = { (uintptr_t)slow.p, 4096 } };
+	struct uffd_msg msg;
+	pid_t sets, late;
+	pthread_t thread;
+	int one, two;
+	void *ret;
+
+	madvise(slow.p, 4096, MADV_DONTNEED);
+	if (pthread_create(&thread, NULL, slow_thread, &slow) ||
+	    read(slow.uffd, &msg, sizeof(msg)) != sizeof(msg))
+		die("a slow write");
+	sets = fork();
+	if (!sets)
+		_exit(set_flags("f", flag) ? errno : 0);
+	if (!sleeps_in(sets, "vfs_fileattr_set", 10000))
+		return -1;
+	late = fork();
+	if (!late)
+		_exit(fallocate(slow.fd, mode, GRANULE, GRANULE) ? errno : 0);
+	if (!sleeps_in(late, "pkernfs_fallocate", 10000) ||
+	    !sleeps_in(sets, "vfs_fileattr_set", 1) || ioctl(slow.uffd, UFFDIO_ZEROPAGE, &zero))
+		return -1;
+	pthread_join(thread, &ret);
+	if (ret || waitpid(sets, &one, 0) != sets || waitpid(late, &two, 0) != late || one)
+		return -1;
+	if (get_flags("f") != flag || set_flags("f", 0))
+		return -1;
+	return WEXITSTATUS(two);
+}
+
+static void test_overtaken(int fd)
+{
+	static const struct {
+		int flag, mode, want;
+		long takes;
+		const char *what;
+	} late[] = {
+		{ FS_IMMUTABLE_FL, FALLOC_FL_PUNCH_HOLE, EPERM, 0, "a punch, and chattr +i" },
+		{ FS_APPEND_FL, FALLOC_FL_PUNCH_HOLE, EPERM, 0, "or chattr +a" },
+		{ FS_APPEND_FL, FALLOC_FL_ZERO_RANGE, EPERM, 0, "a range that becomes zeroes" },
+		{ 0, FALLOC_FL_PUNCH_HOLE, 0, GRANULE, "one that no flag overtakes" },
+		{ FS_IMMUTABLE_FL, 0, EPERM, 0, "memory for a hole, and chattr +i" },
+		{ FS_APPEND_FL, 0, 0, -GRANULE, "chattr +a lets it be" },
+	};
+	unsigned int i;
+	long bytes;
+	int ret;
+
+	slow_init(fd);
+	fallocate(fd, 0, 0, 2 * GRANULE);
+	for (i = 0; i < sizeof(late) / sizeof(*late); i++) {
+		bytes = memory(fd);
+		ret = overtaken(late[i].flag, late[i].mode | FALLOC_FL_KEEP_SIZE);
+		ok(ret == late[i].want && memory(fd) == bytes - late[i].takes,
+		   "%s: %d, %ld bytes less", late[i].what, ret, bytes - memory(fd));
+	}
+	munmap(slow.p, 4096);
+	close(slow.uffd);
+	ftruncate(fd, 4096);
+}
+
 static void test_flags(void)
 {
 	struct sigaction sa = { .sa_handler = on_bus };
@@ -231,6 +327,8 @@ static void test_flags(void)
 	ok(get_flags("f") == 0, "no flags");
 	test_mapped(fd);
 	test_mapped_race(fd);
+	test_overtaken(fd);
+	pwrite(fd, "\1", 1, 0);
 	ok(!set_flags("f", FS_IMMUTABLE_FL | FS_NODUMP_FL) &&
 	   get_flags("f") == (FS_IMMUTABLE_FL | FS_NODUMP_FL), "immutable, nodump");
 	ok(!statx(AT_FDCWD, "f", 0, 0, &stx) &&

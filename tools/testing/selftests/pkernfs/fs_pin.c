@@ -296,6 +296,105 @@ static bool ends(pid_t pid, unsigned int tenths)
 	return !status;
 }
 
+/* A child that waits for a byte, then makes the call, and ends with its errno. */
+static pid_t later(int *go, int (*call)(int fd), int fd)
+{
+	int to[2];
+	char byte;
+	pid_t pid;
+
+	if (pipe(to))
+		die("pipe");
+	pid = fork();
+	if (!pid) {
+		close(to[1]);
+		if (read(to[0], &byte, 1) != 1)
+			_exit(255);
+		_exit(call(fd) ? errno : 0);
+	}
+	close(to[0]);
+	*go = to[1];
+	return pid;
+}
+
+static int call_immutable(int fd)	{ return set_flags(fd, FS_IMMUTABLE_FL); }
+static int call_append(int fd)		{ return set_flags(fd, FS_APPEND_FL); }
+static int call_pin_hole(int fd)
+{
+	return map_file(fd, GRANULE, free_bytes() / 2, 1UL << 32, true);
+}
+
+static int call_pin(int fd)
+{
+	return map_file(fd, 0, GRANULE, 1UL << 33, true);
+}
+
+static int ended(pid_t pid)
+{
+	int status;
+
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/*
+ * A pin that takes its time, as it meets a hole; who sets a flag waits for it, and then, behind
+ * him, one more pin, which has found no flag. False: it came otherwise.
+ */
+static bool overtaken(int fd, int (*set)(int fd), int *late_error)
+{
+	uint64_t before = free_bytes(), bytes = before / 2;
+	int go[3], error[3], i;
+	bool shown = false;
+	pid_t pid[3];
+
+	pid[0] = later(&go[0], call_pin_hole, fd);
+	pid[1] = later(&go[1], set, fd);
+	pid[2] = later(&go[2], call_pin, fd);
+	write(go[0], "", 1);
+	while (free_bytes() == before)
+		;
+	write(go[1], "", 1);
+	if (sleeps_in(pid[1], "pkernfs_fileattr_set", 500)) {
+		write(go[2], "", 1);
+		shown = sleeps_in(pid[2], "pkernfs_pin_folios", 500) &&
+			sleeps_in(pid[1], "pkernfs_fileattr_set", 1);
+	}
+	for (i = 2; i >= 0; i--) {
+		close(go[i]);
+		error[i] = ended(pid[i]);
+	}
+	/* The first one is in steps of 32 MiB, by iommufd: later ones find the flag. */
+	if (error[1])
+		die("chattr");
+	if (!error[0])
+		unmap(1UL << 32, bytes);
+	if (!error[2])
+		unmap(1UL << 33, GRANULE);
+	*late_error = error[2];
+	if (set_flags(fd, 0) || fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					  GRANULE, bytes))
+		die("and back");
+	return shown;
+}
+
+static void test_overtaken(uint64_t before)
+{
+	int fd = create("overtaken"), i, error = -1;
+
+	ftruncate(fd, before);
+	fallocate(fd, 0, 0, GRANULE);
+	for (i = 0; i < 50 && !overtaken(fd, call_immutable, &error); i++)
+		;
+	ok(i < 50 && error == EPERM, "a pin that chattr +i has overtaken: %d, at try %d", error,
+	   i + 1);
+	for (i = 0; i < 50 && !overtaken(fd, call_append, &error); i++)
+		;
+	ok(i < 50 && error == EACCES, "or chattr +a: %d, at try %d", error, i + 1);
+	ok(attr("granules_busy") == 0, "nothing is left pinned");
+	drop(fd, "overtaken");
+	ok(free_bytes() == before, "all space is back");
+}
+
 /* By FIFREEZE: what has memory can be pinned, what is to get some waits. */
 static void test_frozen(uint64_t before)
 {
@@ -363,6 +462,7 @@ int main(int argc, char **argv)
 	test_file(before);
 	test_private(before);
 	test_flags();
+	test_overtaken(before);
 	test_frozen(before);
 	test_read_only(before);
 	return tap_done();

@@ -209,6 +209,26 @@ static inline bool zeroes(const void *buf, size_t bytes)
 	return !bytes || (!p[0] && !memcmp(p, p + 1, bytes - 1));
 }
 
+/* Does this process sleep in a function of the kernel, after so many ms at the latest? */
+static inline bool sleeps_in(pid_t pid, const char *function, int ms)
+{
+	char path[64], name[128];
+	int i, fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/wchan", pid);
+	for (i = 0; i < ms; i++) {
+		fd = open(path, O_RDONLY);
+		memset(name, 0, sizeof(name));
+		if (fd < 0 || read(fd, name, sizeof(name) - 1) <= 0)
+			die(path);
+		close(fd);
+		if (!strcmp(name, function))
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
 static inline int sys_rename(const char *from, const char *to, unsigned int flags)
 {
 	return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags);
