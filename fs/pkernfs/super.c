@@ -283,10 +283,11 @@ static int pkernfs_get_tree(struct fs_context *fc)
 	if (err)
 		return err;
 	sb = fc->root->d_sb;
-	/* The other way round it is a mount point that is read-only. */
-	if (!sb_rdonly(sb) || fc->sb_flags & SB_RDONLY)
+	/* As block devices have it: a mount is what was asked for, or there is none. */
+	if (!((fc->sb_flags ^ sb->s_flags) & SB_RDONLY))
 		return 0;
-	errorf(fc, "pkernfs: region %d is mounted read-only; remount that", m->region);
+	errorf(fc, "pkernfs: region %d is mounted %s; remount that, or bind it", m->region,
+	       sb_rdonly(sb) ? "read-only" : "to write");
 	dput(fc->root);
 	fc->root = NULL;
 	deactivate_locked_super(sb);

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/mount.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -337,6 +338,27 @@ static void test_times(void)
 	unlink("t");
 }
 
+/* A second mount, as fsopen(2) has it: the superblock is to be read-only, the mount need not. */
+static int second_mount(bool ro, const char *at)
+{
+	int fs = syscall(SYS_fsopen, "pkernfs", FSOPEN_CLOEXEC), mnt = -1, ret = -1, err;
+
+	if (fs < 0)
+		die("fsopen");
+	if (!syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "source", "region0", 0) &&
+	    (!ro || !syscall(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, "ro", NULL, 0)) &&
+	    !syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		mnt = syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
+	if (mnt >= 0)
+		ret = syscall(SYS_move_mount, mnt, "", AT_FDCWD, at, MOVE_MOUNT_F_EMPTY_PATH);
+	err = errno;
+	if (mnt >= 0)
+		close(mnt);
+	close(fs);
+	errno = err;
+	return ret;
+}
+
 static void test_read_only(void)
 {
 	int fd, ro, status = 0;
@@ -380,12 +402,18 @@ static void test_read_only(void)
 	munmap(p, 2 * GRANULE);
 	close(ro);
 	ok(!mount(NULL, ".", NULL, MS_REMOUNT, NULL) && !unlink("r"), "remount to write");
-	ok(!mount("region0", "/tmp/second", "pkernfs", MS_RDONLY, NULL), "once more, read-only");
+	fails(mount("region0", "/tmp/second", "pkernfs", MS_RDONLY, NULL), EBUSY,
+	      "mount it once more, read-only");
+	fails(second_mount(true, "/tmp/second"), EBUSY, "and by fsopen");
+	ok(!mount("region0", "/tmp/second", "pkernfs", 0, NULL) && !mkdir("/tmp/second/d", 0700) &&
+	   !rmdir("d") && !umount("/tmp/second"), "once more, to write");
+	ok(!second_mount(false, "/tmp/second") && !mkdir("/tmp/second/d", 0700) && !rmdir("d"),
+	   "and by fsopen");
+	ok(!mount(NULL, "/tmp/second", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL),
+	   "read-only at one place");
 	fails(mkdir("/tmp/second/d", 0700), EROFS, "mkdir there");
-	ok(!mkdir("d", 0700) && !access("/tmp/second/d", F_OK) && !rmdir("d"), "and here");
-	ok(!umount("/tmp/second") &&
-	   !mount("region0", "/tmp/second", "pkernfs", 0, NULL) && !mkdir("/tmp/second/d", 0700) &&
-	   !rmdir("d") && !umount("/tmp/second"), "to write");
+	ok(!mkdir("d", 0700) && !access("/tmp/second/d", F_OK) && !rmdir("d") &&
+	   !umount("/tmp/second"), "and here");
 }
 
 /* FIFREEZE: who wants to change something waits, until FITHAW. */
