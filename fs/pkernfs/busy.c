@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * pkernfs: who uses the memory of a file: mappings, pins, devices.
+ * pkernfs: who uses the memory of a file, or of a region: mappings, pins, devices.
  *
  * Before memory leaves a file its pages are looked at, granule by granule: with core->lock to
  * read, and in steps.
@@ -120,6 +120,36 @@ bool pkernfs_extent_busy(struct pkernfs_core *c, struct pkernfs_node *n,
 	pkernfs_extent_look(c, n, &from, last, pkernfs_look_busy, found);
 	*held = found[1];
 	return found[0] || found[1];
+}
+
+/**
+ * pkernfs_gpool_busy - granules that somebody has a reference on
+ * @c: the core
+ * @p: granules of which size
+ * @most: so many are enough
+ *
+ * Mapped, pinned, or otherwise referred to. Who begins or ceases to use one meanwhile may be
+ * counted or not. In a region that is not mounted nobody can begin: 0 is exact then. Of those
+ * that are free nobody has a page, as they were idle when they became so.
+ */
+u64 pkernfs_gpool_busy(struct pkernfs_core *c, const struct pkernfs_gpool *p, u64 most)
+{
+	unsigned long at = 0;
+	unsigned int left;
+	u64 busy = 0;
+
+	while (at < p->granules && busy < most) {
+		down_read(&c->lock);
+		for (left = PKERNFS_STEP; left && busy < most; left--, at++) {
+			at = find_next_bit(p->map, p->granules, at);
+			if (at >= p->granules)
+				break;
+			busy += !pkernfs_granule_idle(c, p, at);
+		}
+		up_read(&c->lock);
+		cond_resched();
+	}
+	return busy;
 }
 
 static int pkernfs_look_lent(struct pkernfs_core *c, struct pkernfs_node *n, u32 granule,

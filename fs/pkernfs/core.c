@@ -280,21 +280,18 @@ bool pkernfs_core_in_use(struct pkernfs_core *c)
 	const struct pkernfs_gpool *p;
 	bool used = c->sb;
 	struct pkernfs_node *n;
-	unsigned long g, ino;
+	unsigned long ino;
 
 	lockdep_assert_held(&pkernfs_format_lock);
 	down_read(&c->lock);
-	for (p = c->gpool; p < c->gpool + PKERNFS_GPOOLS && !used; p++) {
-		/* Of those that are free nobody has a page: they were idle when they became so. */
-		for_each_set_bit(g, p->map, p->granules) {
-			used = pkernfs_granule_holds(p, g) || !pkernfs_granule_idle(c, p, g);
-			if (used)
-				break;
-		}
-	}
+	for (p = c->gpool; p < c->gpool + PKERNFS_GPOOLS; p++)
+		used = used || p->held;
 	xa_for_each(&c->nodes, ino, n)
 		used = used || n->device;
 	up_read(&c->lock);
+	/* Without a mount, and of what is not held, users only go. */
+	for (p = c->gpool; p < c->gpool + PKERNFS_GPOOLS && !used; p++)
+		used = pkernfs_gpool_busy(c, p, 1);
 	return used;
 }
 

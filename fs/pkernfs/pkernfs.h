@@ -432,6 +432,7 @@ void pkernfs_slot_undo(struct pkernfs_core *c, struct pkernfs_node *n, u64 fresh
 void pkernfs_extent_forget(struct pkernfs_core *c, struct pkernfs_node *n, u64 from, u64 last);
 bool pkernfs_extent_busy(struct pkernfs_core *c, struct pkernfs_node *n,
 			 u64 from, u64 last, bool *held);
+u64 pkernfs_gpool_busy(struct pkernfs_core *c, const struct pkernfs_gpool *p, u64 most);
 int pkernfs_extent_lent(struct pkernfs_core *c, struct pkernfs_node *n, u64 *from, u64 last);
 
 /* --- fill.c: memory for it ---------------------------------------------------- */

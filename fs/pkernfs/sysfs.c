@@ -51,20 +51,6 @@ static u64 pkernfs_count_orphans(struct pkernfs_core *c)
 	return list_count_nodes(&c->orphans);
 }
 
-/*
- * Mapped, pinned, or otherwise referred to by somebody. A look at each granule that is
- * not free, with writers kept away: for root only.
- */
-static u64 pkernfs_count_busy(struct pkernfs_core *c, const struct pkernfs_gpool *p)
-{
-	unsigned long g;
-	u64 busy = 0;
-
-	for_each_set_bit(g, p->map, p->granules)
-		busy += !pkernfs_granule_idle(c, p, g);
-	return busy;
-}
-
 /* A number of a loaded region; empty while it is not loaded. */
 #define PKERNFS_NUMBER(name, mode, expr)					\
 static ssize_t name##_show(struct kobject *dir, struct kobj_attribute *attr,	\
@@ -86,20 +72,43 @@ static ssize_t name##_show(struct kobject *dir, struct kobj_attribute *attr,	\
 }										\
 static struct kobj_attribute pkernfs_##name##_attr = __ATTR_RO_MODE(name, mode)
 
+/* A look at each granule that is not free: for root only. */
+static ssize_t pkernfs_busy_show(struct kobject *dir, unsigned int pool, char *buf)
+{
+	struct pkernfs_region *r = pkernfs_kobj_region(dir);
+	struct pkernfs_core *c;
+	ssize_t ret = 0;
+
+	mutex_lock(&pkernfs_format_lock);
+	c = r ? r->core : NULL;
+	if (c)
+		ret = sysfs_emit(buf, "%llu\n",
+				 pkernfs_gpool_busy(c, &c->gpool[pool], U64_MAX));
+	mutex_unlock(&pkernfs_format_lock);
+	return ret;
+}
+
+#define PKERNFS_BUSY(name, pool)						\
+static ssize_t name##_show(struct kobject *dir, struct kobj_attribute *attr,	\
+			   char *buf)						\
+{										\
+	return pkernfs_busy_show(dir, pool, buf);				\
+}										\
+static struct kobj_attribute pkernfs_##name##_attr = __ATTR_RO_MODE(name, 0400)
+
 PKERNFS_NUMBER(mounted, 0444, !!c->sb);
 PKERNFS_NUMBER(granules, 0444, c->gpool[PKERNFS_GPOOL_2M].granules);
 PKERNFS_NUMBER(granules_free, 0444, c->gpool[PKERNFS_GPOOL_2M].free);
 PKERNFS_NUMBER(granules_held, 0444, c->gpool[PKERNFS_GPOOL_2M].held);
-PKERNFS_NUMBER(granules_busy, 0400,
-	       pkernfs_count_busy(c, &c->gpool[PKERNFS_GPOOL_2M]));
+PKERNFS_BUSY(granules_busy, PKERNFS_GPOOL_2M);
 PKERNFS_NUMBER(small, 0444, c->gpool[PKERNFS_GPOOL_4K].granules);
 PKERNFS_NUMBER(small_free, 0444, c->gpool[PKERNFS_GPOOL_4K].free);
 PKERNFS_NUMBER(small_held, 0444, c->gpool[PKERNFS_GPOOL_4K].held);
-PKERNFS_NUMBER(small_busy, 0400, pkernfs_count_busy(c, &c->gpool[PKERNFS_GPOOL_4K]));
+PKERNFS_BUSY(small_busy, PKERNFS_GPOOL_4K);
 PKERNFS_NUMBER(huge, 0444, c->gpool[PKERNFS_GPOOL_1G].granules);
 PKERNFS_NUMBER(huge_free, 0444, c->gpool[PKERNFS_GPOOL_1G].free);
 PKERNFS_NUMBER(huge_held, 0444, c->gpool[PKERNFS_GPOOL_1G].held);
-PKERNFS_NUMBER(huge_busy, 0400, pkernfs_count_busy(c, &c->gpool[PKERNFS_GPOOL_1G]));
+PKERNFS_BUSY(huge_busy, PKERNFS_GPOOL_1G);
 PKERNFS_NUMBER(inodes, 0444, c->inodes - 1);
 PKERNFS_NUMBER(inodes_free, 0444, c->inodes_free);
 PKERNFS_NUMBER(pool_blocks, 0444, c->pool_blocks);

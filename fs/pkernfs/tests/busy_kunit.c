@@ -183,28 +183,94 @@ static bool pkernfs_test_look(struct pkernfs_core *c, const struct pkernfs_gpool
 	return true;
 }
 
-/* Who has something else to do need not wait until all of a large file has been looked at. */
-static void pkernfs_test_steps(struct kunit *test)
+static void pkernfs_test_look_from(struct kunit *test, struct pkernfs_core *c)
 {
-	struct pkernfs_core *c = pkernfs_test_sparse(test, PKERNFS_TEST_GRANULES);
 	struct pkernfs_test_others *o = &pkernfs_test_others;
-	struct pkernfs_node *n = pkernfs_test_file(test, c, "file");
-	bool held;
 
-	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(c, n, 0, PKERNFS_TEST_GRANULES / 2 - 1), 0);
-	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(c, n, PKERNFS_TEST_GRANULES,
-						PKERNFS_TEST_GRANULES + 9), 0);
 	*o = (struct pkernfs_test_others){ .c = c };
 	o->task = kthread_create(pkernfs_test_other, o, "pkernfs-test");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(o->task));
 	kunit_activate_static_stub(test, pkernfs_granule_idle, pkernfs_test_look);
-	KUNIT_EXPECT_FALSE(test, pkernfs_extent_busy(c, n, 0, PKERNFS_MAX_SIZE, &held));
+}
+
+/* Each granule was looked at once, in steps. */
+static void pkernfs_test_looked_at(struct kunit *test, u32 granules)
+{
+	struct pkernfs_test_others *o = &pkernfs_test_others;
+
 	kunit_deactivate_static_stub(test, pkernfs_granule_idle);
 	kthread_stop(o->task);
-	/* Each of them once, in steps. */
-	KUNIT_EXPECT_EQ(test, o->looks, PKERNFS_TEST_GRANULES / 2 + 10);
+	KUNIT_EXPECT_EQ(test, o->looks, granules);
 	KUNIT_EXPECT_GT(test, o->after, 0);
-	KUNIT_EXPECT_LT(test, o->after, PKERNFS_TEST_GRANULES / 4);
+	KUNIT_EXPECT_LT(test, o->after, granules);
+}
+
+/*
+ * Who has something else to do need not wait until all of a large file has been looked at, or
+ * all of a region.
+ */
+static void pkernfs_test_steps(struct kunit *test)
+{
+	struct pkernfs_core *c = pkernfs_test_sparse(test, PKERNFS_TEST_GRANULES);
+	struct pkernfs_node *n = pkernfs_test_file(test, c, "file");
+	struct pkernfs_gpool *p = &c->gpool[PKERNFS_GPOOL_2M];
+	bool held, used;
+
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(c, n, 0, PKERNFS_TEST_GRANULES / 2 - 1), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(c, n, PKERNFS_TEST_GRANULES,
+						PKERNFS_TEST_GRANULES + 9), 0);
+	pkernfs_test_look_from(test, c);
+	KUNIT_EXPECT_FALSE(test, pkernfs_extent_busy(c, n, 0, PKERNFS_MAX_SIZE, &held));
+	pkernfs_test_looked_at(test, PKERNFS_TEST_GRANULES / 2 + 10);
+
+	pkernfs_test_look_from(test, c);
+	KUNIT_EXPECT_EQ(test, pkernfs_gpool_busy(c, p, U64_MAX), 0);
+	pkernfs_test_looked_at(test, PKERNFS_TEST_GRANULES / 2 + 10);
+
+	pkernfs_test_look_from(test, c);
+	mutex_lock(&pkernfs_format_lock);
+	used = pkernfs_core_in_use(c);
+	mutex_unlock(&pkernfs_format_lock);
+	KUNIT_EXPECT_FALSE(test, used);
+	pkernfs_test_looked_at(test, PKERNFS_TEST_GRANULES / 2 + 10);
+}
+
+/* In the place of pkernfs_granule_idle(): every third one is in use. */
+static bool pkernfs_test_look_third(struct pkernfs_core *c, const struct pkernfs_gpool *p,
+				    u32 granule)
+{
+	pkernfs_test_others.looks++;
+	return granule % 3;
+}
+
+/* What is in use is counted, as far as one wants to know. */
+static void pkernfs_test_gpool_busy(struct kunit *test)
+{
+	struct pkernfs_core *c = pkernfs_test_sparse(test, PKERNFS_TEST_GRANULES);
+	struct pkernfs_node *n = pkernfs_test_file(test, c, "file");
+	struct pkernfs_gpool *p = &c->gpool[PKERNFS_GPOOL_2M];
+	u32 first, i, busy = 0;
+	bool used;
+
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(c, n, 0, 5000), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_cut(c, n, 10, 4000, -1), 0);
+	KUNIT_ASSERT_EQ(test, n->extents, 2);
+	for (i = 0; i <= 5000; i++) {
+		first = pkernfs_test_granule(n, i);
+		busy += first != PKERNFS_NO_GRANULE && first % 3 == 0;
+	}
+	pkernfs_test_others.looks = 0;
+	kunit_activate_static_stub(test, pkernfs_granule_idle, pkernfs_test_look_third);
+	KUNIT_EXPECT_EQ(test, pkernfs_gpool_busy(c, p, U64_MAX), busy);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_others.looks, 1010);
+	KUNIT_EXPECT_EQ(test, pkernfs_gpool_busy(c, p, 2), 2);
+	KUNIT_EXPECT_LE(test, pkernfs_test_others.looks, 1010 + 6);
+	mutex_lock(&pkernfs_format_lock);
+	used = pkernfs_core_in_use(c);
+	mutex_unlock(&pkernfs_format_lock);
+	KUNIT_EXPECT_TRUE(test, used);
+	KUNIT_EXPECT_LE(test, pkernfs_test_others.looks, 1010 + 6 + 3);
+	kunit_deactivate_static_stub(test, pkernfs_granule_idle);
 }
 
 static struct kunit_case pkernfs_busy_cases[] = {
@@ -212,6 +278,7 @@ static struct kunit_case pkernfs_busy_cases[] = {
 	KUNIT_CASE(pkernfs_test_device_file),
 	KUNIT_CASE(pkernfs_test_orphan),
 	KUNIT_CASE(pkernfs_test_steps),
+	KUNIT_CASE(pkernfs_test_gpool_busy),
 	{}
 };
 

@@ -35,8 +35,8 @@ def not_in_abi():
     for source in 'mm/pkernfs_sysfs.c', 'fs/pkernfs/sysfs.c', 'fs/pkernfs/device_sysfs.c', \
             'kernel/pkernfs_kexec.c':
         with open(os.path.join(env.REPO, source)) as f:
-            made.update(re.findall(r'^\s*(?:PKERNFS_NUMBER|PKERNFS_DEVICE_ATTR|[^#\n]*= __ATTR\w*)'
-                                   r'\(([a-z]\w*)', f.read(), re.M))
+            made.update(re.findall(r'^\s*(?:PKERNFS_(?:NUMBER|BUSY|DEVICE_ATTR)|'
+                                   r'[^#\n]*= __ATTR\w*)\(([a-z]\w*)', f.read(), re.M))
     return made ^ told
 
 
