@@ -145,9 +145,10 @@ void pkernfs_say_held(struct inode *inode, u64 from, u64 last)
 	char name[16] = "a device";
 	bool held;
 
-	if (pkernfs_refuse_device(inode))
+	/* To look for it takes longer than to say it, and anybody can have it looked for. */
+	if (pkernfs_refuse_device(inode) || !__ratelimit(&rs))
 		return;
-	if (!pkernfs_extent_busy(c, at.n, from, last, &held) || !__ratelimit(&rs))
+	if (!pkernfs_extent_busy(c, at.n, from, last, &held))
 		return;
 	if (!held) {
 		pr_info("region %u: inode %lu keeps its memory: a page is pinned or in use\n",

@@ -273,12 +273,37 @@ static void pkernfs_test_gpool_busy(struct kunit *test)
 	kunit_deactivate_static_stub(test, pkernfs_granule_idle);
 }
 
+/* A refusal that the log does not name is not looked into: the file may be large. */
+static void pkernfs_test_say_held(struct kunit *test)
+{
+	struct pkernfs_core *c = pkernfs_test_sparse(test, PKERNFS_TEST_GRANULES);
+	struct pkernfs_node *n = pkernfs_test_file(test, c, "file");
+	struct super_block *sb = kunit_kzalloc(test, sizeof(*sb), GFP_KERNEL);
+	struct pkernfs_inode_info *info = kunit_kzalloc(test, sizeof(*info), GFP_KERNEL);
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, sb);
+	KUNIT_ASSERT_NOT_NULL(test, info);
+	sb->s_fs_info = c->r;
+	info->vfs.i_sb = sb;
+	info->node = n;
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(c, n, 1, 999), 0);
+	pkernfs_test_others.looks = 0;
+	kunit_activate_static_stub(test, pkernfs_granule_idle, pkernfs_test_look_third);
+	for (i = 0; i < 200; i++)
+		pkernfs_say_held(&info->vfs, 0, PKERNFS_MAX_SIZE);
+	kunit_deactivate_static_stub(test, pkernfs_granule_idle);
+	KUNIT_EXPECT_GT(test, pkernfs_test_others.looks, 0);
+	KUNIT_EXPECT_LE(test, pkernfs_test_others.looks, 50);
+}
+
 static struct kunit_case pkernfs_busy_cases[] = {
 	KUNIT_CASE(pkernfs_test_holds),
 	KUNIT_CASE(pkernfs_test_device_file),
 	KUNIT_CASE(pkernfs_test_orphan),
 	KUNIT_CASE(pkernfs_test_steps),
 	KUNIT_CASE(pkernfs_test_gpool_busy),
+	KUNIT_CASE(pkernfs_test_say_held),
 	{}
 };
 
