@@ -51,7 +51,7 @@ static const char *pkernfs_no_page(int err)
 	case -EINVAL:
 		return "behind the end of the file";
 	case -ENOSPC:
-		return "no memory is left that it could have";
+		return "no memory is left that it could have, or no block for metadata";
 	case -EPERM:
 		return "the file is immutable";
 	case -EROFS:

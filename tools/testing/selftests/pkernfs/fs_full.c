@@ -6,9 +6,14 @@
  * usage: fs_full MOUNT, in a region with so few inodes that all of them are used
  */
 #include <linux/falloc.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 
 #include "fs_test.h"
+
+static const char no_piece[] =
+	", offset 0x32000: no page for a fault (-28): no memory is left that it could have, or";
 
 static char buf[32 * 4096], back[4096];
 
@@ -70,6 +75,8 @@ static void test_no_pool(void)
 	int dirs, fd, pieces, i, bad = 0;
 	char name[32], target[1000];
 	struct stat st, st2;
+	pid_t pid;
+	char *p;
 
 	memset(target, 't', sizeof(target) - 1);
 	target[sizeof(target) - 1] = 0;
@@ -110,6 +117,17 @@ static void test_no_pool(void)
 	fails(symlink(target, "s"), ENOSPC, "a long symlink");
 	fails(setxattr("p/pieces", "user.x", "x", 1, 0), ENOSPC, "the first attribute of a file");
 	fails(punch_page(pieces, 20), ENOSPC, "a punch that makes two pieces of one");
+	pid = fork();
+	if (!pid) {
+		p = mmap(NULL, 64 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, pieces, 0);
+		if (p == MAP_FAILED || ftruncate(pieces, 64 * 4096))
+			_exit(1);
+		__atomic_store_n(p + 50 * 4096, 1, __ATOMIC_RELAXED);
+		_exit(2);
+	}
+	ok(waitpid(pid, &i, 0) == pid && WIFSIGNALED(i) && WTERMSIG(i) == SIGBUS,
+	   "a store into a hole, which would be one more piece: SIGBUS");
+	ok(logged(pieces, no_piece), "the log says that it may be this");
 	ok(free_inodes() == inodes_full && !stat("p/full", &st2) &&
 	   st.st_mtim.tv_nsec == st2.st_mtim.tv_nsec && st.st_nlink == st2.st_nlink &&
 	   access(long_name(20), F_OK) && lstat("s", &st2),
