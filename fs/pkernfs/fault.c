@@ -26,7 +26,6 @@
  * in zap_pud_range(): a zap takes no lock that a fault could wait for.
  */
 
-#include <linux/delay.h>
 #include <linux/highmem.h>
 #include <linux/huge_mm.h>
 #include <linux/mm.h>
@@ -42,7 +41,6 @@
 
 #include "pkernfs.h"
 
-#define PKERNFS_LOCK_TRIES	20	/* 1 ms apart */
 #define PKERNFS_PIN_STEP	SZ_256M
 
 /* Is this, or will this be, a file of granules of 1 GiB? */
@@ -88,7 +86,8 @@ static bool pkernfs_may_move(struct inode *inode)
 /*
  * The page at @pgoff, made if it is a hole; @make false: NULL for a hole. @whole: all of
  * its folio is asked for. -EHWPOISON: there is a memory error in it; -EAGAIN: small
- * granules are used up, the file has to move and the invalidate lock is in the way.
+ * granules are used up, or the file has them in too many pieces: it has to move, and the
+ * invalidate lock is in the way.
  */
 static struct page *pkernfs_fault_page(struct inode *inode, pgoff_t pgoff, bool make,
 				       bool whole)
@@ -122,30 +121,10 @@ static struct page *pkernfs_fault_page(struct inode *inode, pgoff_t pgoff, bool 
 		if (err == -ENOSPC && pkernfs_wish(inode) == PKERNFS_INODE_WISH_NONE)
 			err = pkernfs_extent_fill(c, n, pos, pos,
 						  &c->gpool[PKERNFS_GPOOL_2M]);
-		if (err == -ENOSPC && pkernfs_may_move(inode))
+		if ((err == -ENOSPC || err == -EFBIG) && pkernfs_may_move(inode))
 			err = -EAGAIN;
 		if (err)
 			return ERR_PTR(err);
-	}
-}
-
-/*
- * Move the file, without the invalidate lock. The inode lock may be held by this very
- * task, which is in a system call on the same file, so it is not tried for ever. A @user,
- * who is in none, can come again.
- */
-static int pkernfs_fault_move(struct inode *inode, bool user)
-{
-	unsigned int i;
-	int err;
-
-	for (i = 0;; i++) {
-		err = pkernfs_move_from_fault(inode);
-		if (err != -EAGAIN || user || i == PKERNFS_LOCK_TRIES)
-			return err;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		usleep_range(1000, 2000);
 	}
 }
 
@@ -355,10 +334,9 @@ static vm_fault_t pkernfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 		ret = pkernfs_fault_locked(vmf, order, write, fill, &move);
 		filemap_invalidate_unlock_shared(inode->i_mapping);
 		if (move) {
-			err = pkernfs_fault_move(inode, vmf->flags & FAULT_FLAG_USER);
-			/* What it is pinned for is not what is missing. */
+			err = pkernfs_move_from_fault(inode, vmf->flags & FAULT_FLAG_USER);
 			if (err)
-				ret = pkernfs_fault_error(vmf, err == -EBUSY ? -ENOSPC : err);
+				ret = pkernfs_fault_error(vmf, err);
 		}
 		if (fill)
 			sb_end_pagefault(inode->i_sb);
@@ -505,7 +483,7 @@ static long pkernfs_pin_locked(struct inode *inode, loff_t start, loff_t last, b
  *
  * Return: folios pinned, of 256 MiB or a little more at most; -EACCES: not open for reading
  * and writing, or append-only; -EPERM: immutable; -EINVAL: behind the end; -EBUSY: a device file;
- * -EHWPOISON: a memory error; -ENOSPC, -ENOMEM, -EINTR, -ESHUTDOWN.
+ * -EHWPOISON: a memory error; -ENOSPC, -EFBIG, -ENOMEM, -EINTR, -ESHUTDOWN.
  */
 long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
 			struct folio **folios, unsigned int max, pgoff_t *offset)
@@ -535,10 +513,9 @@ long pkernfs_pin_folios(struct file *file, loff_t start, loff_t last,
 			fill = true;
 			continue;
 		}
-		ret = pkernfs_fault_move(inode, false);
+		ret = pkernfs_move_from_fault(inode, false);
 		if (ret) {
-			ret = ret == -EINTR || ret == -ESHUTDOWN ? ret :
-				pkernfs_refuse_pin(inode, start, -ENOSPC);
+			ret = pkernfs_refuse_pin(inode, start, ret == -EAGAIN ? -ENOSPC : ret);
 			break;
 		}
 	}

@@ -341,22 +341,32 @@ int pkernfs_extent_fill_part(struct pkernfs_core *c, struct pkernfs_node *n,
 static int pkernfs_move_reserve(struct pkernfs_core *c, struct pkernfs_gpool *to,
 				u64 first, u64 last, struct pkernfs_extent *new, u32 *count)
 {
+	struct pkernfs_extent e = {}, *prev;
+	u32 goal;
 	int err;
 
-	while (first <= last) {
-		struct pkernfs_extent *e = &new[*count];
-
-		/* More would need a chain; such a file had better stay where it is. */
-		if (*count == PKERNFS_INODE_EXTENTS)
-			return -EFBIG;
-		err = pkernfs_granule_reserve(c, to, PKERNFS_NO_GRANULE,
+	for (; first <= last; first += e.count) {
+		/* What it has in pieces now is to be in one, if it can. */
+		prev = *count ? &new[*count - 1] : NULL;
+		goal = prev && prev->logical + prev->count == first ?
+			prev->granule + prev->count : PKERNFS_NO_GRANULE;
+		err = pkernfs_granule_reserve(c, to, goal,
 					      min_t(u64, last + 1 - first, to->granules),
-					      &e->granule, &e->count);
+					      &e.granule, &e.count);
 		if (err)
 			return err;
-		e->logical = first;
-		e->slot = (*count)++;
-		first += e->count;
+		if (goal == e.granule) {
+			prev->count += e.count;
+			continue;
+		}
+		/* More would need a chain; such a file had better stay where it is. */
+		if (*count == PKERNFS_INODE_EXTENTS) {
+			pkernfs_granule_release(c, to, e.granule, e.count);
+			return -EFBIG;
+		}
+		e.logical = first;
+		e.slot = *count;
+		new[(*count)++] = e;
 	}
 	return 0;
 }

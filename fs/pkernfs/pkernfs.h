@@ -17,7 +17,7 @@
  *	core->lock		all metadata of one region
  *	folio lock		what is mapped of a granule, and as whose
  * A fault that finds small granules used up, inside mmap_lock and what its caller has,
- * wants the inode lock to move the file: it only tries, see pkernfs_fault_move().
+ * wants the inode lock to move the file: it only tries, see pkernfs_move_from_fault().
  *
  * Memory is allocated under core->lock with GFP_NOFS only, as reclaim may evict
  * an inode, which takes it.
@@ -633,7 +633,7 @@ int pkernfs_set_size(struct inode *inode, loff_t size, umode_t mode);
 struct pkernfs_gpool *pkernfs_wanted_pool(struct inode *inode, u64 end);
 void pkernfs_outgrow(struct inode *inode, u64 end);
 int pkernfs_fill(struct inode *inode, u64 from, u64 last, u64 end);
-int pkernfs_move_from_fault(struct inode *inode);
+int pkernfs_move_from_fault(struct inode *inode, bool user);
 long pkernfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len);
 int pkernfs_mmap_prepare(struct vm_area_desc *desc);
 unsigned long pkernfs_get_unmapped_area(struct file *file, unsigned long addr,

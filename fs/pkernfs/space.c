@@ -10,11 +10,13 @@
 #include <linux/falloc.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/sched/signal.h>
 #include <linux/sizes.h>
 
 #include "pkernfs.h"
 
 #define PKERNFS_BUSY_TRIES	20	/* 1 ms apart: references by the way go */
+#define PKERNFS_LOCK_TRIES	20	/* 1 ms apart, too */
 #define PKERNFS_FILL_STEP	SZ_256M	/* that much is not lost by a signal */
 
 /**
@@ -111,20 +113,32 @@ static int pkernfs_move(struct inode *inode)
 /**
  * pkernfs_move_from_fault - move a file from small to large granules, from anywhere
  * @inode: a regular file; its invalidate lock is not held
+ * @user: the caller is in no system call, and can come again
  *
- * The inode lock is not waited for: the caller has locks that others take under it, and
- * the one who has it may be the caller.
+ * The caller has locks that others take under the inode lock, and may be the one who has it, in
+ * a system call on the same file: so it is not tried for ever.
  *
- * Return: 0: its granules are not small ones any more; -EAGAIN: the inode is locked; else
- * what keeps the file where it is.
+ * Return: 0: its granules are not small ones any more; -EAGAIN: the inode is locked;
+ * -ENOSPC, -EFBIG: it has to stay, and what it is that small ones do not do; -EINTR, -ENOMEM,
+ * -ESHUTDOWN.
  */
-int pkernfs_move_from_fault(struct inode *inode)
+int pkernfs_move_from_fault(struct inode *inode, bool user)
 {
+	const struct pkernfs_node *n = pkernfs_node(inode);
+	unsigned int i;
 	int err;
 
-	if (!inode_trylock(inode))
-		return -EAGAIN;
+	for (i = 0; !inode_trylock(inode); i++) {
+		if (user || i == PKERNFS_LOCK_TRIES)
+			return -EAGAIN;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		usleep_range(1000, 2000);
+	}
 	err = pkernfs_move(inode);
+	/* What it is pinned for is not what is missing. */
+	if (err == -EBUSY || err == -EFBIG || err == -EIO)
+		err = READ_ONCE(n->extents) == PKERNFS_SLOTS ? -EFBIG : -ENOSPC;
 	inode_unlock(inode);
 	return err;
 }
@@ -143,7 +157,8 @@ void pkernfs_outgrow(struct inode *inode, u64 end)
 
 /*
  * Memory for a part of the file, which is to reach to @end. Where small granules are
- * used up large ones will do, unless the user wants it otherwise.
+ * used up, or the file has them in too many pieces, large ones will do, unless the user
+ * wants it otherwise.
  */
 int pkernfs_fill(struct inode *inode, u64 from, u64 last, u64 end)
 {
@@ -153,8 +168,8 @@ int pkernfs_fill(struct inode *inode, u64 from, u64 last, u64 end)
 
 	pkernfs_outgrow(inode, end);
 	err = pkernfs_extent_fill_part(c, n, from, last, end - 1, pkernfs_wanted_pool(inode, end));
-	if (err != -ENOSPC || pkernfs_wish(inode) != PKERNFS_INODE_WISH_NONE ||
-	    pkernfs_move(inode))
+	if ((err != -ENOSPC && err != -EFBIG) ||
+	    pkernfs_wish(inode) != PKERNFS_INODE_WISH_NONE || pkernfs_move(inode))
 		return err;
 	return pkernfs_extent_fill_part(c, n, from, last, end - 1, &c->gpool[PKERNFS_GPOOL_2M]);
 }

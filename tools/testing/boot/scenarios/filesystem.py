@@ -63,7 +63,14 @@ stage1() {
 	[ "$(cat $region/granules_free)" = "$(cat $region/granules)" ] ||
 		fail "memory lost"
 
+	# More small granules than a file can have pieces, and others to move to.
 	umount /mnt
+	mkfs.pkernfs -q -f -s 11500 region0 || fail "mkfs, many small granules"
+	mount -t pkernfs region0 /mnt || fail "mount"
+	tap fs_small most /mnt /dev/vfio/devices/$cdev
+	umount /mnt
+	mkfs.pkernfs -q -f -L test -s 4096 region0 || fail "mkfs"
+
 	mount -t pkernfs -o region=0 none /mnt || fail "mount by option"
 	fs_small write /mnt || fail "fs_small write"
 	fs_persist write /mnt /dev/vfio/devices/$cdev || fail "fs_persist write"

@@ -2,7 +2,8 @@
 /*
  * pkernfs: granules of 4 KiB, which files get them, and when they move to large ones.
  *
- * usage: fs_small test MOUNT VFIO_CDEV; fs_small write MOUNT; kexec; fs_small check MOUNT
+ * usage: fs_small test MOUNT VFIO_CDEV; fs_small write MOUNT; kexec; fs_small check MOUNT;
+ *	  fs_small most MOUNT VFIO_CDEV, in a region that has enough of them
  */
 #include <linux/falloc.h>
 #include <pthread.h>
@@ -13,6 +14,7 @@
 #define IOVA	(1UL << 32)
 #define PIECES	700	/* more than fit into an inode and four blocks of extents */
 #define RACES	40
+#define MOST	5416	/* that a file can have */
 
 static char buf[4 * MIB], back[4 * MIB];
 
@@ -442,6 +444,85 @@ static void test_hole(void)
 	ok(free_bytes() == before, "all space is back");
 }
 
+/*
+ * In a region of many small granules: those that are free lie one by one. Files of the names
+ * "0", "1".. keep what is between them.
+ */
+static void scatter(void)
+{
+	const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	long left = region_attr("small_free"), pages, i;
+	char name[16];
+	int n, fd;
+
+	for (n = 0; left; n++, left -= pages) {
+		pages = left < 8192 ? left : 8192;
+		snprintf(name, sizeof(name), "%d", n);
+		fd = create(name);
+		if (set_wish(fd, PAGE) || fallocate(fd, 0, 0, pages * PAGE))
+			die("scatter");
+		for (i = 1; i < pages; i += 2)
+			if (fallocate(fd, punch, i * PAGE, PAGE))
+				die("punch");
+		close(fd);
+	}
+}
+
+static void gather(void)
+{
+	char name[16];
+	int n;
+
+	for (n = 0; !n || !unlink(name); n++)
+		snprintf(name, sizeof(name), "%d", n);
+}
+
+/* A file that stays small, as it has been pinned when it grew, and has MOST pieces. */
+static char *in_pieces(int *fd)
+{
+	char *p;
+
+	*fd = create("pieces");
+	if (pwrite(*fd, "data", 4, 0) != 4)
+		die("pieces");
+	p = mmap(NULL, 64 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	if (p == MAP_FAILED || map(p, PAGE, IOVA, true) || ftruncate(*fd, 64 * MIB) ||
+	    fallocate(*fd, 0, 0, MOST * PAGE) || memory(*fd) != MOST * (long)PAGE)
+		die("MOST pieces");
+	return p;
+}
+
+static void test_most(void)
+{
+	uint64_t before = free_bytes();
+	const size_t next = MOST * PAGE;
+	char *p;
+	int fd;
+
+	scatter();
+	p = in_pieces(&fd);
+	catch_bus();
+	fails(pwrite(fd, "more", 4, next), EFBIG, "one more piece, of a file with a pin: write");
+	ok(touch_page(p + next, true) == -1 && got.si_signo == SIGBUS, "a store");
+	ok(logged(fd, ", offset 0x1528000: no page for a fault (-27): the file is in too many"),
+	   "the log says why");
+	fails(map_file(fd, next, PAGE, IOVA + PAGE, true), EFBIG, "IOMMU_IOAS_MAP_FILE");
+	ok(memory(fd) == (long)next && !unmap(IOVA, PAGE), "unpin");
+	ok(!touch_page(p + next, true) && memory(fd) == 11 * (long)GRANULE &&
+	   !memcmp(p, "data", 5) && p[next] == 1, "then a store moves it");
+	munmap(p, 64 * MIB);
+	drop(fd, "pieces");
+
+	p = in_pieces(&fd);
+	unmap(IOVA, PAGE);
+	ok(pwrite(fd, "more", 4, next) == 4 && memory(fd) == 11 * (long)GRANULE &&
+	   !memcmp(p, "data", 5) && !memcmp(p + next, "more", 5), "and so does a write");
+	munmap(p, 64 * MIB);
+	drop(fd, "pieces");
+	gather();
+	ok(free_bytes() == before, "all space is back");
+}
+
 static void write_all(void)
 {
 	int fd, two;
@@ -490,7 +571,7 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		die("usage");
-	if (!strcmp(argv[1], "test")) {
+	if (!strcmp(argv[1], "test") || !strcmp(argv[1], "most")) {
 		if (argc < 4)
 			die("usage");
 		vfio_open(argv[3]);
@@ -500,6 +581,10 @@ int main(int argc, char **argv)
 	rc = over_kexec(argv[1], write_all, check_all);
 	if (rc >= 0)
 		return rc;
+	if (!strcmp(argv[1], "most")) {
+		test_most();
+		return tap_done();
+	}
 	test_available(region_attr("small_free") * PAGE);
 	test_cost();
 	test_grow();
