@@ -184,7 +184,7 @@ static int pkernfs_extent_load_one(struct pkernfs_core *c, struct pkernfs_node *
 	*why = "extent: not a range of its area";
 	if ((logical | phys | bytes) & ((1ULL << p->shift) - 1) || phys < start ||
 	    phys - start >= size || bytes > size - (phys - start) ||
-	    logical >= PKERNFS_MAX_END || bytes > PKERNFS_MAX_END - logical)
+	    logical >= pkernfs_max_end(c) || bytes > pkernfs_max_end(c) - logical)
 		return -EUCLEAN;
 
 	e.logical = logical >> p->shift;

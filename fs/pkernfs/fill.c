@@ -222,7 +222,7 @@ static int pkernfs_hole_reserve(struct pkernfs_core *c, struct pkernfs_node *n,
 	if (first > last)
 		return 0;
 	end = i < n->extents ? min(last + 1, n->extent[i].logical) : last + 1;
-	if (end > PKERNFS_MAX_END >> p->shift)
+	if (end > pkernfs_max_end(c) >> p->shift)
 		return -EFBIG;
 	other = pkernfs_fill_other(c, n, first << p->shift, end << p->shift);
 	if (other && other->first >> p->shift <= first)

@@ -62,7 +62,7 @@ static const char *pkernfs_inode_damage(struct pkernfs_core *c,
 		return "inode: impossible granules";
 	switch (mode & S_IFMT) {
 	case S_IFREG:
-		if (le64_to_cpu(ser->size) > PKERNFS_MAX_SIZE)
+		if (le64_to_cpu(ser->size) > pkernfs_max_size(c))
 			return "inode: impossible size";
 		break;
 	case S_IFDIR:

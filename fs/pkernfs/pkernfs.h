@@ -37,7 +37,7 @@
 #define PKERNFS_SLOTS	(PKERNFS_INODE_EXTENTS + \
 			 PKERNFS_CHAIN_MAX * PKERNFS_BLOCK_EXTENTS)
 #define PKERNFS_NO_GRANULE	(~0U)
-/* Granules are whole: the last one that a file can have ends where no loff_t goes. */
+/* What no file is larger than. Its last granule is whole, and ends where no loff_t goes. */
 #define PKERNFS_MAX_SIZE	((u64)MAX_LFS_FILESIZE)
 #define PKERNFS_MAX_END		(PKERNFS_MAX_SIZE + 1)
 
@@ -283,6 +283,18 @@ static inline bool pkernfs_core_stopped(const struct pkernfs_core *c)
 static inline bool pkernfs_has(const struct pkernfs_core *c, u64 incompat)
 {
 	return le64_to_cpu(c->r->sb->feature_incompat) & incompat;
+}
+
+/* Where the last granule that a file can have ends, and how large a file can be. */
+static inline u64 pkernfs_max_end(const struct pkernfs_core *c)
+{
+	return PKERNFS_MAX_END -
+	       (pkernfs_has(c, PKERNFS_INCOMPAT_LARGE) ? 0 : PKERNFS_GRANULE_SIZE);
+}
+
+static inline u64 pkernfs_max_size(const struct pkernfs_core *c)
+{
+	return min(pkernfs_max_end(c), PKERNFS_MAX_SIZE);
 }
 
 /* What is known of a granule, or NULL: nobody has it. core->lock is held. */

@@ -164,7 +164,6 @@ static int pkernfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_magic = PKERNFS_SUPER_MAGIC;
 	sb->s_blocksize = PKERNFS_BLOCK_SIZE;
 	sb->s_blocksize_bits = PKERNFS_BLOCK_SHIFT;
-	sb->s_maxbytes = PKERNFS_MAX_SIZE;
 	sb->s_max_links = 65000;	/* pkernfs_load_links() counts in 16 bits */
 	sb->s_time_gran = 1;
 	sb->s_time_min = div_s64(S64_MIN, NSEC_PER_SEC) + 1;
@@ -174,6 +173,7 @@ static int pkernfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	err = pkernfs_load_for_mount(sb, fc);
 	if (err)
 		return err;
+	sb->s_maxbytes = pkernfs_max_size(r->core);
 	if (pkernfs_has(r->core, PKERNFS_INCOMPAT_ACL))
 		sb->s_flags |= SB_POSIXACL;
 	super_set_uuid(sb, r->sb->uuid, sizeof(r->sb->uuid));

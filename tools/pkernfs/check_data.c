@@ -9,10 +9,23 @@
 
 #include "check.h"
 
-/* As far as the kernel counts bytes of a file; the last granule ends behind it. */
-#define SIZE_MAX_FILE	((uint64_t)INT64_MAX)
-#define END_MAX_FILE	(SIZE_MAX_FILE + 1)
 #define SLOTS_OF_CHAIN(n)	(PKERNFS_INODE_EXTENTS + (n) * PKERNFS_BLOCK_EXTENTS)
+
+/* Where the last granule that a file can have ends; the kernel counts as far as that. */
+static uint64_t check_max_end(const struct check *k)
+{
+	uint64_t end = (uint64_t)INT64_MAX + 1;
+
+	return check_has(k, PKERNFS_INCOMPAT_LARGE) ? end : end - PKERNFS_GRANULE_SIZE;
+}
+
+/* How large a file can be. */
+static uint64_t check_max_size(const struct check *k)
+{
+	uint64_t end = check_max_end(k);
+
+	return end > INT64_MAX ? INT64_MAX : end;
+}
 
 /* The extents of a file so far, in granules, sorted */
 struct runs {
@@ -99,7 +112,7 @@ static bool check_range(const struct check *k, const struct gpool *p,
 
 	return !((logical | phys | bytes) & ((1ULL << p->shift) - 1)) && phys >= start &&
 	       phys - start < size && bytes <= size - (phys - start) &&
-	       logical < END_MAX_FILE && bytes <= END_MAX_FILE - logical;
+	       logical < check_max_end(k) && bytes <= check_max_end(k) - logical;
 }
 
 static uint64_t check_granule(const struct check *k, const struct gpool *p,
@@ -229,13 +242,14 @@ void check_file(struct check *k, uint32_t ino)
 		check_extent(k, ino, slot, &runs);
 
 	ser = image_inode(k->img, ino);
-	if (le64toh(ser->size) <= SIZE_MAX_FILE || !check_found(k, P_INODE_SIZE, "inode %u", ino))
+	if (le64toh(ser->size) <= check_max_size(k) ||
+	    !check_found(k, P_INODE_SIZE, "inode %u", ino))
 		return;
 	if (runs.runs)
 		end = runs.run[runs.runs - 1].logical + runs.run[runs.runs - 1].count;
 	end <<= check_file_gpool(k, ino)->shift;
 	ser = check_inode_change(k, ino);
-	ser->size = htole64(end < SIZE_MAX_FILE ? end : SIZE_MAX_FILE);
+	ser->size = htole64(end < check_max_size(k) ? end : check_max_size(k));
 	check_inode_seal(ser);
 }
 

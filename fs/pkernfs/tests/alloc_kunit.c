@@ -218,11 +218,26 @@ static void pkernfs_test_joined(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, n->extents, 1);
 }
 
-/* Up to the last byte that a file can have: the next kernel takes it too. */
+/* The next kernel would not load it, for that reason. */
+static void pkernfs_test_refused(struct kunit *test, struct pkernfs_region *r, const char *why)
+{
+	struct pkernfs_region_check result = {};
+
+	mutex_lock(&pkernfs_format_lock);
+	KUNIT_EXPECT_EQ(test, pkernfs_core_check(r, &result), 0);
+	mutex_unlock(&pkernfs_format_lock);
+	KUNIT_EXPECT_STREQ(test, result.reason, why);
+}
+
+/*
+ * Up to the last byte that a file can have: the next kernel takes it too. In a region whose mkfs
+ * did not know of it that is one granule less.
+ */
 static void pkernfs_test_far(struct kunit *test)
 {
 	struct pkernfs_region *r = pkernfs_test_region(test);
 	u64 last = (PKERNFS_MAX_END >> PKERNFS_GRANULE_SHIFT) - 1;
+	struct pkernfs_sb *sb = r->virt;
 	struct pkernfs_node *n;
 
 	pkernfs_test_load(test, r);
@@ -231,8 +246,21 @@ static void pkernfs_test_far(struct kunit *test)
 	pkernfs_test_reload(test, r);
 	n = pkernfs_node_find(r->core, pkernfs_test_lookup(r->core, "file"));
 	KUNIT_EXPECT_NE(test, pkernfs_test_granule(n, last), PKERNFS_NO_GRANULE);
+	KUNIT_EXPECT_EQ(test, pkernfs_max_size(r->core), (u64)S64_MAX);
+
+	sb->feature_incompat &= ~cpu_to_le64(PKERNFS_INCOMPAT_LARGE);
+	pkernfs_test_refused(test, r, "extent: not a range of its area");
+	KUNIT_EXPECT_EQ(test, pkernfs_test_cut(r->core, n, last, last, S64_MAX), 0);
+	pkernfs_test_refused(test, r, "inode: impossible size");
+	KUNIT_EXPECT_EQ(test, pkernfs_test_fill(r->core, n, last, last), -EFBIG);
+	KUNIT_EXPECT_EQ(test, pkernfs_max_size(r->core), last << PKERNFS_GRANULE_SHIFT);
+	KUNIT_EXPECT_EQ(test, pkernfs_test_cut(r->core, n, last, last,
+					       pkernfs_max_size(r->core)), 0);
+	pkernfs_test_reload(test, r);
+	n = pkernfs_node_find(r->core, pkernfs_test_lookup(r->core, "file"));
 	KUNIT_EXPECT_EQ(test, pkernfs_test_cut(r->core, n, 0, last, 0), 0);
 	KUNIT_EXPECT_EQ(test, r->core->gpool[0].free, r->core->gpool[0].granules);
+	sb->feature_incompat = cpu_to_le64(PKERNFS_INCOMPAT_KNOWN);
 }
 
 /* Data and holes of a sparse file, in as many steps as it has pieces. */

@@ -73,6 +73,7 @@ struct pkernfs_area {
  * HUGE		granules of 1 GiB, in an area of their own
  * MARK		the inode table says how far it has been used
  * LINKS	targets of symbolic links in blocks of the pool
+ * LARGE	files of up to 2^63 - 1 bytes, and not of 2^63 - 2^21
  *
  * And compatible ones, which whoever does not know them need not care for:
  *
@@ -88,6 +89,7 @@ struct pkernfs_area {
 #define PKERNFS_INCOMPAT_HUGE		(1ULL << 7)
 #define PKERNFS_INCOMPAT_MARK		(1ULL << 8)
 #define PKERNFS_INCOMPAT_LINKS		(1ULL << 9)
+#define PKERNFS_INCOMPAT_LARGE		(1ULL << 10)
 #define PKERNFS_INCOMPAT_KNOWN		(PKERNFS_INCOMPAT_SPECIAL | \
 					 PKERNFS_INCOMPAT_FLAGS | \
 					 PKERNFS_INCOMPAT_XATTR | \
@@ -97,7 +99,8 @@ struct pkernfs_area {
 					 PKERNFS_INCOMPAT_DIRTY | \
 					 PKERNFS_INCOMPAT_HUGE | \
 					 PKERNFS_INCOMPAT_MARK | \
-					 PKERNFS_INCOMPAT_LINKS)
+					 PKERNFS_INCOMPAT_LINKS | \
+					 PKERNFS_INCOMPAT_LARGE)
 
 #define PKERNFS_COMPAT_LEAVES		(1ULL << 0)
 
