@@ -8,12 +8,14 @@
  * file meanwhile waits: with granules of 1 GiB there may be no second one to be had.
  */
 
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
 
 #include "pkernfs.h"
 
 #define PKERNFS_MANY	(PKERNFS_SLOTS / 7 * 2)	/* pieces of a file */
+#define PKERNFS_MOVE_MORE	8	/* times the memory that a file has, to move it */
 
 /* --- filling holes --------------------------------------------------------------- */
 
@@ -157,8 +159,8 @@ bool pkernfs_extent_filling(struct pkernfs_core *c, const struct pkernfs_gpool *
  * A file in many pieces gets more than is asked for, so that no size comes to PKERNFS_SLOTS:
  * what there is of a hole in a stretch of which the file has PKERNFS_MANY. With as many
  * pieces, and as many holes between them, these are three times that at most, if what is free
- * is not scattered itself. A file whose size is not known has had smaller stretches; they
- * are the larger the fewer pieces are left. What somebody else is filling is left alone, and
+ * is not scattered itself. One that grows has had smaller stretches before: they are the larger
+ * the fewer pieces are left. What somebody else is filling is left alone, and
  * what is missing up to @more comes first.
  */
 static bool pkernfs_hole_widen(struct pkernfs_core *c, struct pkernfs_node *n,
@@ -169,12 +171,14 @@ static bool pkernfs_hole_widen(struct pkernfs_core *c, struct pkernfs_node *n,
 	u64 low = i ? n->extent[i - 1].logical + n->extent[i - 1].count : 0;
 	u64 high = i < n->extents ? n->extent[i].logical : max(*end, all), stretch;
 	const struct pkernfs_fill *other;
+	u32 parts = PKERNFS_MANY;
 	u64 need;
 
 	if (n->extents < PKERNFS_MANY || max(all, high) <= PKERNFS_SLOTS)
 		return false;
-	stretch = max(all, high) /
-		  clamp_t(u32, (PKERNFS_SLOTS - n->extents) / 3, 1, PKERNFS_MANY) + 1;
+	if (*first >= all || n->extents > 3 * PKERNFS_MANY)
+		parts = clamp_t(u32, (PKERNFS_SLOTS - n->extents) / 3, 1, PKERNFS_MANY);
+	stretch = max(all, high) / parts + 1;
 	high = min(high, max(*end, *first - *first % stretch + stretch));
 	low = max(low, *first - *first % stretch);
 	while ((other = pkernfs_fill_other(c, n, low << p->shift, *first << p->shift)))
@@ -341,34 +345,36 @@ int pkernfs_extent_fill_part(struct pkernfs_core *c, struct pkernfs_node *n,
 static int pkernfs_move_reserve(struct pkernfs_core *c, struct pkernfs_gpool *to,
 				u64 first, u64 last, struct pkernfs_extent *new, u32 *count)
 {
-	struct pkernfs_extent e = {}, *prev;
-	u32 goal;
 	int err;
 
-	for (; first <= last; first += e.count) {
-		/* What it has in pieces now is to be in one, if it can. */
-		prev = *count ? &new[*count - 1] : NULL;
-		goal = prev && prev->logical + prev->count == first ?
-			prev->granule + prev->count : PKERNFS_NO_GRANULE;
-		err = pkernfs_granule_reserve(c, to, goal,
+	while (first <= last) {
+		struct pkernfs_extent *e = &new[*count];
+
+		/* More would need a chain; such a file had better stay where it is. */
+		if (*count == PKERNFS_INODE_EXTENTS)
+			return -EFBIG;
+		err = pkernfs_granule_reserve(c, to, PKERNFS_NO_GRANULE,
 					      min_t(u64, last + 1 - first, to->granules),
-					      &e.granule, &e.count);
+					      &e->granule, &e->count);
 		if (err)
 			return err;
-		if (goal == e.granule) {
-			prev->count += e.count;
-			continue;
-		}
-		/* More would need a chain; such a file had better stay where it is. */
-		if (*count == PKERNFS_INODE_EXTENTS) {
-			pkernfs_granule_release(c, to, e.granule, e.count);
-			return -EFBIG;
-		}
-		e.logical = first;
-		e.slot = *count;
-		new[(*count)++] = e;
+		e->logical = first;
+		e->slot = (*count)++;
+		first += e->count;
 	}
 	return 0;
+}
+
+/* Where the large granules end that are side by side in the file; @i: the extent behind it. */
+static u64 pkernfs_move_stretch(const struct pkernfs_node *n, unsigned int shift, u32 *i)
+{
+	u64 last;
+
+	do {
+		last = (n->extent[*i].logical + n->extent[*i].count - 1) >> shift;
+		++*i;
+	} while (*i < n->extents && n->extent[*i].logical >> shift <= last + 1);
+	return last;
 }
 
 /* Granules of @to wherever the file has some now. */
@@ -376,26 +382,29 @@ static int pkernfs_move_plan(struct pkernfs_core *c, struct pkernfs_node *n,
 			     struct pkernfs_gpool *to, struct pkernfs_extent *new, u32 *count)
 {
 	unsigned int shift = to->shift - n->pool->shift;
-	u64 next = 0;
-	u32 i;
+	u64 most = max(PKERNFS_MOVE_MORE * pkernfs_extent_total(n) >> to->shift,
+		       PKERNFS_INODE_EXTENTS);
+	u64 first, last;
+	u32 i = 0;
 	int err;
 
 	if (pkernfs_extents_bad(c, n->pool, n->extent, n->extents))
 		return -EIO;
-	for (i = 0; i < n->extents; i++) {
-		const struct pkernfs_extent *e = &n->extent[i];
-		u64 first = max(e->logical >> shift, next);
-		u64 last = (e->logical + e->count - 1) >> shift;
-
+	while (i < n->extents) {
+		first = n->extent[i].logical >> shift;
+		last = pkernfs_move_stretch(n, shift, &i);
+		/* A page here and there is not to become the memory of a guest. */
+		if (last - first >= most)
+			return -EFBIG;
+		most -= last - first + 1;
 		err = pkernfs_move_reserve(c, to, first, last, new, count);
 		if (err)
 			return err;
-		next = last + 1;
 	}
 	return 0;
 }
 
-/* -EIO: a memory error that nobody knew of. */
+/* -EIO: a memory error that nobody knew of; -EINTR: the task is to die. */
 static int pkernfs_move_copy(struct pkernfs_core *c, struct pkernfs_node *n,
 			     struct pkernfs_gpool *to, const struct pkernfs_extent *new,
 			     u32 count)
@@ -414,6 +423,8 @@ static int pkernfs_move_copy(struct pkernfs_core *c, struct pkernfs_node *n,
 				memset(at, 0, bytes);
 			else if (copy_mc_to_kernel(at, data, bytes))
 				return -EIO;
+			if (fatal_signal_pending(current))
+				return -EINTR;
 			cond_resched();
 		}
 	}
@@ -474,7 +485,8 @@ static int pkernfs_move_commit(struct pkernfs_core *c, struct pkernfs_node *n,
  * (pkernfs_extent_busy()). Holds are looked at again, under the lock.
  *
  * Return: 0; -EBUSY: held, or a device file; -EIO: a memory error; -ENOSPC; -EFBIG:
- * there is room in too many pieces only; -ENOMEM, -ESHUTDOWN. Nothing has changed then.
+ * there is room in too many pieces only, or it would take far more memory; -EINTR: the task
+ * is to die; -ENOMEM, -ESHUTDOWN. Nothing has changed then.
  */
 int pkernfs_extent_move(struct pkernfs_core *c, struct pkernfs_node *n,
 			struct pkernfs_gpool *to)

@@ -168,8 +168,10 @@ int pkernfs_fill(struct inode *inode, u64 from, u64 last, u64 end)
 
 	pkernfs_outgrow(inode, end);
 	err = pkernfs_extent_fill_part(c, n, from, last, end - 1, pkernfs_wanted_pool(inode, end));
-	if ((err != -ENOSPC && err != -EFBIG) ||
-	    pkernfs_wish(inode) != PKERNFS_INODE_WISH_NONE || pkernfs_move(inode))
+	if (err != -ENOSPC &&
+	    (err != -EFBIG || READ_ONCE(n->pool) != &c->gpool[PKERNFS_GPOOL_4K]))
+		return err;
+	if (pkernfs_wish(inode) != PKERNFS_INODE_WISH_NONE || pkernfs_move(inode))
 		return err;
 	return pkernfs_extent_fill_part(c, n, from, last, end - 1, &c->gpool[PKERNFS_GPOOL_2M]);
 }

@@ -446,6 +446,43 @@ static void pkernfs_test_move(struct kunit *test)
 	}
 }
 
+/* It comes to a run that is long enough, and takes no memory for a page here and there. */
+static void pkernfs_test_move_apart(struct kunit *test)
+{
+	struct pkernfs_region *r = pkernfs_test_region(test);
+	struct pkernfs_node *n, *other;
+	struct pkernfs_gpool *large;
+	struct pkernfs_core *c;
+	u32 last, i;
+
+	pkernfs_test_load(test, r);
+	c = r->core;
+	large = &c->gpool[PKERNFS_GPOOL_2M];
+	last = large->granules - 1;
+	other = pkernfs_test_file(test, c, "other");
+	KUNIT_ASSERT_EQ(test, pkernfs_test_fill(c, other, 0, last), 0);
+	for (i = 0; i < 5; i += 2)
+		KUNIT_ASSERT_EQ(test, pkernfs_test_cut(c, other, i, i, -1), 0);
+	KUNIT_ASSERT_EQ(test, pkernfs_test_cut(c, other, last - 2, last, -1), 0);
+	large->hint = 0;
+	n = pkernfs_test_file(test, c, "file");
+	for (i = 0; i < 3; i++)
+		KUNIT_ASSERT_EQ(test, pkernfs_test_fill_small(c, n, i * 512 + i, i * 512 + i), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_move(c, n, large), 0);
+	KUNIT_EXPECT_EQ(test, n->extents, 1);
+
+	KUNIT_ASSERT_EQ(test, pkernfs_test_cut(c, other, 0, last, 0), 0);
+	n = pkernfs_test_file(test, c, "sparse");
+	for (i = 0; i < 9; i++)
+		KUNIT_ASSERT_EQ(test, pkernfs_test_fill_small(c, n, i * 512, i * 512), 0);
+	KUNIT_ASSERT_GE(test, large->free, 9);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_move(c, n, large), -EFBIG);
+	KUNIT_EXPECT_EQ(test, large->free, last + 1 - 3);
+	KUNIT_ASSERT_EQ(test, pkernfs_extent_cut(c, n, 8 * SZ_2M, 9 * SZ_2M - 1, -1, 0), 0);
+	KUNIT_EXPECT_EQ(test, pkernfs_extent_move(c, n, large), 0);
+	KUNIT_EXPECT_EQ(test, n->extents, 1);
+}
+
 static void pkernfs_test_pool(struct kunit *test)
 {
 	struct pkernfs_region *r = pkernfs_test_region(test);
@@ -561,6 +598,7 @@ static struct kunit_case pkernfs_alloc_cases[] = {
 	KUNIT_CASE(pkernfs_test_seek),
 	KUNIT_CASE(pkernfs_test_small),
 	KUNIT_CASE(pkernfs_test_move),
+	KUNIT_CASE(pkernfs_test_move_apart),
 	KUNIT_CASE(pkernfs_test_pool),
 	KUNIT_CASE(pkernfs_test_names),
 	{}
