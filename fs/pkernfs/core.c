@@ -377,6 +377,8 @@ int pkernfs_node_destroy(struct pkernfs_core *c, struct pkernfs_node *n)
 	bool held;
 	int err;
 
+	if (READ_ONCE(c->frozen) || READ_ONCE(c->rdonly))
+		return -EBUSY;	/* asked again below; to look at all pages takes longer */
 	/* No inode of an unlinked one is made: a page without users gets none any more. */
 	if (pkernfs_extent_busy(c, n, 0, PKERNFS_MAX_SIZE, &held))
 		return -EBUSY;

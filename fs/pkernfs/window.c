@@ -103,8 +103,8 @@ static u32 pkernfs_window_search(struct pkernfs_search *s, u32 from, u32 to)
  * pkernfs_window_find - a run of free granules
  * @p: granules of which size
  * @want: how many
- * @runs: look at so many, or at PKERNFS_WINDOW_RUNS if that is more; and then at as many
- *	more where the last search has come to
+ * @runs: look at so many, PKERNFS_WINDOW_RUNS at least, and no more than a file can have pieces;
+ *	and then at as many more where the last search has come to
  * @all: those in windows, too
  * @got: set to how many there are in the run
  *
@@ -116,7 +116,7 @@ u32 pkernfs_window_find(struct pkernfs_gpool *p, u32 want, u32 runs, bool all, u
 {
 	struct pkernfs_search s = { .p = p, .want = want, .best = PKERNFS_NO_GRANULE };
 
-	runs = max(runs, PKERNFS_WINDOW_RUNS);
+	runs = clamp_t(u32, runs, PKERNFS_WINDOW_RUNS, PKERNFS_SLOTS);
 	s.runs = runs;
 	if (!all)
 		s.windows = pkernfs_window_sort(p, s.by);

@@ -75,7 +75,7 @@ static unsigned int pm_capability(void)
 }
 
 /* Is there a line of the log, from here on, that names errno and reason? */
-static bool logged(int log, int err, const char *text)
+static bool log_has(int log, int err, const char *text)
 {
 	char line[1024], head[64];
 	ssize_t n;
@@ -183,7 +183,7 @@ int main(int argc, char **argv)
 	}
 	ok(info.state == PKERNFS_STATE_ORDINARY && info.error == (uint32_t)want &&
 	   strstr(info.reason, argv[4]), "INFO has error %u: %s", info.error, info.reason);
-	ok(logged(log, want, argv[4]), "the log says so");
+	ok(log_has(log, want, argv[4]), "the log says so");
 	if (!err)
 		ioctl(fd, PKERNFS_UNFREEZE, &simple);
 	if (is("again"))
