@@ -22,17 +22,6 @@
 static const char *region, *mnt, *nfs;
 static char data[FILE_BYTES];
 
-/* Where NAME is, in one of the two; good for a few calls. */
-static const char *in(const char *where, const char *name)
-{
-	static char p[4][512];
-	static int i;
-
-	i = (i + 1) % 4;
-	snprintf(p[i], sizeof(p[i]), "%s/%s", where, name);
-	return p[i];
-}
-
 static const char *here(const char *name)	{ return in(mnt, name); }
 static const char *there(const char *name)	{ return in(nfs, name); }
 

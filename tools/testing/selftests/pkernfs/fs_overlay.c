@@ -15,17 +15,6 @@
 
 static const char *region, *lower, *overlay;
 
-/* Where NAME is, in one of the three; good for a few calls. */
-static const char *in(const char *where, const char *name)
-{
-	static char p[4][512];
-	static int i;
-
-	i = (i + 1) % 4;
-	snprintf(p[i], sizeof(p[i]), "%s/%s", where, name);
-	return p[i];
-}
-
 static const char *low(const char *name)	{ return in(lower, name); }
 static const char *ov(const char *name)		{ return in(overlay, name); }
 static const char *up(const char *name)

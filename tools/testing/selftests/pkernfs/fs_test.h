@@ -138,6 +138,17 @@ static inline long region_attr(const char *name)
 	return strtol(text, NULL, 0);
 }
 
+/* Where NAME is, in one of the places that a test is about; good for a few calls. */
+static inline const char *in(const char *where, const char *name)
+{
+	static char p[4][512];
+	static int i;
+
+	i = (i + 1) % 4;
+	snprintf(p[i], sizeof(p[i]), "%s/%s", where, name);
+	return p[i];
+}
+
 /*
  * Is there such a line in the kernel's log, about this file of region 0? @text: what comes
  * behind the inode's number.
