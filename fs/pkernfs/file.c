@@ -264,8 +264,6 @@ static ssize_t pkernfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	return done;
 }
 
-/* --- size ------------------------------------------------------------------------- */
-
 /* --- the rest ------------------------------------------------------------------------ */
 
 static loff_t pkernfs_seek(struct inode *inode, loff_t pos, bool data)

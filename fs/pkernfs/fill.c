@@ -160,8 +160,8 @@ bool pkernfs_extent_filling(struct pkernfs_core *c, const struct pkernfs_gpool *
  * what there is of a hole in a stretch of which the file has PKERNFS_MANY. With as many
  * pieces, and as many holes between them, these are three times that at most, if what is free
  * is not scattered itself. One that grows has had smaller stretches before: they are the larger
- * the fewer pieces are left. What somebody else is filling is left alone, and
- * what is missing up to @more comes first.
+ * the fewer pieces are left. What somebody else is filling is left alone, and what is missing up
+ * to @more comes first.
  */
 static bool pkernfs_hole_widen(struct pkernfs_core *c, struct pkernfs_node *n,
 			       const struct pkernfs_gpool *p, u32 i, u64 more, u64 *first,

@@ -86,7 +86,7 @@ static u32 pkernfs_window_search(struct pkernfs_search *s, u32 from, u32 to)
 		for (; i < s->windows && s->by[i]->granule <= start; i++)
 			start = max(start, (unsigned long)s->by[i]->granule + s->by[i]->count);
 		end = i < s->windows ? s->by[i]->granule : s->p->granules;
-		if (start >= end || test_bit(start, map)) {
+		if (start >= end) {
 			end = start;
 			continue;
 		}
